@@ -1,1 +1,20 @@
-export {};
+export * from "./schema.ts";
+export * from "./metadata.ts";
+export * from "./kind.ts";
+export * from "./kinds.ts";
+export * from "./problem.ts";
+export * from "./id.ts";
+export * from "./validation.ts";
+export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.ts";
+export { SshAccess, providerDrivers } from "./kinds/provider.ts";
+export {
+  HealthCheck,
+  LatencyLimit,
+  PlacementConstraints,
+  instanceStates,
+  type InstanceState,
+} from "./kinds/instance.ts";
+export { AddressLease } from "./kinds/network.ts";
+export { OperationStep, operationStates, stepStates, type OperationState } from "./kinds/operation.ts";
+export { volumeStates } from "./kinds/volume.ts";
+export { roles, type Role } from "./kinds/token.ts";

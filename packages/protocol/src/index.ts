@@ -1,1 +1,5 @@
-export {};
+export * from "./wanted.ts";
+export * from "./observed.ts";
+export * from "./messages.ts";
+export * from "./overlay-address.ts";
+export * from "./join-token.ts";

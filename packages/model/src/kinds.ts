@@ -1,0 +1,56 @@
+import type { Of } from "./kind.ts";
+import { Image } from "./kinds/image.ts";
+import { Instance } from "./kinds/instance.ts";
+import { Network } from "./kinds/network.ts";
+import { Node } from "./kinds/node.ts";
+import { Operation } from "./kinds/operation.ts";
+import { Organisation } from "./kinds/organisation.ts";
+import { Project } from "./kinds/project.ts";
+import { Provider, Site } from "./kinds/provider.ts";
+import { ApiToken, JoinToken } from "./kinds/token.ts";
+import { Volume } from "./kinds/volume.ts";
+
+/** Every resource kind, by name: the one table from which API, SDK, CLI and reference are made. */
+export const kinds = {
+  Organisation,
+  Project,
+  Provider,
+  Site,
+  Node,
+  Image,
+  Volume,
+  Network,
+  Instance,
+  Operation,
+  JoinToken,
+  ApiToken,
+} as const;
+
+export type KindName = keyof typeof kinds;
+
+/** The resource type of a kind: `ResourceOf<"Instance">`. */
+export type ResourceOf<K extends KindName> = Of<(typeof kinds)[K]>;
+
+export type OrganisationResource = ResourceOf<"Organisation">;
+export type ProjectResource = ResourceOf<"Project">;
+export type ProviderResource = ResourceOf<"Provider">;
+export type SiteResource = ResourceOf<"Site">;
+export type NodeResource = ResourceOf<"Node">;
+export type ImageResource = ResourceOf<"Image">;
+export type VolumeResource = ResourceOf<"Volume">;
+export type NetworkResource = ResourceOf<"Network">;
+export type InstanceResource = ResourceOf<"Instance">;
+export type OperationResource = ResourceOf<"Operation">;
+export type JoinTokenResource = ResourceOf<"JoinToken">;
+export type ApiTokenResource = ResourceOf<"ApiToken">;
+
+export const kindNames = Object.keys(kinds) as readonly KindName[];
+
+export function isKindName(word: string): word is KindName {
+  return Object.hasOwn(kinds, word);
+}
+
+/** The kind whose path segment is `plural`, or undefined. */
+export function kindOfPlural(plural: string): KindName | undefined {
+  return kindNames.find((name) => kinds[name].plural === plural);
+}

@@ -1,0 +1,87 @@
+import { Type, type Static } from "typebox";
+import { CountryCode, Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
+import { Assignment, Condition } from "../metadata.ts";
+import { SovereigntyLevel } from "./provider.ts";
+import { accelerators, computeDrivers } from "./node.ts";
+import { defineKind } from "../kind.ts";
+
+export const instanceStates = ["pending", "stopped", "starting", "running", "stopping", "failed", "absent"] as const;
+export type InstanceState = (typeof instanceStates)[number];
+
+/** At most `milliseconds` of round trip from a place: a known city's name, or coordinates. */
+export const LatencyLimit = strict({
+  from: Type.Union([
+    Type.String({ maxLength: 100 }),
+    strict({ latitude: Type.Number({ minimum: -90, maximum: 90 }), longitude: Type.Number({ minimum: -180, maximum: 180 }) }),
+  ]),
+  milliseconds: Type.Number({ exclusiveMinimum: 0 }),
+});
+export type LatencyLimit = Static<typeof LatencyLimit>;
+
+/** Where an instance may run: every given field must hold, at placement and at every later move. */
+export const PlacementConstraints = strict({
+  countries: optional(Type.Array(CountryCode, { minItems: 1, maxItems: 64 })),
+  jurisdictions: optional(Type.Array(CountryCode, { minItems: 1, maxItems: 64 })),
+  providers: optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
+  sites: optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
+  nodes: optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
+  tiers: optional(Type.Array(oneOf(["cloud", "in-country-edge", "near-edge", "far-edge", "on-premise"] as const), { minItems: 1, maxItems: 5 })),
+  minSovereigntyLevel: optional(SovereigntyLevel),
+  /** The node's labels must hold these. */
+  labels: optional(Labels),
+  architecture: optional(oneOf(["x86_64", "aarch64"] as const)),
+  maxLatency: optional(Type.Array(LatencyLimit, { minItems: 1, maxItems: 16 })),
+});
+export type PlacementConstraints = Static<typeof PlacementConstraints>;
+
+/** How the agent tells that the guest serves: an HTTP GET that answers 2xx or 3xx, or a TCP connection that opens. */
+export const HealthCheck = strict({
+  kind: oneOf(["http", "tcp"] as const),
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  path: optional(Type.String({ maxLength: 200, pattern: "^/[-A-Za-z0-9_./?=&%]*$" })),
+});
+export type HealthCheck = Static<typeof HealthCheck>;
+
+export const Instance = defineKind({
+  kind: "Instance",
+  plural: "instances",
+  prefix: "ins",
+  scope: "project",
+  spec: strict({
+    runtime: optional(oneOf(["vm"] as const)),
+    vcpus: Type.Integer({ minimum: 1, maximum: 512 }),
+    memoryMiB: Type.Integer({ minimum: 32, maximum: 16_777_216 }),
+    /** Boot image: `name` in this project, or `project/name` where shared. */
+    image: Type.String({ maxLength: 127, pattern: "^[-a-z0-9]+(/[-a-z0-9]+)?$" }),
+    /** Size of the root volume; the image's virtual size where absent. */
+    diskMiB: optional(Type.Integer({ minimum: 1 })),
+    /** At most one address on each network, leased by the server. */
+    networks: optional(Type.Array(Name, { maxItems: 8, uniqueItems: true })),
+    sshKeys: optional(Type.Array(Type.String({ maxLength: 2048, pattern: "^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\\n\\r]*)?$" }), { maxItems: 32 })),
+    /** cloud-init user data, given to the guest untouched on its seed disk. */
+    userData: optional(Type.String({ maxLength: 65_536 })),
+    power: optional(oneOf(["running", "stopped"] as const)),
+    /** Raise it to ask for one reboot. */
+    rebootGeneration: optional(Type.Integer({ minimum: 0 })),
+    healthCheck: optional(HealthCheck),
+    placement: optional(PlacementConstraints),
+  }),
+  assignment: Assignment,
+  status: strict({
+    state: oneOf(instanceStates),
+    /** Whether the health check passes; `unknown` without one, or before its first answer. */
+    health: oneOf(["unknown", "healthy", "unhealthy"] as const),
+    addresses: Type.Array(strict({ network: Name, address: Type.String(), mac: Type.String() })),
+    startedAt: optional(Timestamp),
+    /** From the start of the guest to its first passed health check. */
+    bootMs: optional(Type.Integer({ minimum: 0 })),
+    driver: optional(oneOf(computeDrivers)),
+    accelerator: optional(oneOf(accelerators)),
+    error: optional(Type.String()),
+    /** When the node last reported it: the age of all the above. */
+    seenAt: optional(Timestamp),
+    /** The spec's generation that the node has applied. */
+    observedGeneration: optional(Type.Integer()),
+    conditions: Type.Array(Condition),
+  }),
+});

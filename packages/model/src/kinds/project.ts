@@ -1,0 +1,12 @@
+import { Type } from "typebox";
+import { Name, optional, strict } from "../schema.ts";
+import { defineKind } from "../kind.ts";
+
+export const Project = defineKind({
+  kind: "Project",
+  plural: "projects",
+  prefix: "prj",
+  scope: "zone",
+  spec: strict({ organisation: Name, displayName: optional(Type.String({ maxLength: 200 })) }),
+  status: strict({}),
+});

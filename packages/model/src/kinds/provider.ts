@@ -1,0 +1,54 @@
+import { Type, type Static } from "typebox";
+import { CountryCode, Name, oneOf, optional, strict } from "../schema.ts";
+import { Condition } from "../metadata.ts";
+import { defineKind } from "../kind.ts";
+
+export const providerDrivers = ["ssh", "manual"] as const;
+
+/** How sovereign a provider is, from 0 (outside European control) to 4 (owned, run and legally bound in Europe only). */
+export const SovereigntyLevel = Type.Integer({ minimum: 0, maximum: 4 });
+
+/** How the bare hosts of an `ssh` provider are reached; a host's own address is in its Node. */
+export const SshAccess = strict({
+  user: Type.String({ pattern: "^[a-z_][-a-z0-9_]{0,31}$" }),
+  /** OpenSSH private key, PEM. Written once, kept sealed, never returned: reads give `"(sealed)"`. */
+  privateKey: Type.String({ maxLength: 16_384 }),
+  port: optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+});
+export type SshAccess = Static<typeof SshAccess>;
+
+export const Provider = defineKind({
+  kind: "Provider",
+  plural: "providers",
+  prefix: "prv",
+  scope: "zone",
+  spec: strict({
+    /** `ssh`: bare hosts that Skerry provisions; `manual`: agents that join by themselves with a token. */
+    driver: oneOf(providerDrivers),
+    country: CountryCode,
+    /** Whose law binds the provider; its country where absent. */
+    jurisdiction: optional(CountryCode),
+    sovereigntyLevel: optional(SovereigntyLevel),
+    displayName: optional(Type.String({ maxLength: 200 })),
+    ssh: optional(SshAccess),
+  }),
+  status: strict({ conditions: Type.Array(Condition) }),
+});
+
+export const Site = defineKind({
+  kind: "Site",
+  plural: "sites",
+  prefix: "sit",
+  scope: "zone",
+  spec: strict({
+    provider: Name,
+    country: CountryCode,
+    city: optional(Type.String({ maxLength: 100 })),
+    latitude: Type.Number({ minimum: -90, maximum: 90 }),
+    longitude: Type.Number({ minimum: -180, maximum: 180 }),
+    tier: oneOf(["cloud", "in-country-edge", "near-edge", "far-edge", "on-premise"] as const),
+    carbonGramsPerKWh: optional(Type.Number({ minimum: 0 })),
+    eurosPerVcpuHour: optional(Type.Number({ minimum: 0 })),
+  }),
+  status: strict({}),
+});

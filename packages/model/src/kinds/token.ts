@@ -1,0 +1,43 @@
+import { Type } from "typebox";
+import { Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
+import { defineKind } from "../kind.ts";
+
+export const roles = ["admin", "operator", "viewer"] as const;
+export type Role = (typeof roles)[number];
+
+/** Lets one agent join once, before it expires. The secret is shown once, at creation; its hash is kept. */
+export const JoinToken = defineKind({
+  kind: "JoinToken",
+  plural: "join-tokens",
+  prefix: "jtk",
+  scope: "zone",
+  spec: strict({
+    site: Name,
+    /** The node's name; the agent's host name where absent. */
+    node: optional(Name),
+    labels: optional(Labels),
+    lifetimeSeconds: optional(Type.Integer({ minimum: 10, maximum: 86_400 })),
+  }),
+  status: strict({
+    secretHash: optional(Type.String()),
+    expiresAt: optional(Timestamp),
+    usedAt: optional(Timestamp),
+    usedBy: optional(Name),
+  }),
+});
+
+/** Lets a person or program call the API. The secret is shown once, at creation; its hash is kept. */
+export const ApiToken = defineKind({
+  kind: "ApiToken",
+  plural: "api-tokens",
+  prefix: "atk",
+  scope: "zone",
+  spec: strict({
+    role: oneOf(roles),
+    /** Limits the token to one project; the whole zone where absent. */
+    project: optional(Name),
+    lifetimeSeconds: optional(Type.Integer({ minimum: 60, maximum: 31_536_000 })),
+    description: optional(Type.String({ maxLength: 200 })),
+  }),
+  status: strict({ secretHash: optional(Type.String()), expiresAt: optional(Timestamp) }),
+});

@@ -1,0 +1,54 @@
+import { Type, type Static } from "typebox";
+import { Id, Labels, Name, Timestamp, oneOf, optional, strict } from "./schema.ts";
+
+/** What every resource carries; the server makes all of it but name, project and labels. */
+export const Metadata = strict({
+  name: Name,
+  /** Only for kinds that live in a project. */
+  project: optional(Name),
+  id: Id,
+  /** The revision of the log at which this object last changed; send it back as If-Match. */
+  revision: Type.Integer({ minimum: 0 }),
+  /** Counts changes of `spec` only, so that a status can say which spec it answers to. */
+  generation: Type.Integer({ minimum: 1 }),
+  labels: Labels,
+  createdAt: Timestamp,
+  updatedAt: Timestamp,
+  /** Set once deletion was asked for; the object goes when everything it holds is released. */
+  deletedAt: optional(Timestamp),
+});
+export type Metadata = Static<typeof Metadata>;
+
+/** What a client may write of the metadata. */
+export const MetadataInput = strict({ name: optional(Name), project: optional(Name), labels: optional(Labels) });
+export type MetadataInput = Static<typeof MetadataInput>;
+
+export const conditionStates = ["true", "false", "unknown"] as const;
+
+/** One aspect of an object's health; `reason` is a fixed CamelCase word, `message` is for people. */
+export const Condition = strict({
+  type: Type.String({ pattern: "^[A-Z][A-Za-z]+$" }),
+  state: oneOf(conditionStates),
+  reason: Type.String({ pattern: "^[A-Z][A-Za-z]+$" }),
+  message: optional(Type.String({ maxLength: 2048 })),
+  changedAt: Timestamp,
+});
+export type Condition = Static<typeof Condition>;
+
+/** Points at another resource by kind and name (and project). */
+export const Reference = strict({ kind: Type.String(), name: Type.String(), project: optional(Name) });
+export type Reference = Static<typeof Reference>;
+
+/**
+ * Which node runs or holds an object: written by the server only. `epoch` rises with each change of owner;
+ * a node acts only on the highest epoch that it has journalled.
+ */
+export const Assignment = strict({
+  node: Name,
+  nodeId: Id,
+  epoch: Type.Integer({ minimum: 1 }),
+  since: Timestamp,
+  /** Why here: a sentence from the placement decision. */
+  reason: Type.String({ maxLength: 2048 }),
+});
+export type Assignment = Static<typeof Assignment>;
