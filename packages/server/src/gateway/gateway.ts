@@ -1,0 +1,26 @@
+import type { Duplex } from "node:stream";
+import type { ObservedState, StreamTarget, WantedState } from "@skerry/protocol";
+
+/** The agents' links, as the rest of the server sees them. */
+export interface Gateway {
+  isConnected(nodeId: string): boolean;
+  /** Sends the node's newest wanted state soon; coalesced; nothing where it is not connected (it gets it at its next hello). */
+  push(nodeId: string): void;
+  /**
+   * A byte stream to something on the node; the agent dials back for it.
+   * @throws SkerryError node-disconnected, node-driver-failed
+   */
+  openStream(nodeId: string, target: StreamTarget, signal: AbortSignal): Promise<Duplex>;
+  /** Closes a node's link, for one that was deleted. */
+  disconnect(nodeId: string, reason: string): void;
+}
+
+/** What the gateway asks of the controllers. */
+export interface GatewayDelegate {
+  /** Undefined for an unknown node. */
+  publicKeyOf(nodeId: string): string | undefined;
+  wantedStateOf(nodeId: string): WantedState | undefined;
+  connected(nodeId: string): Promise<void>;
+  disconnected(nodeId: string): Promise<void>;
+  observed(nodeId: string, state: ObservedState): Promise<void>;
+}

@@ -1,0 +1,61 @@
+import type { OperationResource, Reference } from "@skerry/model";
+import type { Store, Transaction } from "@skerry/store";
+
+/** What a step works with. Everything it must remember goes through `note`, since the process may die after any line. */
+export interface StepContext {
+  readonly operation: OperationResource;
+  readonly store: Store;
+  readonly nowMs: () => number;
+  /** Durable facts of earlier steps, by key. */
+  readonly notes: Readonly<Record<string, unknown>>;
+  /** Records facts durably and resolves once they are. */
+  note(facts: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Coalesced; may be lost at a kill. */
+  progress(update: { message?: string; done?: number; total?: number; unit?: "bytes" | "items" }): void;
+  /** Resolves with the first truthy answer of `condition`, which is asked now and after each durable change. Rejects when the signal aborts. */
+  until<T>(condition: (store: Store) => T | undefined | false): Promise<T>;
+}
+
+/**
+ * One step: safe to repeat after a kill at any line of it. Expected failures are thrown as SkerryError; `retryable` ones
+ * (by code) are tried again with jitter until the operation's deadline.
+ */
+export interface OperationStepKind {
+  readonly name: string;
+  run(context: StepContext, signal: AbortSignal): Promise<void>;
+  /** Takes back what `run` did, wholly or partly done; safe to repeat. Called in reverse order after a failure or cancel. */
+  compensate?(context: StepContext, signal: AbortSignal): Promise<void>;
+  /** After this step has begun a cancel is refused and a failure no longer compensates earlier steps: only forward. */
+  readonly pointOfNoReturn?: boolean;
+}
+
+export interface OperationKind {
+  readonly type: string;
+  readonly deadlineMs: number;
+  steps(operation: OperationResource): readonly OperationStepKind[];
+  /** Called in the transaction that ends the operation, whatever its outcome; `result` of a success. */
+  finish?(tx: Transaction, operation: OperationResource): Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface OperationRequest {
+  readonly type: string;
+  readonly targets: readonly [Reference, ...Reference[]];
+  readonly actor: string;
+  readonly cause: string;
+  readonly input?: Readonly<Record<string, unknown>>;
+  readonly deadlineMs?: number;
+}
+
+/** Starts, resumes and ends operations. The log of truth is the store. */
+export interface OperationEngine {
+  /**
+   * Records the operation in the caller's transaction; it starts when that is durable.
+   * @throws SkerryError busy where one that is not over has the same first target
+   */
+  submit(tx: Transaction, request: OperationRequest): OperationResource;
+  /** Records the wish; @throws SkerryError conflict past the point of no return or when it is over */
+  cancel(tx: Transaction, operation: OperationResource): OperationResource;
+  /** Resumes everything that is not over. */
+  start(): void;
+  stop(): Promise<void>;
+}
