@@ -1,0 +1,64 @@
+import { relative } from "node:path";
+import { parseArgs } from "node:util";
+import { checkout } from "./checkout.ts";
+import { formatTotals, seconds } from "./testing/report.ts";
+import type { Totals } from "./testing/report.ts";
+import { runTier, skipTier } from "./testing/run-tier.ts";
+import { findTests, tierOf, tiers } from "./testing/tier.ts";
+
+const usage = `Usage: ./skerry test [--nightly] [--only REGEX] [PATH...]
+
+Runs the tests in tiers: unit and contract tests in parallel, then test/real/ (real guests; root on Debian),
+and with --nightly also test/nightly/.
+
+  --nightly      also run the long tier
+  --only REGEX   only files whose path matches
+  PATH           only these files or folders`;
+
+function write(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+const interrupt = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(name, () => interrupt.abort(new Error(`stopped by ${name}`)));
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { nightly: { type: "boolean" }, only: { type: "string" }, help: { type: "boolean", short: "h" } },
+    allowPositionals: true,
+  });
+  if (values.help === true) {
+    write(usage);
+    return 0;
+  }
+  const only = values.only === undefined ? undefined : new RegExp(values.only);
+  const files = findTests(positionals, process.cwd()).filter((file) => only?.test(relative(checkout, file)) ?? true);
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  for (const tier of tiers) {
+    const chosen = files.filter((file) => tierOf(file) === tier.name);
+    if (chosen.length === 0 || (tier.name === "nightly" && values.nightly !== true)) continue;
+    const obstacle = tier.obstacle();
+    const startMs = performance.now();
+    const added =
+      obstacle === undefined
+        ? await runTier(tier, chosen, write, interrupt.signal)
+        : skipTier(tier, chosen, obstacle, write);
+    totals.passed += added.passed;
+    totals.failed += added.failed;
+    totals.skipped += added.skipped;
+    write(`---- ${tier.name.padEnd(7)} ${seconds(performance.now() - startMs)}  of ${tier.budgetMs / 1000} s allowed`);
+  }
+  const count = totals.passed + totals.failed + totals.skipped;
+  if (count === 0) write("no tests ran: nothing matches, or there are none in packages/*/test");
+  write(formatTotals(totals));
+  return totals.failed > 0 || count === 0 ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${usage}\n`);
+  process.exitCode = 2;
+}

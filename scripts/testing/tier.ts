@@ -1,0 +1,54 @@
+import { existsSync, globSync, statSync } from "node:fs";
+import { availableParallelism, platform } from "node:os";
+import { relative, resolve, sep } from "node:path";
+import { checkout } from "../checkout.ts";
+
+/** A class of tests that share a time budget and a way to run. */
+export type Tier = {
+  readonly name: "unit" | "real" | "nightly";
+  readonly budgetMs: number;
+  /** Files at once; real guests share two cores and fixed names, so they run one by one. */
+  readonly concurrency: number;
+  /** Why this machine can't run the tier, or undefined where it can. */
+  readonly obstacle: () => string | undefined;
+};
+
+const minuteMs = 60_000;
+
+export const tiers: readonly Tier[] = [
+  {
+    name: "unit",
+    budgetMs: 3 * minuteMs,
+    concurrency: Math.max(2, availableParallelism()),
+    obstacle: () => undefined,
+  },
+  { name: "real", budgetMs: 12 * minuteMs, concurrency: 1, obstacle: realObstacle },
+  { name: "nightly", budgetMs: 90 * minuteMs, concurrency: 1, obstacle: realObstacle },
+];
+
+function realObstacle(): string | undefined {
+  if (platform() !== "linux" || !existsSync("/etc/debian_version")) return "needs Debian";
+  if (process.getuid?.() !== 0) return "needs root";
+  return undefined;
+}
+
+/** The tier that a test file's folder puts it in. */
+export function tierOf(file: string): Tier["name"] {
+  const folders = relative(checkout, file).split(sep);
+  if (folders.includes("nightly")) return "nightly";
+  return folders.includes("real") ? "real" : "unit";
+}
+
+/** All test files of the checkout, absolute and sorted; `paths` (files or folders, relative to `cwd`) narrows them. */
+export function findTests(paths: readonly string[], cwd: string): string[] {
+  const all = globSync("{packages/*,scripts}/test/**/*.test.ts", { cwd: checkout })
+    .map((file) => resolve(checkout, file))
+    .toSorted();
+  if (paths.length === 0) return all;
+  const wanted = paths.map((path) => resolve(cwd, path));
+  for (const path of wanted) {
+    // A misspelt path would otherwise pass by running nothing.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) throw new Error(`no such file or folder: ${path}`);
+  }
+  return all.filter((file) => wanted.some((path) => file === path || file.startsWith(path + sep)));
+}
