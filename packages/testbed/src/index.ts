@@ -12,3 +12,6 @@ export {
   type TestbedOptions,
   type TestbedProvider,
 } from "./testbed.ts";
+export { bringUp, describeTestbed } from "./bring-up.ts";
+export { installPrerequisites, missingPrerequisites } from "./prerequisites.ts";
+export { takeDown } from "./take-down.ts";

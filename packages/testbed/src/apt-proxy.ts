@@ -1,0 +1,73 @@
+import { chown, mkdir, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import type { AptAccess } from "./apt.ts";
+import { runCommand, startDaemon } from "./command.ts";
+import { groupProcesses, inGroup } from "./control-group.ts";
+import { aptProxyPort, controlPlaneAddress } from "./plan.ts";
+
+export const aptProxyUrl = `http://${controlPlaneAddress}:${aptProxyPort}`;
+const group = "apt-proxy";
+/** The package's own unprivileged user. */
+const user = "apt-cacher-ng";
+
+export interface AptProxyPaths {
+  /** Configuration and logs; removed with the testbed. */
+  readonly directory: string;
+  /** Downloaded packages; kept. */
+  readonly cache: string;
+}
+
+/** Starts Debian's caching proxy on the control plane's address unless it runs; resolves when it answers. */
+export async function ensureAptProxy(paths: AptProxyPaths, access: AptAccess, signal?: AbortSignal): Promise<void> {
+  if ((await groupProcesses(group)).length > 0) return;
+  const [uid, gid] = await Promise.all([idOf("-u", signal), idOf("-g", signal)]);
+  for (const directory of [paths.cache, paths.directory, `${paths.directory}/log`]) {
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    await chown(directory, uid, gid);
+  }
+  const lines = [
+    `CacheDir: ${paths.cache}`,
+    `LogDir: ${paths.directory}/log`,
+    "SupportDir: /usr/lib/apt-cacher-ng",
+    `Port: ${aptProxyPort}`,
+    `BindAddress: ${controlPlaneAddress}`,
+    "ForeGround: 1",
+    "ReportPage: acng-report.html",
+    "ExThreshold: 30",
+    // A mirror may listen on any port; only hosts of the testbed reach this proxy.
+    "AllowUserPorts: 0",
+    ...(access.upstreamProxy === undefined ? [] : [`Proxy: ${access.upstreamProxy}`]),
+  ];
+  await writeFile(`${paths.directory}/acng.conf`, `${lines.join("\n")}\n`, { mode: 0o644 });
+  const identity = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--init-groups"];
+  const argv = [...identity, "/usr/sbin/apt-cacher-ng", "-c", paths.directory];
+  await startDaemon(await inGroup(group, argv), `${paths.directory}/daemon.log`);
+  await untilAnswering(`${paths.directory}/daemon.log`, signal);
+}
+
+async function untilAnswering(logPath: string, signal?: AbortSignal): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await answers())) {
+    if (Date.now() > deadline || (await groupProcesses(group)).length === 0) {
+      throw new Error(`the apt proxy did not come up on ${aptProxyUrl}; its words are in ${logPath}`);
+    }
+    await delay(50, undefined, { signal });
+  }
+}
+
+async function answers(): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const asked = request(aptProxyUrl, { timeout: 1_000 }, (response) => {
+    response.resume();
+    resolve(true);
+  });
+  asked.on("timeout", () => asked.destroy());
+  asked.on("error", () => resolve(false));
+  asked.end();
+  return promise;
+}
+
+async function idOf(kind: "-u" | "-g", signal?: AbortSignal): Promise<number> {
+  return Number((await runCommand(["id", kind, user], { signal })).stdout);
+}
