@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { Type, type Static } from "typebox";
+import { Name, SkerryError, optional, parserOf, strict } from "@skerry/model";
+
+/** How to reach one control plane, as whom. Secrets stay in files of their own, named here. */
+export const Context = strict({
+  server: Type.String({ pattern: "^https://" }),
+  tokenFile: Type.String(),
+  /** PEM of the control plane's own authority; the system's authorities where absent. */
+  authorityFile: optional(Type.String()),
+  project: optional(Name),
+});
+export type Context = Static<typeof Context>;
+
+const Contexts = strict({ current: optional(Type.String()), contexts: Type.Record(Type.String(), Context) });
+export type Contexts = Static<typeof Contexts>;
+
+const parse = parserOf(Contexts, "context file");
+
+export function contextsPath(): string {
+  const base = process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config");
+  return process.env["SKERRY_CONTEXTS"] ?? join(base, "skerry", "contexts.json");
+}
+
+/** @throws SkerryError invalid-request where the file is not what this program wrote */
+export function readContexts(path: string = contextsPath()): Contexts {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return { contexts: {} };
+    throw error;
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new SkerryError("invalid-request", `${path} is not JSON.`, { remedy: "Correct it, or remove it and add the contexts again.", cause: error });
+  }
+  return parse(value);
+}
+
+export function writeContexts(contexts: Contexts, path: string = contextsPath()): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const partial = `${path}.${process.pid}`;
+  writeFileSync(partial, `${JSON.stringify(contexts, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(partial, path);
+}
+
+/** The named context, or the current one. @throws SkerryError not-found with what to do */
+export function chooseContext(contexts: Contexts, name: string | undefined): Context {
+  const chosen = name ?? contexts.current;
+  if (chosen === undefined) {
+    throw new SkerryError("not-found", "No control plane is chosen.", {
+      remedy:
+        "Start one with `skerry server`, or try `skerry demo`; then add it: `skerry context add NAME --server https://… --token-file FILE --authority FILE`.",
+    });
+  }
+  const context = contexts.contexts[chosen];
+  if (context === undefined) {
+    const known = Object.keys(contexts.contexts).join(", ") || "none";
+    throw new SkerryError("not-found", `There is no context ${chosen} (known: ${known}).`, { remedy: "List them: `skerry context list`." });
+  }
+  return context;
+}

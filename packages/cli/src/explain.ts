@@ -1,0 +1,57 @@
+import { kinds, type KindName } from "@skerry/model";
+import type { TSchema } from "typebox";
+import type { Column } from "./output/table.ts";
+
+export interface FieldRow {
+  readonly path: string;
+  readonly type: string;
+  readonly required: boolean;
+  readonly note: string;
+}
+
+export const fieldColumns: readonly Column<FieldRow>[] = [
+  { title: "FIELD", cell: (row) => row.path },
+  { title: "TYPE", cell: (row) => row.type },
+  { title: "NEEDED", cell: (row) => (row.required ? "yes" : "") },
+  { title: "NOTE", cell: (row) => row.note },
+];
+
+interface JsonSchema {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly JsonSchema[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: JsonSchema;
+  readonly description?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+/** The fields of a kind's spec, from its schema, depth first. */
+export function fieldsOf(kind: KindName): FieldRow[] {
+  return walk(kinds[kind].spec as TSchema as JsonSchema, "spec");
+}
+
+function walk(schema: JsonSchema, path: string): FieldRow[] {
+  const required = new Set(schema.required ?? []);
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const here = `${path}.${name}`;
+    const row = { path: here, type: typeName(property), required: required.has(name), note: noteOf(property) };
+    const inner = property.type === "array" ? property.items : property;
+    return [row, ...(inner?.properties === undefined ? [] : walk(inner, property.type === "array" ? `${here}[]` : here))];
+  });
+}
+
+function typeName(schema: JsonSchema): string {
+  if (schema.enum !== undefined) return schema.enum.join(" | ");
+  if (schema.anyOf !== undefined) return schema.anyOf.map(typeName).join(" | ");
+  if (schema.type === "array") return `${typeName(schema.items ?? {})}[]`;
+  return schema.type ?? "any";
+}
+
+function noteOf(schema: JsonSchema): string {
+  const range =
+    schema.minimum === undefined && schema.maximum === undefined ? "" : `${schema.minimum ?? ""}..${schema.maximum ?? ""}`;
+  return [range, schema.description ?? ""].filter((part) => part !== "").join(" ");
+}

@@ -1,0 +1,123 @@
+import type { KindName, ResourceOf } from "@skerry/model";
+import { formatAge, formatBytes } from "./duration.ts";
+import { paint, type Terminal } from "./terminal.ts";
+import type { Column } from "./table.ts";
+
+type Columns<K extends KindName> = readonly Column<ResourceOf<K>>[];
+export type ColumnTable = { readonly [K in KindName]: Columns<K> };
+
+/** What `list` shows of each kind, left to right. */
+export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
+  const state = (word: string) => paintState(terminal, word);
+  const name = { title: "NAME", cell: (row: { metadata: { name: string } }) => row.metadata.name };
+  const project = { title: "PROJECT", cell: (row: { metadata: { project?: string } }) => row.metadata.project ?? "-" };
+  const age = { title: "AGE", align: "right" as const, cell: (row: { metadata: { createdAt: string } }) => formatAge(row.metadata.createdAt, nowMs) };
+  return {
+    Organisation: [name, { title: "DISPLAY NAME", cell: (row) => row.spec.displayName ?? "-" }, age],
+    Project: [name, { title: "ORGANISATION", cell: (row) => row.spec.organisation }, age],
+    Provider: [
+      name,
+      { title: "DRIVER", cell: (row) => row.spec.driver },
+      { title: "COUNTRY", cell: (row) => row.spec.country },
+      { title: "LAW OF", cell: (row) => row.spec.jurisdiction ?? row.spec.country },
+      { title: "SOVEREIGNTY", align: "right", cell: (row) => String(row.spec.sovereigntyLevel ?? "-") },
+      age,
+    ],
+    Site: [
+      name,
+      { title: "PROVIDER", cell: (row) => row.spec.provider },
+      { title: "COUNTRY", cell: (row) => row.spec.country },
+      { title: "CITY", cell: (row) => row.spec.city ?? "-" },
+      { title: "TIER", cell: (row) => row.spec.tier },
+      { title: "g CO2/kWh", align: "right", cell: (row) => String(row.spec.carbonGramsPerKWh ?? "-") },
+      age,
+    ],
+    Node: [
+      name,
+      { title: "SITE", cell: (row) => row.spec.site },
+      { title: "LINK", cell: (row) => state(row.status.connected ? "connected" : "disconnected") },
+      { title: "DRIVER", cell: (row) => row.status.facts?.driver ?? "-" },
+      { title: "ACCELERATOR", cell: (row) => row.status.facts?.accelerator ?? "-" },
+      { title: "VCPUS", align: "right", cell: (row) => String(row.status.facts?.capacity.vcpus ?? "-") },
+      { title: "MEMORY", align: "right", cell: (row) => mebibytes(row.status.facts?.capacity.memoryMiB) },
+      { title: "SEEN", align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
+      age,
+    ],
+    Image: [
+      name,
+      project,
+      { title: "STATE", cell: (row) => state(row.status.state) },
+      { title: "FORMAT", cell: (row) => row.spec.format },
+      { title: "SIZE", align: "right", cell: (row) => formatBytes(row.spec.sizeBytes) },
+      { title: "DIGEST", cell: (row) => row.spec.digest.slice(0, 19) },
+      age,
+    ],
+    Volume: [
+      name,
+      project,
+      { title: "STATE", cell: (row) => state(row.status.state) },
+      { title: "SIZE", align: "right", cell: (row) => mebibytes(row.spec.sizeMiB) },
+      { title: "INSTANCE", cell: (row) => row.spec.instance ?? "-" },
+      { title: "NODE", cell: (row) => row.assignment?.node ?? "-" },
+      { title: "EPOCH", align: "right", cell: (row) => String(row.assignment?.epoch ?? "-") },
+      age,
+    ],
+    Network: [
+      name,
+      project,
+      { title: "CIDR", cell: (row) => row.spec.cidr },
+      { title: "EGRESS", cell: (row) => ((row.spec.egress ?? false) ? "yes" : "no") },
+      { title: "LEASES", align: "right", cell: (row) => String(row.status.leases.length) },
+      age,
+    ],
+    Instance: [
+      name,
+      project,
+      { title: "STATE", cell: (row) => state(row.status.state) },
+      { title: "HEALTH", cell: (row) => state(row.status.health) },
+      { title: "NODE", cell: (row) => row.assignment?.node ?? "-" },
+      { title: "ADDRESS", cell: (row) => row.status.addresses.map((entry) => entry.address).join(" ") || "-" },
+      { title: "VCPUS", align: "right", cell: (row) => String(row.spec.vcpus) },
+      { title: "MEMORY", align: "right", cell: (row) => mebibytes(row.spec.memoryMiB) },
+      { title: "SEEN", align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
+      age,
+    ],
+    Operation: [
+      name,
+      { title: "TYPE", cell: (row) => row.spec.type },
+      { title: "TARGET", cell: (row) => row.spec.targets[0]?.name ?? "-" },
+      { title: "STATE", cell: (row) => state(row.status.state) },
+      { title: "STEP", cell: (row) => row.status.steps.find((step) => step.state === "running")?.name ?? "-" },
+      { title: "ACTOR", cell: (row) => row.spec.actor },
+      age,
+    ],
+    JoinToken: [
+      name,
+      { title: "SITE", cell: (row) => row.spec.site },
+      { title: "USED BY", cell: (row) => row.status.usedBy ?? "-" },
+      { title: "EXPIRES", cell: (row) => row.status.expiresAt ?? "-" },
+      age,
+    ],
+    ApiToken: [
+      name,
+      { title: "ROLE", cell: (row) => row.spec.role },
+      { title: "PROJECT", cell: (row) => row.spec.project ?? "(all)" },
+      { title: "EXPIRES", cell: (row) => row.status.expiresAt ?? "never" },
+      age,
+    ],
+  };
+}
+
+function mebibytes(value: number | undefined): string {
+  return value === undefined ? "-" : formatBytes(value * 1024 * 1024);
+}
+
+const good = new Set(["running", "healthy", "ready", "connected", "succeeded"]);
+const bad = new Set(["failed", "unhealthy", "disconnected", "cancelled"]);
+
+function paintState(terminal: Terminal, word: string): string {
+  if (good.has(word)) return paint(terminal.out, "green", word);
+  if (bad.has(word)) return paint(terminal.out, "red", word);
+  if (word === "unknown" || word === "stopped") return word;
+  return paint(terminal.out, "yellow", word);
+}

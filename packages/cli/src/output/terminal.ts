@@ -1,0 +1,24 @@
+import { styleText } from "node:util";
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Where a command prints: results to `out`, everything said about the work to `err`. */
+export interface Terminal {
+  readonly out: NodeJS.WriteStream;
+  readonly err: NodeJS.WriteStream;
+  /** True where `err` is a terminal that can redraw lines. */
+  readonly live: boolean;
+}
+
+export function openTerminal(): Terminal {
+  return {
+    out: process.stdout,
+    err: process.stderr,
+    live: process.stderr.isTTY && process.env["TERM"] !== "dumb" && process.env["CI"] === undefined,
+  };
+}
+
+/** Colours text where the stream is a terminal and NO_COLOR is not set. */
+export function paint(stream: NodeJS.WriteStream, style: Style, text: string): string {
+  return styleText(style, text, { stream, validateStream: true });
+}
