@@ -40,7 +40,7 @@ export async function runTestFile(file: string, signal: AbortSignal): Promise<Fi
 
   const pathOf = (event: Event): string[] => {
     const path = [event.name];
-    for (let id = event.parentId; id !== undefined; ) {
+    for (let id = event.parentId; id !== undefined;) {
       const parent = names.get(id);
       if (parent === undefined) break;
       path.unshift(parent.name);
