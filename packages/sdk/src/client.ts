@@ -1,0 +1,109 @@
+import type { KindName, OperationResource, ResourceOf } from "@skerry/model";
+
+/** Names one object: by project and name for kinds in a project, else by name. */
+export interface ResourceKey {
+  readonly name: string;
+  readonly project?: string | undefined;
+}
+
+export interface ListOptions {
+  /** Of a project kind: one project's; all that the token may see where absent. */
+  readonly project?: string | undefined;
+  /** `a=b,c!=d` */
+  readonly labelSelector?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface Page<K extends KindName> {
+  readonly items: readonly ResourceOf<K>[];
+  /** The revision that the list shows; `watch` from it misses nothing. */
+  readonly revision: number;
+  readonly nextCursor?: string | undefined;
+}
+
+/** What a client writes of a resource. */
+export interface Draft<K extends KindName> {
+  readonly spec: ResourceOf<K>["spec"];
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface MutationOptions {
+  /** Refuse with revision-mismatch unless the object is still at this revision. */
+  readonly ifRevision?: number | undefined;
+  /** Refuse with already-exists where the object is there (PUT only). */
+  readonly ifAbsent?: boolean | undefined;
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** The answer to a mutation. */
+export interface Mutation<K extends KindName> {
+  readonly resource: ResourceOf<K>;
+  /** The long-running rest of it, where there is one. */
+  readonly operation?: OperationResource | undefined;
+  /** A token's secret, shown this once. */
+  readonly secret?: string | undefined;
+}
+
+/** One change that a mutation would make (dry run). */
+export interface PlannedChange {
+  readonly kind: KindName;
+  readonly name: string;
+  readonly project?: string | undefined;
+  readonly type: "created" | "updated" | "deleted";
+  /** Field by field: JSON pointer, before, after. */
+  readonly diff: readonly { readonly path: string; readonly before?: unknown; readonly after?: unknown }[];
+}
+
+/** One event of the change feed. */
+export interface WatchEvent {
+  readonly revision: number;
+  readonly type: "created" | "updated" | "deleted";
+  readonly object: ResourceOf<KindName>;
+}
+
+/** A byte stream through the control plane to a console or a port. */
+export interface ByteStream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  close(): void;
+}
+
+/** One control plane, as one principal. Everything rejects with SkerryError; an unreachable server is `unavailable`. */
+export interface Client {
+  list<K extends KindName>(kind: K, options?: ListOptions, signal?: AbortSignal): Promise<Page<K>>;
+  /** Every page. */
+  listAll<K extends KindName>(kind: K, options?: ListOptions, signal?: AbortSignal): Promise<readonly ResourceOf<K>[]>;
+  get<K extends KindName>(kind: K, key: ResourceKey, signal?: AbortSignal): Promise<ResourceOf<K>>;
+  put<K extends KindName>(kind: K, key: ResourceKey, draft: Draft<K>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  /** JSON merge patch of `{metadata: {labels}, spec}`. */
+  patch<K extends KindName>(kind: K, key: ResourceKey, patch: Readonly<Record<string, unknown>>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  delete<K extends KindName>(kind: K, key: ResourceKey, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  /** `POST …/{name}:{action}` */
+  action<K extends KindName>(kind: K, key: ResourceKey, action: string, input?: Readonly<Record<string, unknown>>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  /** The same client whose mutations only rehearse: what each would change. */
+  plan<K extends KindName>(kind: K, key: ResourceKey, mutation: PlannedMutation<K>, signal?: AbortSignal): Promise<readonly PlannedChange[]>;
+  /** Every change after `since` in order, none skipped, none twice, across reconnects. */
+  watch(since: number, signal: AbortSignal): AsyncIterable<WatchEvent>;
+  /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */
+  waitForOperation(name: string, onChange: (operation: OperationResource) => void, signal?: AbortSignal): Promise<OperationResource>;
+  uploadImage(key: ResourceKey, content: ReadableStream<Uint8Array>, sizeBytes: number, signal?: AbortSignal): Promise<void>;
+  openConsole(key: ResourceKey, signal?: AbortSignal): Promise<ByteStream>;
+  openConsoleLog(key: ResourceKey, options: { readonly follow: boolean }, signal?: AbortSignal): Promise<ByteStream>;
+  openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;
+}
+
+export type PlannedMutation<K extends KindName> =
+  | { readonly verb: "put"; readonly draft: Draft<K> }
+  | { readonly verb: "patch"; readonly patch: Readonly<Record<string, unknown>> }
+  | { readonly verb: "delete" }
+  | { readonly verb: "action"; readonly action: string; readonly input?: Readonly<Record<string, unknown>> };
+
+/** One call as it went, for `--verbose`. */
+export interface CallTrace {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+  readonly status: number;
+  readonly elapsedMs: number;
+}
