@@ -7,9 +7,6 @@ import { runTestFile, stopCause } from "./test-file.ts";
 import type { FileResult } from "./test-file.ts";
 import type { Tier } from "./tier.ts";
 
-/** How long processes that outlive the tier's files may clean up before they are killed. */
-const graceMs = 5_000;
-
 /**
  * Runs a tier's files within its budget and reports each as it ends. What still runs at the end of the budget, and
  * whatever process outlives the tier, is killed and counted as a failure.
@@ -45,7 +42,7 @@ export async function runTier(
 
   // A file's run ends with the abort, before its process does; the wait below is for what cleans up after SIGTERM.
   await Promise.all(Array.from({ length: tier.concurrency }, work));
-  for (const { pid, command } of await clearLeftovers(mark, graceMs)) {
+  for (const { pid, command } of await clearLeftovers(mark, tier.graceMs)) {
     totals.failed += 1;
     write(`FAIL ${tier.name.padEnd(7)} left a process behind, now killed: ${pid} ${command.slice(0, 160)}`);
   }

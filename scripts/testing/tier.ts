@@ -7,6 +7,8 @@ import { checkout } from "../checkout.ts";
 export type Tier = {
   readonly name: "unit" | "real" | "nightly";
   readonly budgetMs: number;
+  /** How long processes that outlive the tier's files may clean up before they are killed. */
+  readonly graceMs: number;
   /** Files at once; real guests share two cores and fixed names, so they run one by one. */
   readonly concurrency: number;
   /** Why this machine can't run the tier, or undefined where it can. */
@@ -19,11 +21,12 @@ export const tiers: readonly Tier[] = [
   {
     name: "unit",
     budgetMs: 3 * minuteMs,
+    graceMs: 5_000,
     concurrency: Math.max(2, availableParallelism()),
     obstacle: () => undefined,
   },
-  { name: "real", budgetMs: 12 * minuteMs, concurrency: 1, obstacle: realObstacle },
-  { name: "nightly", budgetMs: 90 * minuteMs, concurrency: 1, obstacle: realObstacle },
+  { name: "real", budgetMs: 12 * minuteMs, graceMs: 15_000, concurrency: 1, obstacle: realObstacle },
+  { name: "nightly", budgetMs: 90 * minuteMs, graceMs: 15_000, concurrency: 1, obstacle: realObstacle },
 ];
 
 function realObstacle(): string | undefined {
