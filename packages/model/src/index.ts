@@ -9,6 +9,7 @@ export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.
 export { SshAccess, providerDrivers } from "./kinds/provider.ts";
 export {
   HealthCheck,
+  InstanceAssignment,
   LatencyLimit,
   PlacementConstraints,
   instanceStates,
@@ -16,5 +17,5 @@ export {
 } from "./kinds/instance.ts";
 export { AddressLease } from "./kinds/network.ts";
 export { OperationStep, operationStates, stepStates, type OperationState } from "./kinds/operation.ts";
-export { volumeStates } from "./kinds/volume.ts";
+export { VolumeAssignment, VolumeCopy, copyPurposes, volumeStates } from "./kinds/volume.ts";
 export { roles, type Role } from "./kinds/token.ts";

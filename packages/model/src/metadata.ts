@@ -52,3 +52,13 @@ export const Assignment = strict({
   reason: Type.String({ maxLength: 2048 }),
 });
 export type Assignment = Static<typeof Assignment>;
+
+/**
+ * Orders that a node answers by their consequence: `since` is the log's revision just before the order, so that a report
+ * to a wanted revision above it knows of the order.
+ */
+export const OrderRevision = Type.Integer({ minimum: 0 });
+
+/** That an object must go from the node it is assigned to; `done` once the node was seen without it. */
+export const Removal = strict({ since: OrderRevision, done: Type.Boolean() });
+export type Removal = Static<typeof Removal>;

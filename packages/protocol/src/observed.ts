@@ -42,7 +42,11 @@ export const ObservedNetwork = strict({
 export type ObservedNetwork = Static<typeof ObservedNetwork>;
 
 export const ObservedState = strict({
-  /** The wanted revision that this answers to; 0 before the first. */
+  /**
+   * The wanted revision that this answers to; 0 before the first. It promises that this wish is in the journal, that the
+   * report was made after that, and that no action of an older wish is under way or will follow: the server moves
+   * instances on the strength of it.
+   */
   wantedRevision: Type.Integer({ minimum: 0 }),
   facts: NodeFacts,
   networks: Type.Array(ObservedNetwork),

@@ -3,7 +3,8 @@ import { Digest, HealthCheck, Id, Name, oneOf, optional, strict } from "@skerry/
 
 /*
  * What the server wants of one node, whole, level-triggered. Absence is never an order: what is not mentioned is left
- * alone; what must go is mentioned with `presence: "absent"` until the node reports it gone.
+ * alone; what must go is mentioned with `presence: "absent"` until the node reports it gone. A guest goes before the volume
+ * that it has open. A raised epoch alone restarts nothing.
  * Only fields that the server made or validated; nothing here is used as a path or a flag by drivers.
  */
 
@@ -41,6 +42,8 @@ export const VolumeOrigin = Type.Union([
   strict({ kind: oneOf(["image"] as const), digest: Digest, sizeBytes: Type.Integer(), format: oneOf(["qcow2", "raw"] as const) }),
   /** Pulled from another node's data plane, byte for byte, resumable, verified against the digest that the source computed. */
   strict({ kind: oneOf(["import"] as const), fromNode: Id, ticket: Type.String() }),
+  /** The node has reported it ready before: where it is missing now, that is `failed` with an error, and nothing is made anew. */
+  strict({ kind: oneOf(["existing"] as const) }),
 ]);
 export type VolumeOrigin = Static<typeof VolumeOrigin>;
 
@@ -78,6 +81,8 @@ export const WantedInstance = strict({
   name: Name,
   project: Name,
   power: oneOf(["running", "stopped"] as const),
+  /** How long a stop waits for the guest to shut down before it is killed; 0 kills at once, the agent's own grace where absent. */
+  stopGraceMs: optional(Type.Integer({ minimum: 0 })),
   vcpus: Type.Integer({ minimum: 1 }),
   memoryMiB: Type.Integer({ minimum: 1 }),
   rootVolume: Id,

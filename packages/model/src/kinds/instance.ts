@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
-import { CountryCode, Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
-import { Assignment, Condition } from "../metadata.ts";
+import { CountryCode, Id, Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
+import { Assignment, Condition, OrderRevision, Removal } from "../metadata.ts";
 import { SovereigntyLevel } from "./provider.ts";
 import { accelerators, computeDrivers } from "./node.ts";
 import { defineKind } from "../kind.ts";
@@ -42,6 +42,21 @@ export const HealthCheck = strict({
 });
 export type HealthCheck = Static<typeof HealthCheck>;
 
+/** Which node runs an instance, and what operations have asked of it besides its spec. */
+export const InstanceAssignment = strict({
+  ...Assignment.properties,
+  /** The operation that keeps it stopped, whatever `spec.power` says. */
+  heldBy: optional(Id),
+  /** Where a move in progress will take it; what it needs is kept free there. */
+  movingTo: optional(strict({ node: Name, nodeId: Id })),
+  /** How long a stop waits for the guest to shut down by itself; the agent's own grace where absent. */
+  stopGraceMs: optional(Type.Integer({ minimum: 0 })),
+  /** Nodes that it left and that may still define it; each goes once that node was seen without it. */
+  former: optional(Type.Array(strict({ node: Name, nodeId: Id, epoch: Type.Integer({ minimum: 1 }), since: OrderRevision }))),
+  removal: optional(Removal),
+});
+export type InstanceAssignment = Static<typeof InstanceAssignment>;
+
 export const Instance = defineKind({
   kind: "Instance",
   plural: "instances",
@@ -66,7 +81,7 @@ export const Instance = defineKind({
     healthCheck: optional(HealthCheck),
     placement: optional(PlacementConstraints),
   }),
-  assignment: Assignment,
+  assignment: InstanceAssignment,
   status: strict({
     state: oneOf(instanceStates),
     /** Whether the health check passes; `unknown` without one, or before its first answer. */

@@ -49,6 +49,8 @@ export const Operation = defineKind({
     notes: Type.Record(Type.String(), Type.Unknown()),
     cancelRequestedAt: optional(Timestamp),
     startedAt: optional(Timestamp),
+    /** When it began to take back what it did; from then on only that. */
+    undoStartedAt: optional(Timestamp),
     endedAt: optional(Timestamp),
     problem: optional(Problem),
     /** What it achieved, for example a migration's bytes and downtime. */
