@@ -2,8 +2,8 @@ import { chown, mkdir, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AptAccess } from "./apt.ts";
-import { runCommand, startDaemon } from "./command.ts";
-import { groupProcesses, inGroup } from "./control-group.ts";
+import { runCommand } from "./command.ts";
+import { groupProcesses, startInGroup } from "./control-group.ts";
 import { aptProxyPort, controlPlaneAddress } from "./plan.ts";
 
 export const aptProxyUrl = `http://${controlPlaneAddress}:${aptProxyPort}`;
@@ -42,7 +42,7 @@ export async function ensureAptProxy(paths: AptProxyPaths, access: AptAccess, si
   await writeFile(`${paths.directory}/acng.conf`, `${lines.join("\n")}\n`, { mode: 0o644 });
   const identity = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--init-groups"];
   const argv = [...identity, "/usr/sbin/apt-cacher-ng", "-c", paths.directory];
-  await startDaemon(await inGroup(group, argv), `${paths.directory}/daemon.log`);
+  await startInGroup(group, argv, `${paths.directory}/daemon.log`);
   await untilAnswering(`${paths.directory}/daemon.log`, signal);
 }
 

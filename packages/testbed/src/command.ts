@@ -79,16 +79,23 @@ export async function runCommand(argv: readonly string[], options: CommandOption
   }
 }
 
-/** Starts a program that outlives this process: own session, no terminal, both outputs appended to `logPath`; returns its pid. */
-export async function startDaemon(argv: readonly string[], logPath: string): Promise<number> {
+/** A started program; `ended` tells whether it exited already. */
+export interface Daemon {
+  readonly pid: number;
+  ended(): boolean;
+}
+
+/** Starts a program that outlives this process: own session, no terminal, both outputs appended to `logPath`. */
+export async function startDaemon(argv: readonly string[], logPath: string): Promise<Daemon> {
   const [program, ...rest] = argv;
   if (program === undefined) throw new TypeError("an empty argv was given");
   const log = openSync(logPath, "a", 0o600);
   try {
     const child = spawn(program, rest, { detached: true, stdio: ["ignore", log, log], cwd: "/" });
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const { promise, resolve, reject } = Promise.withResolvers<Daemon>();
     child.on("error", (error) => reject(new CommandError(argv, undefined, error.message, { cause: error })));
-    child.on("spawn", () => resolve(child.pid ?? 0));
+    const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    child.on("spawn", () => resolve({ pid: child.pid ?? 0, ended }));
     child.unref();
     return await promise;
   } finally {

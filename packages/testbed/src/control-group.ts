@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { startDaemon } from "./command.ts";
 
 /**
  * Every process of the testbed lives in a control group of its own, because a group is the one thing that a process
@@ -27,6 +28,15 @@ export async function inGroup(name: string, argv: readonly string[]): Promise<re
   const directories = parents().map((parent) => `${parent}/${name}`);
   for (const directory of directories) await mkdir(directory, { recursive: true });
   return ["/bin/sh", launcher, ...directories, "--", ...argv];
+}
+
+/**
+ * Starts a program that outlives this process as a member of the group; resolves once it has joined, so that an empty
+ * group means from then on that the program has ended.
+ */
+export async function startInGroup(name: string, argv: readonly string[], logPath: string): Promise<void> {
+  const child = await startDaemon(await inGroup(name, argv), logPath);
+  while (!(await groupProcesses(name)).includes(child.pid) && !child.ended()) await delay(5);
 }
 
 /** Names of all groups of the testbed that exist, used or not. */

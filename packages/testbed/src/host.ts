@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, chown, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { runCommand, startDaemon } from "./command.ts";
-import { groupProcesses, inGroup } from "./control-group.ts";
+import { runCommand } from "./command.ts";
+import { groupProcesses, startInGroup } from "./control-group.ts";
 import { mountOverlay, mountsWithin } from "./mounts.ts";
 import { namespacePath } from "./network.ts";
 import { bridgeName, controlPlaneAddress, sshUser, type HostPlan } from "./plan.ts";
@@ -35,6 +35,7 @@ export function hostGroup(name: string): string {
 /** Makes a host's file system from its tree: name, address, machine id, its own host key and who may log in. */
 export async function prepareHost(plan: HostPlan, paths: HostPaths, lower: readonly string[], userKey: string, signal?: AbortSignal): Promise<void> {
   if (!(await mountsWithin(paths.root)).includes(paths.root)) {
+    await mkdir(paths.directory, { recursive: true, mode: 0o700 });
     for (const name of ["root", "upper", "work"]) await mkdir(`${paths.directory}/${name}`, { recursive: true, mode: 0o755 });
     await mountOverlay({ target: paths.root, lower, upper: `${paths.directory}/upper`, work: `${paths.directory}/work` }, signal);
   }
@@ -70,7 +71,8 @@ const usersGid = 100;
 export async function startHost(plan: HostPlan, paths: HostPaths): Promise<void> {
   const group = hostGroup(plan.name);
   if ((await groupProcesses(group)).length > 0) return;
-  const devices = ["/dev/net/tun", "/dev/kvm", "/dev/fuse"].filter((path) => existsSync(path));
+  const devices = ["/dev/net/tun", "/dev/fuse"].filter((path) => existsSync(path)).map((path) => `--bind=${path}`);
+  if (existsSync("/dev/kvm")) devices.push(`--bind=${await makeKvmNode(paths)}:/dev/kvm`);
   const argv = [
     "nsenter",
     `--net=${namespacePath(plan.namespace)}`,
@@ -88,9 +90,23 @@ export async function startHost(plan: HostPlan, paths: HostPaths): Promise<void>
     "--timezone=off",
     "--link-journal=no",
     "--system-call-filter=add_key keyctl request_key bpf",
-    ...devices.map((path) => `--bind=${path}`),
+    ...devices,
   ];
-  await startDaemon(await inGroup(group, argv), paths.console);
+  await startInGroup(group, argv, paths.console);
+}
+
+/**
+ * A device node of the host's own, open to all in it: this machine's may belong to a group that has another number there.
+ * The directory around it is root's alone.
+ */
+async function makeKvmNode(paths: HostPaths): Promise<string> {
+  const node = `${paths.directory}/kvm`;
+  if (!existsSync(node)) {
+    // Linux packs a device number as major << 8 | minor, which holds for the small numbers of /dev/kvm.
+    const { rdev } = await stat("/dev/kvm");
+    await runCommand(["mknod", "-m", "0666", node, "c", String(rdev >> 8), String(rdev & 0xff)]);
+  }
+  return node;
 }
 
 /** Resolves when the host's ssh server greets; throws with the end of its console log when it died or took too long. */

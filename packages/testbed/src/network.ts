@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { runCommand, startDaemon } from "./command.ts";
-import { groupProcesses, inGroup, removeGroup } from "./control-group.ts";
+import { runCommand } from "./command.ts";
+import { groupProcesses, startInGroup, removeGroup } from "./control-group.ts";
 import {
   bridgeName,
   controlPlaneAddress,
@@ -98,7 +98,7 @@ export async function startLinks(plan: TestbedPlan, logDirectory: string): Promi
     if ((await groupProcesses(group)).length > 0) continue;
     const ends = [wanNamespace, provider.link.wanInterface, provider.namespace, gatewayLinkInterface];
     const argv = ["/usr/bin/python3", "-B", "-S", relay, ...ends, String(plan.options.wanDelayMs)];
-    await startDaemon(await inGroup(group, argv), `${logDirectory}/${group}.log`);
+    await startInGroup(group, argv, `${logDirectory}/${group}.log`);
   }
 }
 

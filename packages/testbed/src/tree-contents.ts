@@ -39,9 +39,8 @@ export const dpkgOptions: readonly string[] = [
   "path-exclude=/usr/share/info/*",
 ];
 
-/** Units that only cost time or memory in a host without a screen or a kernel of its own. */
+/** Units that only cost time or memory in a host without a screen or a disk of its own. */
 export const maskedUnits: readonly string[] = [
-  "systemd-logind.service",
   "getty@tty1.service",
   "console-getty.service",
   "apt-daily.timer",

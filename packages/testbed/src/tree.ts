@@ -110,8 +110,12 @@ async function buildHypervisor(path: string, bare: string, onLine: (line: string
   ];
   await runCommand(await inGroup(buildGroup, [...argv, "apt-get", "update"]), { onLine, signal });
   await runCommand(await inGroup(buildGroup, [...argv, ...install]), { onLine, signal });
-  await rm(`${root}/usr/sbin/policy-rc.d`);
-  await rm(`${root}/etc/machine-id`);
+  for (const name of ["/usr/sbin/policy-rc.d", "/etc/machine-id"]) await rm(`${root}${name}`);
+  // Both trees begin like a delivered machine: without package lists, which a provisioning fetches.
+  await rm(`${root}/var/lib/apt/lists`, { recursive: true });
+  await rm(`${root}/var/cache/apt`, { recursive: true });
+  await mkdir(`${root}/var/lib/apt/lists/partial`, { recursive: true });
+  await mkdir(`${root}/var/cache/apt/archives/partial`, { recursive: true });
   await unmount(root, signal);
   await rename(`${partial}/upper`, path);
   await rm(partial, { recursive: true, force: true });
