@@ -18,8 +18,9 @@ export interface ChangeEvent {
   readonly object: ResourceOf<KindName>;
 }
 
-/** Typed reads of one consistent state; objects are immutable and shared, never copied. O(1) get, O(n) list. */
+/** Typed reads of one consistent state; objects are frozen and shared, never copied. O(1) get, O(n) list. */
 export interface View {
+  /** Of the newest change that this view shows; 0 where there never was one. */
   readonly revision: number;
   get<K extends KindName>(kind: K, key: Key): ResourceOf<K> | undefined;
   getById<K extends KindName>(kind: K, id: string): ResourceOf<K> | undefined;
@@ -30,14 +31,17 @@ export interface View {
 /** What a transaction's function works with: reads see every earlier transaction and its own writes. */
 export interface Transaction extends View {
   /**
-   * Creates or replaces. The store sets `metadata.revision` and `updatedAt`; the caller owns all else.
+   * Creates or replaces the object with this id. The store sets `metadata.revision` and `updatedAt`; the caller owns all
+   * else. Returns the object as stored: a frozen copy, so that what was passed in stays the caller's.
    * @throws SkerryError already-exists where another id holds the name
    */
-  put<K extends KindName>(object: ResourceOf<K>): ResourceOf<K>;
+  put<R extends ResourceOf<KindName>>(object: R): R;
+  /** Does nothing where there is no such object. */
   delete(kind: KindName, id: string): void;
 }
 
 export interface Committed<T> {
+  /** Of its last change; without changes, of the state that it read. */
   readonly revision: number;
   readonly changes: readonly ChangeEvent[];
   readonly result: T;
@@ -45,23 +49,32 @@ export interface Committed<T> {
 
 /**
  * Objects and their revision log. Reads (`View`) show only what is durable; transactions run one at a time on the
- * newest state, durable or in flight. Every backend passes `storeContract`.
+ * newest state, durable or in flight. Every change has a revision of its own: one more than the change before it.
+ * Every backend passes `storeContract`.
  */
 export interface Store extends View {
+  /** Made with the store, the same ever after: tells one control plane's revisions from another's. */
+  readonly zoneId: string;
   /**
    * Runs `work` synchronously and resolves once its changes are fsynced; a transaction without changes resolves at once
-   * after all that it could have read is durable. Whatever `work` throws rejects and leaves no trace. When the disk fails,
-   * every transaction in flight rejects with `storage-full` or `unavailable` and the state goes back to the durable one.
+   * after all that it could have read is durable. Whatever `work` throws rejects, at that same moment, and leaves no trace.
+   * A full disk rejects every transaction in flight with `storage-full`, sets the state back to the durable one, and the
+   * store goes on; any other failure to write rejects with `unavailable`, as does everything later: open the store anew.
    */
   transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>>;
-  /** Runs `work` and throws its changes away: for plans. */
+  /** Runs `work` on the newest state and throws its changes away: for plans. Throws what `work` throws. */
   rehearse<T>(work: (tx: Transaction) => T): Committed<T>;
   /**
-   * Every durable change after `since`, in order, none skipped, none twice, until the signal aborts.
-   * @throws SkerryError revision-too-old where the log no longer reaches back
+   * Every durable change after `since`, in order, none skipped, none twice, until the signal aborts or the store closes.
+   * A consumer may be slow: it holds nothing but its place in the log, and gets `revision-too-old` if the log leaves it behind.
+   * @throws SkerryError revision-too-old, before the first change, where the log does not reach back to `since`
    */
   changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent>;
-  /** Calls back synchronously after each durable change, in order; for controllers. Returns how to stop. */
+  /**
+   * Calls back synchronously after changes became durable, with all of them since the last call, in order; for
+   * controllers. What a listener throws is an uncaught exception. Returns how to stop.
+   */
   subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void;
+  /** Waits for what is in flight, then lets go of the files. */
   close(): Promise<void>;
 }

@@ -1,0 +1,190 @@
+import { SkerryError } from "@skerry/model";
+import type { KindName, ResourceOf } from "@skerry/model";
+import type { CommitLog } from "./commit-log.ts";
+import { Feed } from "./feed.ts";
+import type { Change } from "./object.ts";
+import { Overlay } from "./overlay.ts";
+import type { BaseState } from "./state.ts";
+import type { ChangeEvent, Committed, Key, Store, Transaction } from "./store.ts";
+import { runTransaction } from "./transaction.ts";
+
+export interface ObjectStoreParts {
+  readonly log: CommitLog;
+  readonly zoneId: string;
+  /** What the log's database holds now; the store owns it from here on. */
+  readonly durable: BaseState;
+  /** How many changes the log keeps, and the newest revision that it no longer has. */
+  readonly keep: number;
+  readonly trimmedThrough: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A transaction that has run and waits until all that it saw and did is durable. */
+interface Waiting {
+  readonly revision: number;
+  readonly settle: () => void;
+  readonly reject: (cause: SkerryError) => void;
+}
+
+/**
+ * A store over any backend: all objects in memory, one commit in flight, and everything that comes meanwhile in the
+ * next one (group commit), so that the cost of an fsync is shared by all who wait for it.
+ */
+export class ObjectStore implements Store {
+  readonly zoneId: string;
+  readonly #log: CommitLog;
+  readonly #now: () => number;
+  readonly #durable: BaseState;
+  /** The durable state and what is in flight or staged. */
+  readonly #head: Overlay;
+  readonly #feed: Feed;
+  readonly #listeners = new Set<(events: readonly ChangeEvent[]) => void>();
+  #staged: Change[] = [];
+  /** In order of their revisions. */
+  #waiting: Waiting[] = [];
+  #working = false;
+  /** Ends when nothing is staged any more. */
+  #flushing: Promise<void> | undefined;
+  /** Why no more transactions are taken. */
+  #ended: SkerryError | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: ObjectStoreParts) {
+    this.zoneId = parts.zoneId;
+    this.#log = parts.log;
+    this.#now = parts.now;
+    this.#durable = parts.durable;
+    this.#head = new Overlay(parts.durable);
+    this.#feed = new Feed(parts.log, parts.durable.revision, parts.keep, parts.trimmedThrough);
+  }
+
+  get revision(): number {
+    return this.#durable.revision;
+  }
+
+  get<K extends KindName>(kind: K, key: Key): ResourceOf<K> | undefined {
+    return this.#durable.get(kind, key);
+  }
+
+  getById<K extends KindName>(kind: K, id: string): ResourceOf<K> | undefined {
+    return this.#durable.getById(kind, id);
+  }
+
+  list<K extends KindName>(kind: K, project?: string): readonly ResourceOf<K>[] {
+    return this.#durable.list(kind, project);
+  }
+
+  transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) throw this.#ended;
+      let settle: () => void;
+      try {
+        const { result, changes } = this.#run(work);
+        for (const change of changes) this.#stage(change);
+        const revision = this.#head.revision;
+        settle = () => resolve({ revision, changes: changes.map((change) => change.event), result });
+      } catch (error) {
+        // An answer made from what is not durable yet has to wait for it as well: it might never come true.
+        settle = () => reject(error);
+      }
+      const { revision } = this.#head;
+      if (revision === this.#durable.revision) settle();
+      else this.#waiting.push({ revision, settle, reject });
+    });
+  }
+
+  rehearse<T>(work: (tx: Transaction) => T): Committed<T> {
+    const { result, changes } = this.#run(work);
+    const events = changes.map((change) => change.event);
+    return { revision: events.at(-1)?.revision ?? this.#head.revision, changes: events, result };
+  }
+
+  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent> {
+    return this.#feed.changes(since, signal);
+  }
+
+  subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void {
+    // A function of its own, so that one listener may subscribe twice and stop once.
+    const own = (events: readonly ChangeEvent[]): void => listener(events);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  close(): Promise<void> {
+    this.#ended ??= new SkerryError("unavailable", "The store is closed.");
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    await this.#flushing;
+    this.#feed.close();
+    await this.#log.close();
+  }
+
+  #run<T>(work: (tx: Transaction) => T): { result: T; changes: readonly Change[] } {
+    if (this.#working) throw new Error("a transaction was started inside another's function");
+    this.#working = true;
+    try {
+      return runTransaction(this.#head, this.#now(), work);
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  #stage(change: Change): void {
+    this.#head.apply(change.event);
+    this.#staged.push(change);
+    this.#flushing ??= this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    // One turn of the event loop, so that all who ask in this one share the first commit too.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#staged.length > 0) {
+      const batch = this.#staged;
+      this.#staged = [];
+      try {
+        await this.#log.commit(batch);
+      } catch (error) {
+        this.#revert(error);
+        continue;
+      }
+      this.#advance(batch.map((change) => change.event));
+    }
+    this.#flushing = undefined;
+  }
+
+  #advance(events: readonly ChangeEvent[]): void {
+    for (const event of events) this.#durable.apply(event);
+    this.#head.settle();
+    this.#feed.append(events);
+    for (const listener of this.#listeners) {
+      try {
+        listener(events);
+      } catch (error) {
+        // A listener's defect must surface, but not here, where it would leave others without the change.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    const { revision } = this.#durable;
+    const settled = this.#waiting.findIndex((waiting) => waiting.revision > revision);
+    const due = this.#waiting.splice(0, settled === -1 ? this.#waiting.length : settled);
+    for (const waiting of due) waiting.settle();
+  }
+
+  /** The durable state is the state again; nobody was told of anything newer. */
+  #revert(error: unknown): void {
+    const known = error instanceof SkerryError ? error : undefined;
+    const cause = known ?? new SkerryError("unavailable", "The store's database failed.", { cause: error });
+    if (cause.code !== "storage-full") this.#ended ??= cause;
+    this.#staged = [];
+    this.#head.clear();
+    const rejected = this.#waiting;
+    this.#waiting = [];
+    for (const waiting of rejected) waiting.reject(cause);
+  }
+}

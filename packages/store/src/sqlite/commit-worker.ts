@@ -1,0 +1,188 @@
+/**
+ * The thread that owns the database: the only SQL of this backend, and the only place that waits for the disk.
+ * One file with no imports but Node's, so that it runs as it is and as a bundle of its own. It uses statements that
+ * PostgreSQL also takes; table definitions and PRAGMAs are SQLite's.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import type { ChangeRow, Failure, ObjectPlace, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
+
+const schemaVersion = 1;
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS objects (
+    kind TEXT NOT NULL, id TEXT NOT NULL, project TEXT, name TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS changes (
+    revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, project TEXT, name TEXT NOT NULL,
+    type TEXT NOT NULL, body TEXT NOT NULL, time_ms INTEGER NOT NULL
+  );`;
+
+/** A failure that is not SQLite's. */
+class OpenError extends Error {
+  readonly reason: Failure["reason"];
+
+  constructor(reason: Failure["reason"], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+if (parentPort === null) throw new Error("this file runs as a worker only");
+const port = parentPort;
+const settings = workerData as WorkerSettings;
+/** Says whose the lock is, for the error of the next one who wants it; the lock itself is the kernel's, on the database. */
+const ownerPath = `${settings.path}.owner`;
+
+function open(): DatabaseSync {
+  create(settings.path);
+  const db = new DatabaseSync(settings.path, { timeout: 0 });
+  try {
+    // Before the first access: the connection then keeps the lock until it ends, and needs no shared-memory file.
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    // After a burst the log file shrinks back to this, 64 MiB.
+    db.exec("PRAGMA journal_size_limit = 67108864; BEGIN IMMEDIATE;");
+    const version = readVersion(db);
+    if (version > schemaVersion) {
+      throw new OpenError("newer-schema", `schema version ${version}; this version knows ${schemaVersion}`);
+    }
+    db.exec(schema);
+    const add = db.prepare("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING");
+    add.run("schema-version", String(schemaVersion));
+    add.run("zone-id", settings.zoneId);
+    db.exec("COMMIT");
+    writeFileSync(ownerPath, `${process.pid}\n`, { mode: 0o600 });
+    return db;
+  } catch (error) {
+    db.close();
+    throw isBusy(error) ? new OpenError("locked", readOwner()) : error;
+  }
+}
+
+/** Makes the file for its owner's eyes only, and its directory entry durable. Does nothing where it exists. */
+function create(path: string): void {
+  try {
+    // Never opens a file that is there: closing it again would drop a lock that this process has on it.
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return;
+    throw error;
+  }
+  const directory = openSync(dirname(path), "r");
+  fsyncSync(directory);
+  closeSync(directory);
+}
+
+function readVersion(db: DatabaseSync): number {
+  const table = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'").get();
+  if (table === undefined) return 0;
+  return Number(db.prepare("SELECT value FROM meta WHERE name = 'schema-version'").get()?.["value"] ?? 0);
+}
+
+function readOwner(): string {
+  try {
+    return readFileSync(ownerPath, "utf8").trim();
+  } catch {
+    return ""; // The lock's holder has not written it yet, or is no Skerry.
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode ?? 0;
+  return (code & 0xff) === 5 || (code & 0xff) === 6;
+}
+
+function describe(db: DatabaseSync): Opened {
+  const span = db.prepare("SELECT MIN(revision) AS oldest, MAX(revision) AS newest FROM changes").get();
+  const revision = Number(span?.["newest"] ?? 0);
+  return {
+    zoneId: String(db.prepare("SELECT value FROM meta WHERE name = 'zone-id'").get()?.["value"]),
+    revision,
+    trimmedThrough: Number(span?.["oldest"] ?? revision + 1) - 1,
+    journalMode: String(db.prepare("PRAGMA journal_mode").get()?.["journal_mode"]),
+    synchronous: Number(db.prepare("PRAGMA synchronous").get()?.["synchronous"]),
+  };
+}
+
+function serve(db: DatabaseSync): (request: Request) => unknown {
+  const putObject = db.prepare(
+    `INSERT INTO objects (kind, id, project, name, revision, body) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT (kind, id) DO UPDATE SET project = excluded.project, name = excluded.name,
+       revision = excluded.revision, body = excluded.body`,
+  );
+  const deleteObject = db.prepare("DELETE FROM objects WHERE kind = ? AND id = ?");
+  const addChange = db.prepare(
+    "INSERT INTO changes (revision, kind, id, project, name, type, body, time_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  const trim = db.prepare("DELETE FROM changes WHERE revision <= ?");
+  const readObjects = db.prepare(
+    `SELECT kind, id, project, name, revision, body FROM objects WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?`,
+  );
+  const readChanges = db.prepare(
+    `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs" FROM changes
+     WHERE revision > ? ORDER BY revision LIMIT ?`,
+  );
+
+  const commit = (changes: readonly ChangeRow[]): void => {
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      for (const { revision, kind, id, project, name, type, body, timeMs } of changes) {
+        if (type === "deleted") deleteObject.run(kind, id);
+        else putObject.run(kind, id, project, name, revision, body);
+        addChange.run(revision, kind, id, project, name, type, body, timeMs);
+      }
+      trim.run((changes.at(-1)?.revision ?? 0) - settings.keep);
+      db.exec("COMMIT");
+    } catch (error) {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      throw error;
+    }
+  };
+  const objects = (after: ObjectPlace, limit: number): unknown => readObjects.all(after.kind, after.id, limit);
+
+  return (request) => {
+    switch (request.type) {
+      case "commit":
+        return commit(request.changes);
+      case "objects":
+        return objects(request.after, request.limit);
+      case "changes":
+        return readChanges.all(request.after, request.limit);
+      case "close":
+        db.close();
+        rmSync(ownerPath, { force: true });
+        // With no port to listen on, the thread ends.
+        return port.unref();
+    }
+  };
+}
+
+function failureOf(error: unknown): Failure {
+  const { errcode, message } = error as { errcode?: number; message: string };
+  if (error instanceof OpenError) return { reason: error.reason, message };
+  return errcode === undefined ? { reason: "system", message } : { reason: "sqlite", code: errcode, message };
+}
+
+function attempt(work: () => unknown): Reply {
+  try {
+    return { ok: true, value: work() };
+  } catch (error) {
+    return { ok: false, failure: failureOf(error) };
+  }
+}
+
+let answer: ((request: Request) => unknown) | undefined;
+const opened = attempt(() => {
+  const db = open();
+  answer = serve(db);
+  return describe(db);
+});
+port.postMessage(opened);
+if (answer !== undefined) {
+  const handle = answer;
+  port.on("message", (request: Request) => port.postMessage(attempt(() => handle(request))));
+}

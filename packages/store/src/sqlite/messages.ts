@@ -1,0 +1,64 @@
+/** What the main thread asks of the commit worker; each request gets one reply, in order. Types only. */
+export type Request =
+  | { readonly type: "commit"; readonly changes: readonly ChangeRow[] }
+  | { readonly type: "objects"; readonly after: ObjectPlace; readonly limit: number }
+  | { readonly type: "changes"; readonly after: number; readonly limit: number }
+  | { readonly type: "close" };
+
+/** What the worker is started with. */
+export interface WorkerSettings {
+  readonly path: string;
+  /** How many changes the log keeps. */
+  readonly keep: number;
+  /** Used where the database is new. */
+  readonly zoneId: string;
+}
+
+/** A row of `changes`. */
+export interface ChangeRow {
+  readonly revision: number;
+  readonly kind: string;
+  readonly id: string;
+  readonly project: string | null;
+  readonly name: string;
+  readonly type: string;
+  readonly body: string;
+  readonly timeMs: number;
+}
+
+/** A row of `objects`. */
+export interface ObjectRow {
+  readonly kind: string;
+  readonly id: string;
+  readonly project: string | null;
+  readonly name: string;
+  readonly revision: number;
+  readonly body: string;
+}
+
+/** Where a page of objects starts: after this primary key. */
+export interface ObjectPlace {
+  readonly kind: string;
+  readonly id: string;
+}
+
+/** The first reply, to no request: the database is open and the lock held. */
+export interface Opened {
+  readonly zoneId: string;
+  /** Of the newest change; 0 where there is none. */
+  readonly revision: number;
+  /** The newest revision that the log no longer has. */
+  readonly trimmedThrough: number;
+  /** As read back from the connection that commits. */
+  readonly journalMode: string;
+  readonly synchronous: number;
+}
+
+/** Why a request failed: SQLite's result code where it was SQLite, and what it said. */
+export interface Failure {
+  readonly reason: "sqlite" | "locked" | "newer-schema" | "system";
+  readonly code?: number;
+  readonly message: string;
+}
+
+export type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly failure: Failure };

@@ -1,0 +1,76 @@
+import { SkerryError } from "@skerry/model";
+import type { KindName, ResourceOf } from "@skerry/model";
+import { checkPlace, freeze } from "./object.ts";
+import type { Change } from "./object.ts";
+import { Overlay } from "./overlay.ts";
+import type { Transaction, View } from "./store.ts";
+
+/** What a transaction's function returned and the changes it made, applied nowhere yet. */
+export interface Outcome<T> {
+  readonly result: T;
+  readonly changes: readonly Change[];
+}
+
+/** Runs `work` over `base`, which stays as it is, and collects its changes; throws what `work` throws. */
+export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transaction) => T): Outcome<T> {
+  const own = new Overlay(base);
+  const changes: Change[] = [];
+  const updatedAt = new Date(nowMs).toISOString();
+  let open = true;
+
+  const record = (type: Change["event"]["type"], revision: number, object: ResourceOf<KindName>, body: string): void => {
+    const { kind, metadata } = object;
+    const event = { revision, kind, id: metadata.id, project: metadata.project, name: metadata.name, type, object };
+    own.apply(event);
+    changes.push({ event, body, timeMs: nowMs });
+  };
+  const writable = (): void => {
+    if (!open) throw new Error("a transaction was used after its end");
+  };
+
+  const tx: Transaction = {
+    get revision() {
+      return own.revision;
+    },
+    get: (kind, key) => own.get(kind, key),
+    getById: (kind, id) => own.getById(kind, id),
+    list: (kind, project) => own.list(kind, project),
+    put<R extends ResourceOf<KindName>>(object: R): R {
+      writable();
+      checkPlace(object);
+      const holder = own.get(object.kind, object.metadata);
+      if (holder !== undefined && holder.metadata.id !== object.metadata.id) throw nameTaken(object);
+      const revision = own.revision + 1;
+      const type = own.getById(object.kind, object.metadata.id) === undefined ? "created" : "updated";
+      const body = JSON.stringify({ ...object, metadata: { ...object.metadata, revision, updatedAt } });
+      // Through JSON, so that what is in memory is what a restart would load.
+      const stored = freeze(JSON.parse(body) as R);
+      record(type, revision, stored, body);
+      return stored;
+    },
+    delete(kind, id) {
+      writable();
+      const object = own.getById(kind, id);
+      if (object !== undefined) record("deleted", own.revision + 1, object, JSON.stringify(object));
+    },
+  };
+
+  try {
+    const result = work(tx);
+    if (isThenable(result)) throw new Error("a transaction's function must be synchronous, and this one returned a promise");
+    return { result, changes };
+  } finally {
+    open = false;
+  }
+}
+
+function nameTaken({ kind, metadata }: ResourceOf<KindName>): SkerryError {
+  const where = metadata.project === undefined ? "" : ` in project ${metadata.project}`;
+  return new SkerryError("already-exists", `There is already a ${kind} named ${metadata.name}${where}.`, {
+    remedy: "Choose another name, or change or delete the one that is there.",
+  });
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
