@@ -1,0 +1,101 @@
+import { Option, type Command } from "commander";
+import { parserOf, kinds, providerDrivers, roles, type KindName, type ResourceOf } from "@skerry/model";
+import { instanceFlags } from "./instance-flags.ts";
+import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
+import { imageFlags } from "./image-flags.ts";
+
+function plain<K extends KindName>(kind: K, declare: (command: Command) => void, pick: (options: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>> | Record<string, unknown>): DraftFlags<K> {
+  return {
+    declare,
+    spec: async (options) => parserOf(kinds[kind].spec, kind.toLowerCase())(given(await pick(options))) as ResourceOf<K>["spec"],
+  };
+}
+
+const displayName = "--display-name <text>";
+
+export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
+  Organisation: plain(
+    "Organisation",
+    (command) => command.option(displayName, "for people"),
+    ({ displayName }) => ({ displayName }),
+  ),
+  Project: plain(
+    "Project",
+    (command) => command.requiredOption("--organisation <name>", "who owns it").option(displayName, "for people"),
+    ({ organisation, displayName }) => ({ organisation, displayName }),
+  ),
+  Provider: plain(
+    "Provider",
+    (command) =>
+      command
+        .requiredOption("--country <code>", "ISO 3166 code, for example ES")
+        .addOption(new Option("--driver <driver>", "ssh: bare hosts; manual: agents join by themselves").choices(providerDrivers).default("ssh"))
+        .option("--jurisdiction <code>", "whose law binds it, where not its country's")
+        .option("--sovereignty <level>", "0 to 4", toNumber)
+        .option("--ssh-user <user>", "user on its hosts, root or with password-less sudo")
+        .option("--ssh-key <file>", "private key for that user")
+        .option("--ssh-port <port>", "where not 22", toNumber)
+        .option(displayName, "for people"),
+    async ({ country, driver, jurisdiction, sovereignty, sshUser, sshKey, sshPort, displayName }) => ({
+      country,
+      driver,
+      jurisdiction,
+      sovereigntyLevel: sovereignty,
+      displayName,
+      ...(sshUser === undefined && sshKey === undefined
+        ? {}
+        : { ssh: given({ user: sshUser, port: sshPort, privateKey: typeof sshKey === "string" ? await readFlagFile(sshKey, "--ssh-key") : undefined }) }),
+    }),
+  ),
+  Site: plain(
+    "Site",
+    (command) =>
+      command
+        .requiredOption("--provider <name>", "who owns it")
+        .requiredOption("--country <code>", "ISO 3166 code")
+        .option("--city <name>", "for people")
+        .requiredOption("--latitude <degrees>", "north is positive", toNumber)
+        .requiredOption("--longitude <degrees>", "east is positive", toNumber)
+        .option("--tier <tier>", "cloud, in-country-edge, near-edge, far-edge or on-premise", "on-premise")
+        .option("--carbon <grams>", "grams of CO2 per kWh", toNumber)
+        .option("--price <euros>", "euros per vCPU and hour", toNumber),
+    ({ provider, country, city, latitude, longitude, tier, carbon, price }) => ({ provider, country, city, latitude, longitude, tier, carbonGramsPerKWh: carbon, eurosPerVcpuHour: price }),
+  ),
+  Node: plain(
+    "Node",
+    (command) =>
+      command
+        .requiredOption("--site <name>", "where it stands")
+        .option("--address <address>", "where SSH reaches it")
+        .option("--ssh-port <port>", "where not the provider's", toNumber)
+        .option("--host-key <fingerprint>", "pinned host key, SHA256:…"),
+    ({ site, address, sshPort, hostKey }) => ({ site, address, sshPort, hostKeyFingerprint: hostKey }),
+  ),
+  Image: imageFlags,
+  Volume: plain(
+    "Volume",
+    (command) => command.requiredOption("--size <MiB>", "its size", toNumber),
+    ({ size }) => ({ sizeMiB: size }),
+  ),
+  Network: plain(
+    "Network",
+    (command) => command.requiredOption("--cidr <cidr>", "for example 10.100.0.0/24").option("--egress", "guests may reach what is outside"),
+    ({ cidr, egress }) => ({ cidr, egress }),
+  ),
+  Instance: instanceFlags,
+  JoinToken: plain(
+    "JoinToken",
+    (command) => command.requiredOption("--site <name>", "where the node stands").option("--node <name>", "its name; the host's own where absent").option("--lifetime <seconds>", "how long it may be used", toNumber),
+    ({ site, node, lifetime }) => ({ site, node, lifetimeSeconds: lifetime }),
+  ),
+  ApiToken: plain(
+    "ApiToken",
+    (command) =>
+      command
+        .addOption(new Option("--role <role>", "what it may do").choices(roles).makeOptionMandatory())
+        .option("--only-project <name>", "limit it to one project")
+        .option("--lifetime <seconds>", "until it expires", toNumber)
+        .option("--description <text>", "for people"),
+    ({ role, onlyProject, lifetime, description }) => ({ role, project: onlyProject, lifetimeSeconds: lifetime, description }),
+  ),
+};

@@ -1,0 +1,31 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { SkerryError, type KindName, type ResourceOf } from "@skerry/model";
+
+/** How a kind's spec is given as flags of `create`. */
+export interface DraftFlags<K extends KindName> {
+  declare(command: Command): void;
+  /** @throws SkerryError invalid-request naming the flag or field that is wrong */
+  spec(options: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<ResourceOf<K>["spec"]>;
+}
+
+/** A number from a flag; what is not one is left to the schema, whose error names the field. */
+export function toNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || Number.isNaN(value)) throw new SkerryError("invalid-request", `"${text}" is not a number.`, { remedy: "Write a plain number." });
+  return value;
+}
+
+/** Reads a file that a flag names. */
+export async function readFlagFile(path: string, flag: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    throw new SkerryError("invalid-request", `${flag}: the file ${path} cannot be read.`, { remedy: "Check the path and its permissions.", cause: error });
+  }
+}
+
+/** Drops what was not given, so that the schema's own optional fields stay absent. */
+export function given(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,80 @@
+import type { Command } from "commander";
+import { SkerryError, kinds, parserOf } from "@skerry/model";
+import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
+import { labelsOf } from "./labels.ts";
+
+const parse = parserOf(kinds.Instance.spec, "instance");
+
+/** The flags of `skerry instance create`: what matters first, the guest's own make-up after. */
+export const instanceFlags: DraftFlags<"Instance"> = {
+  declare: (command: Command) => {
+    command
+      .requiredOption("--image <image>", "NAME, or PROJECT/NAME where shared")
+      .option("--vcpus <n>", "virtual processors", toNumber, 1)
+      .option("--memory <MiB>", "memory", toNumber, 512)
+      .option("--disk <MiB>", "root disk; the image's own size where absent", toNumber)
+      .option("--network <name...>", "networks to join, an address on each")
+      .option("--ssh-key <file...>", "public keys that may sign in")
+      .option("--user-data <file>", "cloud-init user data")
+      .option("--stopped", "make it, do not start it")
+      .option("--health <check>", "http:PORT/PATH or tcp:PORT: how to tell that it serves")
+      .option("--country <code...>", "only in these countries")
+      .option("--jurisdiction <code...>", "only under these laws")
+      .option("--provider <name...>", "only at these providers")
+      .option("--site <name...>", "only at these sites")
+      .option("--node <name...>", "only on these nodes")
+      .option("--tier <tier...>", "only at sites of these tiers")
+      .option("--min-sovereignty <level>", "0 to 4", toNumber)
+      .option("--node-label <key=value...>", "only on nodes with these labels")
+      .option("--max-latency <place=ms...>", "at most so far from a place: madrid=20");
+  },
+  spec: async (options) => {
+    const keys = await Promise.all(((options["sshKey"] as readonly string[] | undefined) ?? []).map((path) => readFlagFile(path, "--ssh-key")));
+    const userData = options["userData"] as string | undefined;
+    const placement = given({
+      countries: options["country"],
+      jurisdictions: options["jurisdiction"],
+      providers: options["provider"],
+      sites: options["site"],
+      nodes: options["node"],
+      tiers: options["tier"],
+      minSovereigntyLevel: options["minSovereignty"],
+      labels: options["nodeLabel"] === undefined ? undefined : labelsOf(options["nodeLabel"] as readonly string[]),
+      maxLatency: (options["maxLatency"] as readonly string[] | undefined)?.map(latencyLimit),
+    });
+    return parse(
+      given({
+        image: options["image"],
+        vcpus: options["vcpus"],
+        memoryMiB: options["memory"],
+        diskMiB: options["disk"],
+        networks: options["network"],
+        sshKeys: keys.length === 0 ? undefined : keys.flatMap((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
+        userData: userData === undefined ? undefined : await readFlagFile(userData, "--user-data"),
+        power: options["stopped"] === true ? "stopped" : undefined,
+        healthCheck: options["health"] === undefined ? undefined : healthCheck(String(options["health"])),
+        placement: Object.keys(placement).length === 0 ? undefined : placement,
+      }),
+    );
+  },
+};
+
+/** `http:80/ready` or `tcp:5432`. */
+export function healthCheck(text: string): Record<string, unknown> {
+  const match = /^(http|tcp):(\d{1,5})(\/.*)?$/.exec(text);
+  if (match === null) throw new SkerryError("invalid-request", `--health: "${text}" is not a check.`, { remedy: "Write http:PORT/PATH or tcp:PORT, for example http:80/." });
+  const [, kind, port, path] = match;
+  return given({ kind, port: Number(port), path });
+}
+
+/** `madrid=20`, or `40.4,-3.7=20`: at most 20 ms of round trip from there. */
+export function latencyLimit(text: string): Record<string, unknown> {
+  const match = /^(.+)=(\d+(?:\.\d+)?)$/.exec(text);
+  if (match === null) throw new SkerryError("invalid-request", `--max-latency: "${text}" is not a limit.`, { remedy: "Write PLACE=MILLISECONDS, for example madrid=20 or 40.4,-3.7=20." });
+  const [, from = "", milliseconds] = match;
+  const coordinates = /^(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)$/.exec(from);
+  return {
+    from: coordinates === null ? from : { latitude: Number(coordinates[1]), longitude: Number(coordinates[2]) },
+    milliseconds: Number(milliseconds),
+  };
+}

@@ -1,0 +1,91 @@
+import type { Command } from "commander";
+import { kindNames, kinds, type KindName } from "@skerry/model";
+import { concludeMutation, showPlan } from "../mutation.ts";
+import { renderList, renderValue } from "../output/render.ts";
+import { openSession, withConnection, withMutation } from "../session.ts";
+import type { CommandDeps } from "../program.ts";
+import { draftFlags } from "./draft-flags.ts";
+import { labelsOf } from "./labels.ts";
+import { dashed } from "./reference.ts";
+
+/** `list`, `show`, `create`, `label` and `delete` for every kind, from the one table of kinds. */
+export function addKindCommands(program: Command, deps: CommandDeps): void {
+  for (const kind of kindNames) {
+    const command = program.command(dashed(kind)).description(summaries[kind]);
+    addReads(command, kind, deps);
+    if (kind !== "Operation") addWrites(command, kind, deps);
+  }
+}
+
+const summaries: Record<KindName, string> = {
+  Organisation: "who owns projects",
+  Project: "a tenant's space",
+  Provider: "who owns capacity, and under whose law",
+  Site: "a place with coordinates, country, tier and energy",
+  Node: "a host at a site, run by an agent",
+  Image: "what a guest's disk is made from",
+  Volume: "a disk",
+  Network: "an isolated segment, in one site or across many",
+  Instance: "a guest: create, start, stop, move, reach its console",
+  Operation: "a durable job and its steps",
+  JoinToken: "lets one agent join once",
+  ApiToken: "lets a person or program call the API",
+};
+
+function addReads(parent: Command, kind: KindName, { terminal, signal }: CommandDeps): void {
+  withConnection(parent.command("list"))
+    .description(`list ${kinds[kind].plural}`)
+    .option("-l, --label <selector>", "only with these labels: a=b,c!=d")
+    .option("-A, --all-projects", "of every project")
+    .action(async (options: { label?: string; allProjects?: boolean }, command: Command) => {
+      const session = await openSession(terminal, command);
+      const project = (options.allProjects ?? false) || kinds[kind].scope === "zone" ? undefined : session.project;
+      const items = await session.client.listAll(kind, { project, labelSelector: options.label }, signal);
+      await renderList(terminal, kind, items, session.output, Date.now());
+    });
+
+  withConnection(parent.command("show <name>"))
+    .description("show one, whole")
+    .action(async (name: string, _options: unknown, command: Command) => {
+      const session = await openSession(terminal, command);
+      await renderValue(terminal, await session.client.get(kind, session.key(kind, name), signal), session.output);
+    });
+}
+
+function addWrites(parent: Command, kind: KindName, { terminal, signal }: CommandDeps): void {
+  const flags = draftFlags[kind];
+  if (flags !== undefined) {
+    const create = withMutation(parent.command("create <name>"))
+      .description("make one")
+      .option("-l, --label <key=value...>", "labels");
+    flags.declare(create);
+    create.action(async (name: string, options: Record<string, unknown>, command: Command) => {
+      const session = await openSession(terminal, command);
+      const key = session.key(kind, name);
+      const draft = { spec: await flags.spec(options, signal), labels: labelsOf(options["label"] as readonly string[] | undefined) };
+      if (options["dryRun"] === true) return showPlan(terminal, session, kind, key, { verb: "put", draft }, signal);
+      const mutation = await session.client.put(kind, key, draft, { ifAbsent: true }, signal);
+      await concludeMutation(terminal, session, "created", mutation, signal);
+    });
+  }
+
+  withMutation(parent.command("label <name> <labels...>"))
+    .description("set labels (key=value) or remove them (key-)")
+    .action(async (name: string, words: readonly string[], options: { dryRun?: boolean }, command: Command) => {
+      const session = await openSession(terminal, command);
+      const removed = words.filter((word) => word.endsWith("-")).map((word) => [word.slice(0, -1), null] as const);
+      const patch = { metadata: { labels: { ...labelsOf(words.filter((word) => !word.endsWith("-"))), ...Object.fromEntries(removed) } } };
+      const key = session.key(kind, name);
+      if (options.dryRun ?? false) return showPlan(terminal, session, kind, key, { verb: "patch", patch }, signal);
+      await concludeMutation(terminal, session, "labelled", await session.client.patch(kind, key, patch, {}, signal), signal);
+    });
+
+  withMutation(parent.command("delete <name>"))
+    .description("delete one, with what belongs to it")
+    .action(async (name: string, options: { dryRun?: boolean }, command: Command) => {
+      const session = await openSession(terminal, command);
+      const key = session.key(kind, name);
+      if (options.dryRun ?? false) return showPlan(terminal, session, kind, key, { verb: "delete" }, signal);
+      await concludeMutation(terminal, session, "deleted", await session.client.delete(kind, key, {}, signal), signal);
+    });
+}

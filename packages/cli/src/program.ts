@@ -1,0 +1,53 @@
+import { Command } from "commander";
+import { readFileSync } from "node:fs";
+import type { Terminal } from "./output/terminal.ts";
+import { addAgentCommands } from "./commands/agent.ts";
+import { addApplyCommand } from "./commands/apply.ts";
+import { addContextCommands } from "./commands/context.ts";
+import { addDemoCommand } from "./commands/demo.ts";
+import { addDoctorCommand } from "./commands/doctor.ts";
+import { addEventsCommand } from "./commands/events.ts";
+import { addInstanceCommands } from "./commands/instance.ts";
+import { addKindCommands } from "./commands/kind.ts";
+import { addNodeCommands } from "./commands/node.ts";
+import { addOperationCommands } from "./commands/operation.ts";
+import { addReferenceCommands } from "./commands/reference.ts";
+import { addServerCommand } from "./commands/server.ts";
+import { addTestbedCommands } from "./commands/testbed.ts";
+
+/** Everything a command needs from outside; `signal` aborts at Ctrl-C. */
+export interface CommandDeps {
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+}
+
+export function version(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** The whole command tree; building it imports no server, agent or testbed. */
+export function buildProgram(deps: CommandDeps): Command {
+  const program = new Command("skerry")
+    .description("One control plane over many providers' clouds and edge sites.")
+    .version(version(), "-V, --version", "print the version")
+    .option("--verbose", "show each API call, and where an error came from")
+    .showSuggestionAfterError()
+    .helpCommand(false)
+    .exitOverride();
+  program.configureHelp({ sortSubcommands: true, showGlobalOptions: false });
+  addDemoCommand(program, deps);
+  addDoctorCommand(program, deps);
+  addTestbedCommands(program, deps);
+  addServerCommand(program, deps);
+  addAgentCommands(program, deps);
+  addContextCommands(program, deps);
+  addApplyCommand(program, deps);
+  addEventsCommand(program, deps);
+  addKindCommands(program, deps);
+  addInstanceCommands(program, deps);
+  addNodeCommands(program, deps);
+  addOperationCommands(program, deps);
+  addReferenceCommands(program, deps);
+  return program;
+}
