@@ -1,0 +1,164 @@
+import { SkerryError, makeId, type OperationResource } from "@skerry/model";
+import type { ChangeEvent, Store } from "@skerry/store";
+import { isCommitted, type Bounds } from "./advance.ts";
+import { timestamp, type Clock } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { OperationEngine, OperationKind } from "./operation-kind.ts";
+import { ProgressBook } from "./progress.ts";
+import type { Random } from "./random.ts";
+import { runOperation, stepsOf, type RunDeps } from "./run.ts";
+import { Subjects, busy } from "./subjects.ts";
+import { isOver } from "./transitions.ts";
+import { WakeRoom, type WakeSource } from "./wake.ts";
+
+export interface OperationEngineDeps {
+  readonly store: Store;
+  /** Every kind of operation there is. */
+  readonly kinds: readonly OperationKind[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** What steps' conditions read besides the store. */
+  readonly wakeSources?: readonly WakeSource[];
+  readonly bounds?: Bounds;
+  /** How many operations that are over are kept. */
+  readonly keepFinished?: number;
+}
+
+const minuteMs = 60_000;
+const defaultBounds: Bounds = { undoMs: 15 * minuteMs, undoFloorMs: minuteMs, forwardMs: 30 * minuteMs };
+const abandonMs = 30_000;
+
+/**
+ * Runs durable operations: what each has done and does next is in the store before it is done, so that an engine made over
+ * the same store goes on where a killed one stopped.
+ */
+export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine {
+  const { store, clock, random, log } = deps;
+  const kinds = new Map(deps.kinds.map((kind) => [kind.type, kind]));
+  const keepFinished = deps.keepFinished ?? 10_000;
+  const subjects = new Subjects();
+  const progress = new ProgressBook({ store, clock, log });
+  const wakes = new WakeRoom([
+    (listener) => store.subscribe(listener),
+    ...(deps.wakeSources ?? []),
+  ]);
+  const kindOf = (type: string) => kinds.get(type);
+  const runDeps: RunDeps = { store, clock, random, log, progress, wakes, kindOf, bounds: deps.bounds ?? defaultBounds, abandonMs };
+  const stopping = new AbortController();
+  const runs = new Map<string, Promise<void>>();
+  let finished = 0;
+  let unsubscribe = () => {};
+
+  function launch(operation: OperationResource): void {
+    const { id } = operation.metadata;
+    if (runs.has(id)) return;
+    const run = runOperation(runDeps, id, stopping.signal)
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) log.error({ error, operation: operation.metadata.name }, "an operation's runner broke");
+      })
+      .finally(() => runs.delete(id));
+    runs.set(id, run);
+  }
+
+  function follow(events: readonly ChangeEvent[]): void {
+    for (const event of events) {
+      if (event.kind !== "Operation") continue;
+      const operation = event.object as OperationResource;
+      if (event.type === "deleted") subjects.forget(operation);
+      else if (!isOver(operation.status.state)) launch(operation);
+      else if (++finished > keepFinished * 1.1 + 1) trim();
+    }
+  }
+
+  /** Forgets the oldest of those that are over. */
+  function trim(): void {
+    const over = store.list("Operation").filter((operation) => isOver(operation.status.state));
+    finished = Math.min(over.length, keepFinished);
+    over.sort((one, other) => (one.metadata.id < other.metadata.id ? -1 : 1));
+    const oldest = over.slice(0, Math.max(0, over.length - keepFinished));
+    if (oldest.length === 0) return;
+    store
+      .transact((tx) => {
+        for (const operation of oldest) tx.delete("Operation", operation.metadata.id);
+      })
+      .catch((error: unknown) => log.warn({ error }, "old operations were not forgotten"));
+  }
+
+  return {
+    submit(tx, request) {
+      const kind = kinds.get(request.type);
+      if (kind === undefined) throw new SkerryError("internal", `no operation is called ${request.type}`);
+      const [subject] = request.targets;
+      const active = subjects.activeOn(tx, subject);
+      if (active !== undefined) throw busy(subject, active);
+      const nowMs = clock.nowMs();
+      const id = makeId("opr", nowMs, random.bytes(10));
+      const at = timestamp(nowMs);
+      const draft: OperationResource = {
+        kind: "Operation",
+        metadata: {
+          name: `${request.type.replaceAll(".", "-")}-${id.slice(-8)}`,
+          id,
+          revision: 0,
+          generation: 1,
+          labels: {},
+          createdAt: at,
+          updatedAt: at,
+        },
+        spec: {
+          type: request.type,
+          targets: [...request.targets],
+          actor: request.actor,
+          cause: request.cause,
+          input: { ...request.input },
+          deadlineAt: timestamp(nowMs + (request.deadlineMs ?? kind.deadlineMs)),
+        },
+        status: { state: "pending", steps: [], notes: {} },
+      };
+      const steps = kind.steps(draft).map(({ name }) => ({ name, state: "pending" as const, attempts: 0 }));
+      const operation = tx.put({ ...draft, status: { ...draft.status, steps } });
+      subjects.remember(operation);
+      return operation;
+    },
+
+    cancel(tx, operation) {
+      const current = tx.getById("Operation", operation.metadata.id) ?? operation;
+      const { status } = current;
+      if (isOver(status.state)) throw conflict(current, `has already ${status.state}`, "There is nothing left to cancel.");
+      if (status.state === "compensating") {
+        throw conflict(current, "is already being taken back", `Wait for its end: skerry operation show ${current.metadata.name}`);
+      }
+      if (isCommitted(status, stepsOf(kindOf(current.spec.type), current))) {
+        throw conflict(current, "is past the point of no return", "Let it end; then undo its effect with another operation.");
+      }
+      if (status.cancelRequestedAt !== undefined) return current;
+      return tx.put({ ...current, status: { ...status, cancelRequestedAt: timestamp(clock.nowMs()) } });
+    },
+
+    start() {
+      unsubscribe = store.subscribe(follow);
+      for (const operation of store.list("Operation")) {
+        if (isOver(operation.status.state)) {
+          finished++;
+          continue;
+        }
+        subjects.remember(operation);
+        launch(operation);
+      }
+      if (finished > keepFinished) trim();
+    },
+
+    async stop() {
+      unsubscribe();
+      stopping.abort(new SkerryError("unavailable", "The server is stopping."));
+      await Promise.all(runs.values());
+      progress.close();
+      wakes.close();
+    },
+  };
+}
+
+function conflict(operation: OperationResource, what: string, remedy: string): SkerryError {
+  return new SkerryError("conflict", `Operation ${operation.metadata.name} ${what}.`, { remedy });
+}

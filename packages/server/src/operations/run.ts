@@ -1,0 +1,195 @@
+import { SkerryError, type OperationResource } from "@skerry/model";
+import type { Transaction } from "@skerry/store";
+import { advance, cancelled, tooLate, type Bounds, type Next, type Outcome } from "./advance.ts";
+import { pause, type Clock } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { OperationKind, OperationStepKind } from "./operation-kind.ts";
+import type { Random } from "./random.ts";
+import { retryDelayMs } from "./retry.ts";
+import { makeStepContext, type StepContextDeps } from "./step-context.ts";
+import { isOver } from "./transitions.ts";
+
+export interface RunDeps extends StepContextDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly kindOf: (type: string) => OperationKind | undefined;
+  readonly bounds: Bounds;
+  /** How long an attempt that was told to stop is waited for; after that it is left alone, unable to write. */
+  readonly abandonMs: number;
+}
+
+/** Drives one operation from wherever it stands to its end; rejects only when `stop` aborts. */
+export async function runOperation(deps: RunDeps, id: string, stop: AbortSignal): Promise<void> {
+  let outcome: Outcome | undefined;
+  let undoAttempts = 0;
+  for (;;) {
+    const decision = await decide(deps, id, outcome, stop);
+    outcome = undefined;
+    if (decision === undefined) return;
+    const { operation, steps, next } = decision;
+    switch (next.kind) {
+      case "over":
+        return;
+      case "run": {
+        undoAttempts = 0;
+        outcome = await attempt(deps, operation, steps, next, stop);
+        break;
+      }
+      case "undo": {
+        outcome = await attempt(deps, operation, steps, next, stop);
+        undoAttempts = outcome.kind === "undone" ? 0 : undoAttempts + 1;
+        break;
+      }
+      case "retry": {
+        const attempts = operation.status.steps[next.index]?.attempts ?? 1;
+        const limits = limitsOf(deps, operation, next, stop);
+        // A cancel or the deadline only ends the pause; what follows from it is decided from the status.
+        await pause(deps.clock, retryDelayMs(attempts, deps.random), limits.signal).catch(() => stop.throwIfAborted());
+        limits.release();
+        break;
+      }
+      case "retry-undo": {
+        await pause(deps.clock, retryDelayMs(undoAttempts, deps.random), stop);
+        break;
+      }
+    }
+  }
+}
+
+interface Decision {
+  readonly operation: OperationResource;
+  readonly steps: readonly (OperationStepKind | undefined)[];
+  readonly next: Next;
+}
+
+/** Records what the last attempt came to together with what is done next, in one transaction; keeps trying while the disk refuses. */
+async function decide(deps: RunDeps, id: string, outcome: Outcome | undefined, stop: AbortSignal): Promise<Decision | undefined> {
+  for (let failures = 1; ; failures++) {
+    stop.throwIfAborted();
+    try {
+      const { result } = await deps.store.transact((tx) => {
+        stop.throwIfAborted();
+        return decideWithin(tx, deps, id, outcome);
+      });
+      return result;
+    } catch (error) {
+      stop.throwIfAborted();
+      deps.log.error({ error, operation: id }, "an operation's progress could not be recorded; trying again");
+      await pause(deps.clock, retryDelayMs(failures, deps.random), stop);
+    }
+  }
+}
+
+function decideWithin(tx: Transaction, deps: RunDeps, id: string, outcome: Outcome | undefined): Decision | undefined {
+  const stored = tx.getById("Operation", id);
+  if (stored === undefined) return undefined;
+  const operation = { ...stored, status: deps.progress.take(stored) };
+  const kind = deps.kindOf(operation.spec.type);
+  const steps = stepsOf(kind, operation);
+  const { status, next } = advance(operation, steps, outcome, deps.clock.nowMs(), deps.bounds);
+  if (next.kind !== "over" || isOver(stored.status.state)) {
+    const changed = status === stored.status ? stored : tx.put({ ...stored, status });
+    return { operation: changed, steps, next };
+  }
+  const final = { ...stored, status };
+  const result = finish(tx, deps, kind, final);
+  tx.put({ ...final, status: { ...status, ...(status.state === "succeeded" && result !== undefined ? { result: { ...result } } : {}) } });
+  return { operation: final, steps, next };
+}
+
+function finish(tx: Transaction, deps: RunDeps, kind: OperationKind | undefined, operation: OperationResource) {
+  try {
+    return kind?.finish?.(tx, operation);
+  } catch (error) {
+    // An operation ends whatever its last words were.
+    deps.log.error({ error, operation: operation.metadata.name }, "what an operation does at its end went wrong");
+    return undefined;
+  }
+}
+
+/** The kind's steps in the order in which they were recorded; undefined where this version has no such step. */
+export function stepsOf(kind: OperationKind | undefined, operation: OperationResource): readonly (OperationStepKind | undefined)[] {
+  const known = kind?.steps(operation) ?? [];
+  return operation.status.steps.map(({ name }) => known.find((step) => step.name === name));
+}
+
+async function attempt(
+  deps: RunDeps,
+  operation: OperationResource,
+  steps: readonly (OperationStepKind | undefined)[],
+  next: Extract<Next, { kind: "run" | "undo" }>,
+  stop: AbortSignal,
+): Promise<Outcome> {
+  const { index } = next;
+  const step = steps[index];
+  const limits = limitsOf(deps, operation, next, stop);
+  const abandon = new AbortController();
+  try {
+    const context = makeStepContext(deps, operation, index, limits.signal);
+    const work = next.kind === "run" ? step?.run(context, limits.signal) : step?.compensate?.(context, limits.signal);
+    await Promise.race([work, whenAbandoned(deps, limits.signal, abandon.signal)]);
+    return { kind: next.kind === "run" ? "done" : "undone", index };
+  } catch (thrown) {
+    stop.throwIfAborted();
+    const error: unknown = limits.signal.aborted ? limits.signal.reason : thrown;
+    if (!(error instanceof SkerryError)) {
+      deps.log.error({ error, operation: operation.metadata.name, step: step?.name }, "a step failed in a way that nobody foresaw");
+    }
+    return { kind: next.kind === "run" ? "failed" : "undo-failed", index, error };
+  } finally {
+    abandon.abort();
+    limits.release();
+  }
+}
+
+/** Rejects some time after the attempt's signal, in case the attempt does not heed it. */
+function whenAbandoned(deps: RunDeps, signal: AbortSignal, settled: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const start = () => {
+      if (settled.aborted) return;
+      const cancel = deps.clock.setTimer(deps.abandonMs, () => reject(signal.reason as Error));
+      settled.addEventListener("abort", cancel, { once: true });
+    };
+    if (signal.aborted) start();
+    else signal.addEventListener("abort", start, { once: true });
+  });
+}
+
+/** A signal that aborts at the attempt's limit, at a cancel where that is still possible, and when the engine stops. */
+function limitsOf(
+  deps: RunDeps,
+  operation: OperationResource,
+  next: { readonly limitMs: number; readonly cancellable?: boolean },
+  stop: AbortSignal,
+): { readonly signal: AbortSignal; release(): void } {
+  const { id } = operation.metadata;
+  const controller = new AbortController();
+  const wait = (): (() => void) =>
+    deps.clock.setTimer(next.limitMs - deps.clock.nowMs(), () => {
+      if (deps.clock.nowMs() < next.limitMs) cancelTimer = wait();
+      else controller.abort(tooLate(deps.store.getById("Operation", id) ?? operation));
+    });
+  let cancelTimer = wait();
+  const onStop = () => controller.abort(stop.reason);
+  stop.addEventListener("abort", onStop, { once: true });
+  const checkCancel = () => {
+    const current = deps.store.getById("Operation", id);
+    if (current?.status.cancelRequestedAt !== undefined) controller.abort(cancelled(operation));
+  };
+  let unsubscribe = () => {};
+  if (next.cancellable === true) {
+    unsubscribe = deps.store.subscribe((events) => {
+      if (events.some((event) => event.id === id)) checkCancel();
+    });
+    checkCancel();
+  }
+  return {
+    signal: controller.signal,
+    release() {
+      cancelTimer();
+      stop.removeEventListener("abort", onStop);
+      unsubscribe();
+    },
+  };
+}
