@@ -100,6 +100,6 @@ export class Feed {
   }
 
   #wake(): void {
-    for (const done of [...this.#sleepers]) done();
+    for (const done of this.#sleepers) done();
   }
 }

@@ -29,7 +29,7 @@ export class Database {
       this.#callers.push({ resolve: (value) => resolve(value as Opened), reject });
     });
     this.#worker.on("message", (reply: Reply) => this.#receive(reply));
-    this.#worker.on("error", (error) => this.#lose(error));
+    this.#worker.on("error", (error: Error) => this.#lose(error));
     this.#ended = new Promise((resolve) => {
       this.#worker.on("exit", () => {
         this.#lose(new Error("its thread has ended"));
@@ -63,6 +63,7 @@ export class Database {
     return new Promise((resolve, reject) => {
       if (this.#lost !== undefined) throw this.#lost;
       this.#callers.push({ resolve, reject });
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       this.#worker.postMessage(request);
     });
   }

@@ -1,0 +1,11 @@
+import { feedContract } from "./feed-contract.ts";
+import { modelContract } from "./model-contract.ts";
+import type { Backend } from "./place.ts";
+import { transactionContract } from "./transaction-contract.ts";
+
+/** What every backend must pass, as tests of the suite that calls it. */
+export function storeContract(backend: Backend): void {
+  transactionContract(backend);
+  feedContract(backend);
+  modelContract(backend);
+}
