@@ -1,1 +1,4 @@
 export * from "./client.ts";
+export { createClient, type ClientOptions } from "./create-client.ts";
+export type { OpenSocket, Socket, SocketEvent } from "./byte-stream.ts";
+export type { Fetch, FetchInit } from "./transport.ts";

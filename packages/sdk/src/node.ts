@@ -1,0 +1,31 @@
+import { Agent, WebSocket, fetch as undiciFetch } from "undici";
+import type { Socket } from "./byte-stream.ts";
+import type { CallTrace, Client } from "./client.ts";
+import { createClient } from "./create-client.ts";
+import type { Fetch } from "./transport.ts";
+
+export interface NodeClientOptions {
+  readonly server: string;
+  readonly token: string;
+  /** PEM of the control plane's own authority; the system's authorities where absent. */
+  readonly authority?: string;
+  readonly onCall?: (call: CallTrace) => void;
+}
+
+/** A client for Node that trusts the control plane's own authority and nothing else where one is given. */
+export function createNodeClient(options: NodeClientOptions): Client {
+  const dispatcher = new Agent({
+    connect: options.authority === undefined ? { timeout: 10_000 } : { timeout: 10_000, ca: options.authority },
+    // Event streams are silent between heartbeats; operations may take long to answer.
+    bodyTimeout: 0,
+    headersTimeout: 60_000,
+  });
+  const fetch: Fetch = async (url, init) => (await undiciFetch(url, { ...init, dispatcher } as Parameters<typeof undiciFetch>[1])) as unknown as Response;
+  return createClient({
+    server: options.server,
+    token: options.token,
+    fetch,
+    openSocket: (url, token) => new WebSocket(url, { dispatcher, headers: { authorization: `Bearer ${token}` } }) as unknown as Socket,
+    onCall: options.onCall,
+  });
+}

@@ -1,0 +1,109 @@
+import { Problem, SkerryError, fromProblem, parserOf } from "@skerry/model";
+import type { CallTrace } from "./client.ts";
+
+/** The part of WHATWG fetch that is used; a browser's own, or one that trusts a private authority. */
+export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
+
+export interface FetchInit {
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string | ReadableStream<Uint8Array>;
+  readonly signal?: AbortSignal;
+  readonly duplex?: "half";
+}
+
+export interface TransportOptions {
+  /** `https://host:port`, without a slash at its end. */
+  readonly server: string;
+  readonly token: string;
+  readonly fetch: Fetch;
+  readonly onCall?: ((call: CallTrace) => void) | undefined;
+}
+
+export interface Call {
+  readonly method: "GET" | "PUT" | "PATCH" | "DELETE" | "POST";
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const parseProblem = parserOf(Problem, "problem");
+
+/** Authenticated calls whose failures are SkerryErrors: the server's own problem, or `unavailable` where it can't be reached. */
+export class Transport {
+  readonly server: string;
+  readonly #options: TransportOptions;
+
+  constructor(options: TransportOptions) {
+    this.server = options.server;
+    this.#options = options;
+  }
+
+  get token(): string {
+    return this.#options.token;
+  }
+
+  /** The response's JSON. */
+  async json(call: Call): Promise<unknown> {
+    const response = await this.send(call);
+    return response.status === 204 ? undefined : await response.json();
+  }
+
+  /** A response that was successful. @throws SkerryError for any other */
+  async send(call: Call, stream?: { readonly content: ReadableStream<Uint8Array>; readonly sizeBytes: number }): Promise<Response> {
+    const path = call.path + queryText(call.query);
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#options.token}`, accept: "application/json" };
+    for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
+    if (call.body !== undefined) headers["content-type"] ??= "application/json";
+    if (stream !== undefined) {
+      headers["content-type"] = "application/octet-stream";
+      headers["content-length"] = String(stream.sizeBytes);
+    }
+    const startedAt = performance.now();
+    let response: Response;
+    try {
+      response = await this.#options.fetch(this.server + path, {
+        method: call.method,
+        headers,
+        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        ...(stream === undefined ? {} : { body: stream.content, duplex: "half" as const }),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      });
+    } catch (error) {
+      if (call.signal?.aborted === true) throw error;
+      throw unreachable(this.server, error);
+    }
+    this.#options.onCall?.({ method: call.method, path, body: call.body, status: response.status, elapsedMs: performance.now() - startedAt });
+    if (response.ok) return response;
+    throw await errorOf(response);
+  }
+}
+
+async function errorOf(response: Response): Promise<SkerryError> {
+  const text = await response.text();
+  try {
+    return fromProblem(parseProblem(JSON.parse(text)));
+  } catch (error) {
+    // Something between us and the server answered: a proxy, or another program on that port.
+    return new SkerryError("unavailable", `The server answered ${response.status} with something that is not Skerry's.`, {
+      remedy: "Check the address: it must be a Skerry control plane, reached directly or through a proxy that passes its answers on.",
+      cause: error,
+    });
+  }
+}
+
+function unreachable(server: string, error: unknown): SkerryError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new SkerryError("unavailable", `${server} cannot be reached: ${words}.`, {
+    remedy: "Check that the server runs and the address is right; for an own authority give its PEM (--authority).",
+    cause: error,
+  });
+}
+
+function queryText(query: Call["query"]): string {
+  const pairs = Object.entries(query ?? {}).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, String(value)]]));
+  return pairs.length === 0 ? "" : `?${new URLSearchParams(pairs).toString()}`;
+}
