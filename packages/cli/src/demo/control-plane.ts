@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { SkerryError } from "@skerry/model";
+import type { Client } from "@skerry/sdk";
+
+const program = new URL("../main.ts", import.meta.url).pathname;
+
+/** A process of Skerry's own that the demo started and ends. */
+export interface OwnProcess {
+  readonly pid: number;
+  /** Asks it to end, waits, and kills it after `graceMs`. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** Runs `skerry ARGUMENTS…` beside this one, its output in `logFile`. */
+export function startSkerry(args: readonly string[], logFile: string): OwnProcess {
+  const log = createWriteStream(logFile, { flags: "a" });
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  const ended = new Promise<void>((resolve) => {
+    child.once("close", () => {
+      log.end();
+      resolve();
+    });
+    child.once("error", () => resolve());
+  });
+  return {
+    pid: child.pid ?? -1,
+    stop: async (graceMs = 10_000) => {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
+
+export interface DemoControlPlane {
+  readonly url: string;
+  readonly authorityFile: string;
+  readonly tokenFile: string;
+  readonly client: Client;
+  readonly process: OwnProcess;
+}
+
+/** Starts `skerry server` on an address of this machine and waits until it answers. */
+export async function startControlPlane(dataDir: string, address: string, port: number, signal: AbortSignal): Promise<DemoControlPlane> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const url = `https://${address}:${port}`;
+  const logFile = join(dataDir, "server.log");
+  const own = startSkerry(["server", "--data-dir", join(dataDir, "server"), "--listen", `${address}:${port}`, ...(address === "127.0.0.1" ? [] : ["--listen", `127.0.0.1:${port}`]), "--advertise", address], logFile);
+  const authorityFile = join(dataDir, "server", "pki", "ca.pem");
+  const tokenFile = join(dataDir, "server", "admin.token");
+  const { createNodeClient } = await import("@skerry/sdk/node");
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      const client = createNodeClient({ server: url, token: (await readFile(tokenFile, "utf8")).trim(), authority: await readFile(authorityFile, "utf8") });
+      await client.list("Organisation", {}, signal);
+      return { url, authorityFile, tokenFile, client, process: own };
+    } catch (error) {
+      if (performance.now() > deadline) {
+        await own.stop();
+        throw new SkerryError("unavailable", "The control plane did not start within 20 s.", { remedy: `Read its log: ${logFile}.`, cause: error });
+      }
+      // Not up yet: its files appear and it answers within a second or so.
+      await delay(50, undefined, { signal });
+    }
+  }
+}
