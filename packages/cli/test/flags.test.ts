@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { SkerryError } from "@skerry/model";
+import { imageFlags } from "../src/commands/image-flags.ts";
+import { healthCheck, instanceFlags, latencyLimit } from "../src/commands/instance-flags.ts";
+
+const signal = new AbortController().signal;
+const invalid = (error: unknown): boolean => error instanceof SkerryError && error.code === "invalid-request" && error.remedy !== undefined;
+
+describe("instance flags", () => {
+  test("a latency limit names a place or coordinates", () => {
+    assert.deepEqual(latencyLimit("madrid=20"), { from: "madrid", milliseconds: 20 });
+    assert.deepEqual(latencyLimit("40.4,-3.7=15.5"), { from: { latitude: 40.4, longitude: -3.7 }, milliseconds: 15.5 });
+    assert.throws(() => latencyLimit("madrid"), invalid);
+  });
+
+  test("a health check names a port, and for HTTP a path", () => {
+    assert.deepEqual(healthCheck("http:80/ready"), { kind: "http", port: 80, path: "/ready" });
+    assert.deepEqual(healthCheck("tcp:5432"), { kind: "tcp", port: 5432 });
+    assert.throws(() => healthCheck("ping"), invalid);
+  });
+
+  test("only what was given reaches the spec", async () => {
+    const spec = await instanceFlags.spec({ image: "islet", vcpus: 2, memory: 96, country: ["ES"], maxLatency: ["madrid=20"] }, signal);
+    assert.deepEqual(spec, { image: "islet", vcpus: 2, memoryMiB: 96, placement: { countries: ["ES"], maxLatency: [{ from: "madrid", milliseconds: 20 }] } });
+  });
+
+  test("what the schema refuses is refused before anything is sent", async () => {
+    await assert.rejects(instanceFlags.spec({ image: "../etc", vcpus: 1, memory: 96 }, signal), invalid);
+    await assert.rejects(instanceFlags.spec({ image: "islet", vcpus: 0, memory: 96 }, signal), invalid);
+  });
+});
+
+describe("image flags", () => {
+  let folder = "";
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "skerry-test-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  test("digest and sizes are read from the file", async () => {
+    const file = join(folder, "a.qcow2");
+    const header = Buffer.alloc(64);
+    header.writeUInt32BE(0x51_46_49_fb, 0);
+    header.writeBigUInt64BE(64n * 1024n * 1024n, 24);
+    await writeFile(file, header);
+    const spec = await imageFlags.spec({ file, format: "qcow2", architecture: "x86_64" }, signal);
+    assert.equal(spec.virtualSizeMiB, 64);
+    assert.equal(spec.sizeBytes, 64);
+    assert.match(spec.digest, /^sha256:[0-9a-f]{64}$/);
+  });
+
+  test("a file that is not what the format says is refused with the way out", async () => {
+    const file = join(folder, "b");
+    await writeFile(file, "not an image at all, but long enough to have a header");
+    await assert.rejects(imageFlags.spec({ file, format: "qcow2", architecture: "x86_64" }, signal), invalid);
+    await assert.rejects(imageFlags.spec({ file: join(folder, "none"), format: "raw", architecture: "x86_64" }, signal), invalid);
+  });
+});

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
+import fc from "fast-check";
+import { errorCodes } from "@skerry/model";
+import { exitCodeOf } from "../src/exit-code.ts";
+import { formatAge, formatBytes, formatDuration } from "../src/output/duration.ts";
+import { tableLines } from "../src/output/table.ts";
+
+const columns = [
+  { title: "NAME", cell: (row: readonly string[]) => row[0] ?? "" },
+  { title: "SIZE", align: "right" as const, cell: (row: readonly string[]) => row[1] ?? "" },
+  { title: "STATE", cell: (row: readonly string[]) => row[2] ?? "" },
+];
+
+describe("tables", () => {
+  test("align left and right, with and without colours, and end no line with spaces", () => {
+    const lines = tableLines(columns, [
+      ["a", "1", "\u001b[32mrunning\u001b[39m"],
+      ["longer-name", "1000", "stopped"],
+    ]);
+    assert.deepEqual(lines.map(stripVTControlCharacters), ["NAME         SIZE  STATE", "a               1  running", "longer-name  1000  stopped"]);
+  });
+
+  test("nothing in a cell can steer the terminal or break a line", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), fc.string({ unit: "binary" }))), (rows) => {
+        const lines = tableLines(columns, rows);
+        assert.equal(lines.length, rows.length + 1);
+        for (const line of lines) assert.ok(!/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/.test(line) && !/\u001b(?!\[[0-9;]*m)/.test(line), JSON.stringify(line));
+      }),
+    );
+  });
+});
+
+describe("figures for people", () => {
+  test("durations, ages and bytes are short and have units", () => {
+    assert.equal(formatDuration(340.4), "340 ms");
+    assert.equal(formatDuration(7230), "7.2 s");
+    assert.equal(formatDuration(185_000), "3 min 05 s");
+    assert.equal(formatBytes(3_984_588), "3.8 MiB");
+    const now = Date.parse("2026-01-01T00:10:00Z");
+    assert.equal(formatAge("2026-01-01T00:00:00Z", now), "10m");
+    assert.equal(formatAge("2026-01-01T00:11:00Z", now), "0s");
+    assert.equal(formatAge(undefined, now), "-");
+  });
+});
+
+describe("exit codes", () => {
+  test("every error of the catalogue has one, and none is success", () => {
+    for (const code of errorCodes) assert.ok(exitCodeOf(code) >= 1 && exitCodeOf(code) <= 7, code);
+  });
+});
