@@ -48,7 +48,7 @@ export async function ensureAptProxy(paths: AptProxyPaths, access: AptAccess, si
 
 async function untilAnswering(logPath: string, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + 20_000;
-  while (!(await answers())) {
+  while (!(await aptProxyAnswers())) {
     if (Date.now() > deadline || (await groupProcesses(group)).length === 0) {
       throw new Error(`the apt proxy did not come up on ${aptProxyUrl}; its words are in ${logPath}`);
     }
@@ -56,7 +56,8 @@ async function untilAnswering(logPath: string, signal?: AbortSignal): Promise<vo
   }
 }
 
-async function answers(): Promise<boolean> {
+/** Whether the testbed's proxy is up. */
+export async function aptProxyAnswers(): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const asked = request(aptProxyUrl, { timeout: 1_000 }, (response) => {
     response.resume();

@@ -11,6 +11,7 @@ export interface CommandResult {
 export interface CommandOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
   /** Return a non-zero exit instead of throwing it. */
   readonly allowFailure?: boolean;
   /** Called with each line of both outputs as it arrives. */
@@ -35,14 +36,17 @@ export class CommandError extends Error {
 /** Longest output kept of one command; builders are chatty and only their end matters. */
 const keptCharacters = 4 * 1024 * 1024;
 
+/** A program whose parent was killed must not go on changing the machine behind the next run's back. */
+const dieWithParent = ["--pdeathsig", "KILL", "--"];
+
 /** Runs a program to its end, never through a shell; an aborted signal kills it and rejects with the signal's reason. */
 export async function runCommand(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-  const [program, ...rest] = argv;
-  if (program === undefined) throw new TypeError("an empty argv was given");
+  if (argv.length === 0) throw new TypeError("an empty argv was given");
   options.signal?.throwIfAborted();
-  const child = spawn(program, rest, {
+  const child = spawn("setpriv", [...dieWithParent, ...argv], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, LC_ALL: "C.UTF-8", ...options.env },
+    cwd: options.cwd,
   });
   const { promise, resolve, reject } = Promise.withResolvers<CommandResult>();
   let stdout = "";
