@@ -2,10 +2,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { test } from "node:test";
-import { makeSqlitePlace } from "./place.ts";
 import { follow } from "../contract/feed-contract.ts";
+import { makeSqlitePlace } from "./place.ts";
 
 /** A small seeded generator (mulberry32): numbers from 0 up to 1. */
 function makeRandom(seed: number): () => number {
@@ -23,7 +22,7 @@ async function runAndKill(path: string, firstSerial: number, acknowledgements: n
   const child = spawn(process.execPath, [join(import.meta.dirname, "load-child.ts"), path, String(firstSerial)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const exited = once(child, "exit");
+  const closed = once(child, "close");
   const lines: string[] = [];
   let partial = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -32,9 +31,8 @@ async function runAndKill(path: string, firstSerial: number, acknowledgements: n
     lines.push(...parts);
     if (lines.length >= acknowledgements) child.kill("SIGKILL");
   });
-  const [, signal] = (await exited) as [number | null, string | null];
+  const [, signal] = (await closed) as [number | null, string | null];
   assert.equal(signal, "SIGKILL", "the load ended by itself");
-  if (!child.stdout.readableEnded) await once(child.stdout, "close");
   return lines;
 }
 

@@ -1,24 +1,26 @@
-// Runs transactions from many writers at once, for ever, and writes a line to standard output after each
-// acknowledgement: the last revision, and what the transaction put ("+id") and deleted ("-id").
-import { writeSync } from "node:fs";
+// Runs transactions from many writers at once and writes a line to standard output after each acknowledgement: the
+// last revision, and what the transaction put ("+id") and deleted ("-id"). Goes on for ever, or for a number of them.
 import { openSqliteStore } from "@skerry/store";
 import { instance } from "../contract/samples.ts";
 
-const [path = "", firstSerial = "0", writers = "48"] = process.argv.slice(2);
+const [path = "", firstSerial = "0", writers = "48", transactions = "Infinity"] = process.argv.slice(2);
 const store = await openSqliteStore({ path });
 let serial = Number(firstSerial);
+let left = Number(transactions);
 
-async function write(): Promise<never> {
+async function write(): Promise<void> {
   let previous: string | undefined;
-  for (;;) {
+  while (left-- > 0) {
     const { revision, changes } = await store.transact((tx) => {
       for (let count = serial % 3; count >= 0; count--, serial++) tx.put(instance(serial, `i-${serial}`));
       if (previous !== undefined && serial % 2 === 0) tx.delete("Instance", previous);
     });
     const words = changes.map(({ type, id }) => (type === "deleted" ? "-" : "+") + id);
     previous = words[0]?.slice(1);
-    writeSync(1, `${revision} ${words.join(" ")}\n`);
+    // To a pipe it is a system call before it returns: what was written survives the process.
+    process.stdout.write(`${revision} ${words.join(" ")}\n`);
   }
 }
 
 await Promise.all(Array.from({ length: Number(writers) }, write));
+await store.close();
