@@ -1,4 +1,4 @@
-import { parseArgs, styleText } from "node:util";
+import { inspect, parseArgs, styleText } from "node:util";
 import { fixes, stages } from "./checking/stages.ts";
 import type { Stage } from "./checking/stages.ts";
 
@@ -14,7 +14,8 @@ const concurrency = 2;
 
 async function runStage(stage: Stage, signal: AbortSignal): Promise<boolean> {
   const startMs = performance.now();
-  const fault = await stage.run(signal);
+  // A tool that can't even start fails its own stage; the others still answer.
+  const fault = await stage.run(signal).catch((error: unknown) => inspect(error));
   const mark = fault === "" ? styleText("green", "ok  ") : styleText("red", "FAIL");
   const time = `${((performance.now() - startMs) / 1000).toFixed(2).padStart(7)} s`;
   process.stdout.write(`${mark} ${time}  ${stage.name}\n${fault === "" ? "" : `${fault.trimEnd()}\n`}`);

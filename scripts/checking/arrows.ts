@@ -22,5 +22,5 @@ export const onlyDynamic: Readonly<Record<string, readonly string[]>> = { cli: [
 /** Fakes and fixtures, which nothing but tests may import. */
 export const testOnly: readonly string[] = ["testkit"];
 
-/** Packages without I/O, or which also run in a browser: no module of Node in their sources. */
+/** Packages without I/O, or which also run in a browser: no module of Node in their sources, src/node* excepted. */
 export const withoutNode: readonly string[] = ["model", "placement", "sdk"];

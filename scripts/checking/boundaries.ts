@@ -1,6 +1,6 @@
-import { globSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { parseSync } from "oxc-parser";
+import { Visitor, parseSync } from "oxc-parser";
 import { arrows, onlyDynamic, testOnly, withoutNode } from "./arrows.ts";
 
 /** An import that crosses a boundary, or a package that declares one. */
@@ -38,16 +38,16 @@ function refuse(root: string, file: string, found: Import): string | undefined {
       ? "import() of a computed name: boundaries can't be checked; name the module"
       : undefined;
   }
-  if (specifier.startsWith(".")) return refuseRelative(root, file, specifier);
+  if (specifier.startsWith(".")) return refusePath(root, file, specifier);
   if (specifier.startsWith("node:")) {
-    return home.part === "src" && home.name !== undefined && withoutNode.includes(home.name)
-      ? `${home.name} does no I/O and reads no clock: what it needs of ${specifier} is passed in`
-      : undefined;
+    return isPortable(file) ? `${home.name} runs without Node: what it needs of ${specifier} is passed in` : undefined;
   }
   const [scope, target, ...deep] = specifier.split("/");
   if (scope !== "@skerry" || target === undefined) return undefined;
-  if (deep.length > 0) return `deep import: use what @skerry/${target} exports from its src/index.ts`;
   if (!(target in arrows)) return `@skerry/${target} is in no arrow: add it to scripts/checking/arrows.ts`;
+  if (deep.length > 0 && !facesOf(root, target).includes(`./${deep.join("/")}`)) {
+    return `deep import: use what @skerry/${target} names in the "exports" of its package.json`;
+  }
   if (testOnly.includes(target)) {
     return home.part === "src" ? `only tests may import @skerry/${target}` : undefined;
   }
@@ -63,12 +63,28 @@ function refuse(root: string, file: string, found: Import): string | undefined {
   return undefined;
 }
 
-function refuseRelative(root: string, file: string, specifier: string): string | undefined {
+function refusePath(root: string, file: string, specifier: string): string | undefined {
   const home = locate(file);
-  const there = locate(relative(root, resolve(root, file, "..", specifier)));
+  const target = relative(root, resolve(root, file, "..", specifier));
+  const there = locate(target);
   if (there.name !== home.name) return `a path into another package: import @skerry/${there.name ?? "..."} instead`;
   if (home.part === "src" && there.part !== "src") return "sources never import tests or benchmarks";
+  if (isPortable(file) && !isPortable(target)) return `${home.name} runs without Node, which ${specifier} needs`;
   return undefined;
+}
+
+/** Whether a file must run where there is no Node. A package that also serves Node keeps that part in src/node*. */
+function isPortable(file: string): boolean {
+  const { name, part } = locate(file);
+  return part === "src" && withoutNode.includes(name ?? "") && !/^node(\.ts$|$)/.test(file.split(sep)[3] ?? "");
+}
+
+/** The import paths that a package opens to others: "." and what else its manifest names. */
+function facesOf(root: string, name: string): string[] {
+  const file = join(root, "packages", name, "package.json");
+  if (!existsSync(file)) return ["."];
+  const { exports } = JSON.parse(readFileSync(file, "utf8")) as { exports?: Record<string, string> };
+  return Object.keys(exports ?? {});
 }
 
 /** The package that a path lies in, and whether in its sources, its tests or elsewhere. */
@@ -78,7 +94,7 @@ function locate(file: string): { readonly name: string | undefined; readonly par
 }
 
 function importsOf(file: string, text: string): Import[] {
-  const { module, errors } = parseSync(file, text);
+  const { module, program, errors } = parseSync(file, text);
   if (errors.length > 0) return []; // The compiler's stage reports it better.
   const fixed = [
     ...module.staticImports.map(({ moduleRequest, start }) => ({ specifier: moduleRequest.value, offset: start })),
@@ -88,13 +104,17 @@ function importsOf(file: string, text: string): Import[] {
       ),
     ),
   ];
+  const types: { specifier: string; offset: number }[] = [];
+  new Visitor({
+    TSImportType: ({ source, start }) => types.push({ specifier: source.value, offset: start }),
+  }).visit(program);
   const late = module.dynamicImports.map(({ moduleRequest, start }) => ({
     specifier: /^(["'`])([^"'`$\\]+)\1$/.exec(text.slice(moduleRequest.start, moduleRequest.end))?.[2],
     offset: start,
   }));
   return [
     ...fixed.map((found) => ({ ...found, dynamic: false })),
-    ...late.map((found) => ({ ...found, dynamic: true })),
+    ...[...types, ...late].map((found) => ({ ...found, dynamic: true })),
   ];
 }
 

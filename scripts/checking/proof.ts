@@ -17,7 +17,8 @@ export function proveBoundaries(): string[] {
 export async function proveLint(signal: AbortSignal): Promise<string[]> {
   const root = join(fixtures, "lint");
   const argv = ["--type-aware", "--config", join(root, "rules.json"), "--format", "json", root];
-  const { stdout } = await runCommand(tool("oxlint"), argv, signal);
+  const { output, stdout } = await runCommand(tool("oxlint"), argv, signal);
+  if (!stdout.startsWith("{")) return [`lint: oxlint gave no report:\n${output}`];
   const { diagnostics } = JSON.parse(stdout) as LintReport;
   const refused = diagnostics.map(({ filename, labels, code }) => {
     return `${relative(root, join(checkout, filename))}:${labels[0]?.span.line ?? 0} ${code}`;
