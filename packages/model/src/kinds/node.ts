@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
+import { Id, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
 
@@ -60,6 +60,8 @@ export const Node = defineKind({
     /** The node's place in the overlay: its address is derived from it. Server-made. */
     overlayIndex: optional(Type.Integer({ minimum: 1 })),
     facts: optional(NodeFacts),
+    /** The networks that it carries, as it last reported. */
+    networks: optional(Type.Array(Id)),
     /** When the agent last reported, and whether its link is up now. */
     seenAt: optional(Timestamp),
     connected: Type.Boolean(),

@@ -1,5 +1,5 @@
-import { SkerryError, makeId, type OperationResource } from "@skerry/model";
-import type { ChangeEvent, Store } from "@skerry/store";
+import { SkerryError, makeId, toProblem, type OperationResource } from "@skerry/model";
+import type { ChangeEvent, Store, Transaction } from "@skerry/store";
 import { isCommitted, type Bounds } from "./advance.ts";
 import { timestamp, type Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
@@ -8,7 +8,7 @@ import { ProgressBook } from "./progress.ts";
 import type { Random } from "./random.ts";
 import { runOperation, stepsOf, type RunDeps } from "./run.ts";
 import { Subjects, busy } from "./subjects.ts";
-import { isOver } from "./transitions.ts";
+import { ended, isOver } from "./transitions.ts";
 import { WakeRoom, type WakeSource } from "./wake.ts";
 
 export interface OperationEngineDeps {
@@ -85,13 +85,23 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       .catch((error: unknown) => log.warn({ error }, "old operations were not forgotten"));
   }
 
+  function replace(tx: Transaction, active: OperationResource, type: string): void {
+    const nowMs = clock.nowMs();
+    const problem = toProblem(new SkerryError("operation-cancelled", `${active.spec.type} was replaced by ${type}.`));
+    const status = { ...active.status, cancelRequestedAt: timestamp(nowMs), problem };
+    tx.put({ ...active, status: ended(status, "cancelled", nowMs) });
+  }
+
   return {
     submit(tx, request) {
       const kind = kinds.get(request.type);
       if (kind === undefined) throw new SkerryError("internal", `no operation is called ${request.type}`);
       const [subject] = request.targets;
       const active = subjects.activeOn(tx, subject);
-      if (active !== undefined) throw busy(subject, active);
+      if (active !== undefined) {
+        if (request.replaces !== true || kindOf(active.spec.type)?.replaceable !== true) throw busy(subject, active);
+        replace(tx, active, request.type);
+      }
       const nowMs = clock.nowMs();
       const id = makeId("opr", nowMs, random.bytes(10));
       const at = timestamp(nowMs);

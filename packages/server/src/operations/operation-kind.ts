@@ -32,6 +32,8 @@ export interface OperationStepKind {
 export interface OperationKind {
   readonly type: string;
   readonly deadlineMs: number;
+  /** It only watches how what was asked comes true, so that a later wish (`replaces`) may end it at once. */
+  readonly replaceable?: boolean;
   steps(operation: OperationResource): readonly OperationStepKind[];
   /** Called in the transaction that ends the operation, whatever its outcome; `result` of a success. */
   finish?(tx: Transaction, operation: OperationResource): Readonly<Record<string, unknown>> | undefined;
@@ -44,6 +46,8 @@ export interface OperationRequest {
   readonly cause: string;
   readonly input?: Readonly<Record<string, unknown>>;
   readonly deadlineMs?: number;
+  /** Ends a replaceable operation on the same subject as cancelled, instead of being refused as busy. */
+  readonly replaces?: boolean;
 }
 
 /** Starts, resumes and ends operations. The log of truth is the store. */

@@ -12,7 +12,7 @@ const attemptsByCode: Partial<Record<ErrorCode, number>> = {
   "too-many-requests": untilDeadline,
   "storage-full": untilDeadline,
   "revision-mismatch": untilDeadline,
-  "node-driver-failed": 5,
+  "node-driver-failed": 8,
   "host-command-failed": 3,
   "digest-mismatch": 3,
   internal: 3,

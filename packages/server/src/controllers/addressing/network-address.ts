@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import { SkerryError, type AddressLease, type NetworkResource } from "@skerry/model";
+import { invalidField } from "../refusal.ts";
+import { canonical, formatAddress, formatCidr, overlaps, parseCidr, sizeOf, type Cidr } from "./ipv4.ts";
+
+const reserved = ["0.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"].map(known);
+
+/** A network's address range. @throws SkerryError invalid-request where it is none that guests can use */
+export function checkedCidr(text: string): Cidr {
+  const path = "/spec/cidr";
+  const cidr = parseCidr(text);
+  if (cidr === undefined || cidr.prefix < 16 || cidr.prefix > 29) {
+    throw invalidField(path, "must be an IPv4 network from /16 to /29", "For example 10.20.0.0/24.");
+  }
+  const clean = canonical(cidr);
+  if (clean.base !== cidr.base) {
+    throw invalidField(path, `has bits set beyond its prefix`, `You probably mean ${formatCidr(clean)}.`);
+  }
+  const clash = reserved.find((range) => overlaps(range, clean));
+  if (clash !== undefined) {
+    throw invalidField(path, `lies in ${formatCidr(clash)}, which guests can not use`, "Take a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.");
+  }
+  return clean;
+}
+
+/** Whether two networks' ranges share an address. */
+export function cidrsOverlap(one: string, other: string): boolean {
+  return overlaps(canonical(known(one)), canonical(known(other)));
+}
+
+/** The first address, which every node that carries the network answers at. */
+export function gatewayOf(cidr: string): string {
+  return formatAddress(canonical(known(cidr)).base + 1);
+}
+
+export function prefixOf(cidr: string): number {
+  return known(cidr).prefix;
+}
+
+/** The lowest free address after the gateway. @throws SkerryError address-exhausted */
+export function nextFreeAddress(network: NetworkResource): string {
+  const { base, prefix } = canonical(known(network.spec.cidr));
+  const taken = new Set(network.status.leases.map((lease: AddressLease) => lease.address));
+  const last = base + sizeOf({ base, prefix }) - 2;
+  for (let address = base + 2; address <= last; address++) {
+    const text = formatAddress(address);
+    if (!taken.has(text)) return text;
+  }
+  throw new SkerryError("address-exhausted", `All ${taken.size} addresses of the network ${network.metadata.name} (${network.spec.cidr}) are leased.`, {
+    remedy: "Delete an instance that has one, or use another network.",
+  });
+}
+
+/** The interface address of an instance on a network: the same for ever, locally administered, 40 bits of a hash. */
+export function macOf(instanceId: string, networkId: string): string {
+  const hash = createHash("sha256").update(`${instanceId} ${networkId}`).digest();
+  return ["02", ...[...hash.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+function known(text: string): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) throw new Error(`${text} was stored as a network's range`);
+  return cidr;
+}

@@ -1,0 +1,69 @@
+import type { InstanceResource, NodeFacts } from "@skerry/model";
+import type { ObservedInstance, ObservedState } from "@skerry/protocol";
+import type { Transaction } from "@skerry/store";
+import { timestamp } from "../operations/clock.ts";
+import { reapInstance } from "./reap.ts";
+
+/** Takes what a node reports of instances into the status of those that it owns, and forgets former places that it has left. */
+export function applyObservedInstances(tx: Transaction, nodeId: string, observed: ObservedState, ids: readonly string[], nowMs: number): void {
+  for (const id of ids) {
+    const stored = tx.getById("Instance", id);
+    if (stored === undefined) continue;
+    const seen = observed.instances.find((candidate) => candidate.id === id);
+    let next = withStatus(stored, nodeId, seen, observed.facts, nowMs);
+    next = withoutFormer(next, nodeId, seen, observed.wantedRevision);
+    next = withRemoval(next, nodeId, seen, observed.wantedRevision);
+    const instance = next === stored ? stored : tx.put(next);
+    if (instance.metadata.deletedAt !== undefined) reapInstance(tx, instance);
+  }
+}
+
+function withStatus(instance: InstanceResource, nodeId: string, seen: ObservedInstance | undefined, facts: NodeFacts, nowMs: number): InstanceResource {
+  const { assignment, status } = instance;
+  if (assignment?.nodeId !== nodeId) return instance;
+  const { addresses, conditions } = status;
+  const seenAt = timestamp(nowMs);
+  let next: InstanceResource["status"];
+  if (seen === undefined || seen.state === "absent") {
+    if (status.state === "pending" || status.state === "absent") return instance;
+    next = { state: "absent", health: "unknown", addresses, conditions, seenAt };
+  } else {
+    if (seen.epoch !== assignment.epoch) return instance;
+    next = {
+      state: seen.state,
+      health: seen.health,
+      addresses,
+      ...(seen.startedAt === undefined ? {} : { startedAt: seen.startedAt }),
+      ...(seen.bootMs === undefined ? {} : { bootMs: seen.bootMs }),
+      driver: facts.driver,
+      accelerator: facts.accelerator,
+      ...(seen.error === undefined ? {} : { error: seen.error }),
+      seenAt,
+      observedGeneration: seen.generation,
+      conditions,
+    };
+  }
+  return gist(status) === gist(next) ? instance : { ...instance, status: next };
+}
+
+function gist({ seenAt: _when, ...rest }: InstanceResource["status"]): string {
+  return JSON.stringify(Object.entries(rest).sort());
+}
+
+function withoutFormer(instance: InstanceResource, nodeId: string, seen: ObservedInstance | undefined, wantedRevision: number): InstanceResource {
+  const { assignment } = instance;
+  if (assignment?.former === undefined || !isGone(seen)) return instance;
+  const former = assignment.former.filter((place) => place.nodeId !== nodeId || wantedRevision <= place.since);
+  return former.length === assignment.former.length ? instance : { ...instance, assignment: { ...assignment, former } };
+}
+
+function withRemoval(instance: InstanceResource, nodeId: string, seen: ObservedInstance | undefined, wantedRevision: number): InstanceResource {
+  const { assignment } = instance;
+  const removal = assignment?.removal;
+  if (assignment?.nodeId !== nodeId || removal === undefined || removal.done || !isGone(seen) || wantedRevision <= removal.since) return instance;
+  return { ...instance, assignment: { ...assignment, removal: { ...removal, done: true } } };
+}
+
+function isGone(seen: ObservedInstance | undefined): boolean {
+  return seen === undefined || seen.state === "absent";
+}

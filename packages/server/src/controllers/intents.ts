@@ -1,0 +1,42 @@
+import type { IntentTable } from "../intents.ts";
+import type { OperationEngine } from "../operations/operation-kind.ts";
+import type { Random } from "../operations/random.ts";
+import { apiTokenIntents } from "./intents/api-token.ts";
+import { imageIntents } from "./intents/image.ts";
+import { instanceIntents } from "./intents/instance.ts";
+import { joinTokenIntents } from "./intents/join-token.ts";
+import { networkIntents } from "./intents/network.ts";
+import { nodeIntents } from "./intents/node.ts";
+import { operationIntents } from "./intents/operation.ts";
+import { organisationIntents } from "./intents/organisation.ts";
+import { projectIntents } from "./intents/project.ts";
+import { providerIntents } from "./intents/provider.ts";
+import { siteIntents } from "./intents/site.ts";
+import { volumeIntents } from "./intents/volume.ts";
+import type { Place } from "./placing.ts";
+
+export interface IntentDeps {
+  readonly engine: Pick<OperationEngine, "submit" | "cancel">;
+  readonly place: Place;
+  readonly random: Random;
+  /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */
+  readonly authorityFingerprint: string;
+}
+
+/** What every kind means by create, update, delete and its actions. */
+export function makeIntents(deps: IntentDeps): IntentTable {
+  return {
+    Organisation: organisationIntents,
+    Project: projectIntents,
+    Provider: providerIntents(deps),
+    Site: siteIntents(deps),
+    Node: nodeIntents(deps),
+    Image: imageIntents,
+    Volume: volumeIntents,
+    Network: networkIntents,
+    Instance: instanceIntents(deps),
+    Operation: operationIntents(deps),
+    JoinToken: joinTokenIntents(deps),
+    ApiToken: apiTokenIntents(deps),
+  };
+}

@@ -1,0 +1,113 @@
+import type { InstanceResource, OperationResource } from "@skerry/model";
+import type { Transaction, View } from "@skerry/store";
+import type { IntentContext } from "../../intents.ts";
+import type { OperationEngine } from "../../operations/operation-kind.ts";
+import { candidatesOf, requestOf, violationOn, type Place } from "../placing.ts";
+import { rootVolumeOf } from "../reap.ts";
+import { checkImageFits, findImage } from "../references.ts";
+import { conflict, invalidField, refuseChanges } from "../refusal.ts";
+
+/** What of a changed spec its node has to carry out. */
+export type InstanceChange = "resize" | "start" | "stop" | "reboot" | "none";
+
+const resources = ["vcpus", "memoryMiB", "diskMiB"] as const;
+
+export function powerOf(instance: InstanceResource): "running" | "stopped" {
+  return instance.spec.power ?? "running";
+}
+
+export function changeOf(before: InstanceResource, after: InstanceResource): InstanceChange {
+  if (resources.some((field) => before.spec[field] !== after.spec[field])) return "resize";
+  if (powerOf(before) !== powerOf(after)) return powerOf(after) === "running" ? "start" : "stop";
+  return (before.spec.rebootGeneration ?? 0) === (after.spec.rebootGeneration ?? 0) ? "none" : "reboot";
+}
+
+/** @throws SkerryError conflict or invalid-request where an instance can't be changed so, with what to do instead */
+export function checkChange(view: View, place: Place, before: InstanceResource, after: InstanceResource): void {
+  const { name } = before.metadata;
+  refuseDeleted(before);
+  refuseChanges(before.spec, after.spec, ["runtime", "image", "networks"], "the guest was made with it");
+  refuseChanges(before.spec, after.spec, ["userData", "sshKeys"], "the guest reads it at its first boot only");
+  if ((after.spec.rebootGeneration ?? 0) < (before.spec.rebootGeneration ?? 0)) {
+    throw invalidField("/spec/rebootGeneration", `may only rise; it is ${before.spec.rebootGeneration ?? 0}`);
+  }
+  if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, place, before, after);
+  if (JSON.stringify(before.spec.placement) === JSON.stringify(after.spec.placement)) return;
+  const { assignment } = after;
+  for (const candidate of candidatesOf(view, [])) {
+    const { id } = candidate.node.metadata;
+    if (id !== assignment?.nodeId && id !== assignment?.movingTo?.nodeId) continue;
+    const why = violationOn(place, requestOf(view, after), candidate);
+    if (why === undefined) continue;
+    throw conflict(
+      `${name} is on ${candidate.node.metadata.name}, where this placement would not allow it: ${why}.`,
+      `Migrate it to where it may be first: skerry instance migrate ${name} --to-provider P`,
+    );
+  }
+}
+
+function checkResize(view: View, place: Place, before: InstanceResource, after: InstanceResource): void {
+  const { name, project = "" } = before.metadata;
+  const { state } = before.status;
+  if (powerOf(before) === "running" || state === "running" || state === "starting" || state === "stopping") {
+    throw conflict(`${name} is ${state}; its vCPUs, memory and disk change only while it is stopped.`, `Stop it first: skerry instance stop ${name}`);
+  }
+  const volume = rootVolumeOf(view, before);
+  const sizeMiB = volume?.spec.sizeMiB ?? 0;
+  if (after.spec.diskMiB !== undefined && after.spec.diskMiB < sizeMiB) {
+    throw invalidField("/spec/diskMiB", `must be at least ${sizeMiB}, the disk's present size: a disk only grows`);
+  }
+  const image = findImage(view, project, after.spec.image);
+  if (image !== undefined) checkImageFits(image, { memoryMiB: after.spec.memoryMiB });
+  const here = candidatesOf(view, []).find(({ node }) => node.metadata.id === before.assignment?.nodeId);
+  if (here === undefined) return;
+  const request = requestOf(view, after);
+  const own = requestOf(view, before).need;
+  const free = {
+    vcpus: here.free.vcpus + own.vcpus,
+    memoryMiB: here.free.memoryMiB + own.memoryMiB,
+    diskMiB: here.free.diskMiB + own.diskMiB,
+  };
+  const need = { ...request.need, diskMiB: after.spec.diskMiB ?? sizeMiB };
+  const decision = place({ ...request, constraints: {}, need }, [{ ...here, free }]);
+  if (decision.node !== undefined) return;
+  throw conflict(
+    `The node ${here.node.metadata.name} has no room for that: ${decision.refusals.join("; ")}.`,
+    `Ask for less, or migrate it to a larger node first: skerry instance migrate ${name}`,
+  );
+}
+
+/** A volume follows its instance's wish for more; the node grows the file. */
+export function growVolume(tx: Transaction, instance: InstanceResource): void {
+  const volume = rootVolumeOf(tx, instance);
+  const { diskMiB } = instance.spec;
+  if (volume === undefined || diskMiB === undefined || diskMiB <= volume.spec.sizeMiB) return;
+  const metadata = { ...volume.metadata, generation: volume.metadata.generation + 1 };
+  tx.put({ ...volume, metadata, spec: { ...volume.spec, sizeMiB: diskMiB } });
+}
+
+/** Submits the operation that watches a change come true; undefined where the node has nothing to do. */
+export function submitChange(
+  tx: Transaction,
+  engine: Pick<OperationEngine, "submit">,
+  instance: InstanceResource,
+  change: InstanceChange,
+  context: IntentContext,
+): OperationResource | undefined {
+  if (change === "none") return undefined;
+  const { name, project } = instance.metadata;
+  const running = powerOf(instance) === "running";
+  return engine.submit(tx, {
+    type: `instance.${change}`,
+    targets: [{ kind: "Instance", name, ...(project === undefined ? {} : { project }) }],
+    actor: context.actor,
+    cause: context.cause,
+    input: { instanceId: instance.metadata.id, running, health: running && instance.spec.healthCheck !== undefined },
+    replaces: change !== "resize",
+  });
+}
+
+export function refuseDeleted(instance: InstanceResource): void {
+  if (instance.metadata.deletedAt === undefined) return;
+  throw conflict(`${instance.metadata.name} is being deleted.`, "Wait until it is gone; then make a new one.");
+}

@@ -1,0 +1,72 @@
+import type { InstanceResource, VolumeResource } from "@skerry/model";
+import type { Transaction } from "@skerry/store";
+import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
+import { timestamp } from "../../operations/clock.ts";
+import type { OperationEngine } from "../../operations/operation-kind.ts";
+import { leaseAddresses } from "../addressing/lease.ts";
+import { chooseNode, requestOf, type Place } from "../placing.ts";
+import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
+import { conflict } from "../refusal.ts";
+import { removeInstance } from "./instance-removal.ts";
+import { instanceActions } from "./instance-actions.ts";
+import { changeOf, checkChange, growVolume, submitChange } from "./instance-change.ts";
+
+export interface InstanceIntentDeps {
+  readonly place: Place;
+  readonly engine: Pick<OperationEngine, "submit">;
+}
+
+export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance"> {
+  return {
+    initialStatus: { state: "pending", health: "unknown", addresses: [], conditions: [] },
+    create: (tx, draft, context) => createInstance(deps, tx, draft, context),
+    update(tx, before, after, context) {
+      const change = changeOf(before, after);
+      checkChange(tx, deps.place, before, after);
+      const resource = tx.put(after);
+      growVolume(tx, resource);
+      const operation = submitChange(tx, deps.engine, resource, change, context);
+      return { resource, ...(operation === undefined ? {} : { operation }) };
+    },
+    remove: (tx, instance, context) => removeInstance(deps.engine, tx, instance, context),
+    actions: instanceActions(deps),
+  };
+}
+
+/** Everything that makes an instance happens in one transaction: its place, its volume and its addresses; the rest is the node's work. */
+function createInstance(deps: InstanceIntentDeps, tx: Transaction, draft: InstanceResource, context: IntentContext): IntentOutcome {
+  const project = projectOf(tx, draft.metadata);
+  const { name } = draft.metadata;
+  const { spec } = draft;
+  const image = readyImage(tx, project, spec.image, "/spec/image");
+  checkImageFits(image, spec);
+  for (const network of spec.networks ?? []) referenced(tx, "Network", network, "/spec/networks", project);
+  if (tx.get("Volume", { project, name }) !== undefined) {
+    throw conflict(`The project ${project} has a volume called ${name} already.`, "Choose another name for the instance.");
+  }
+  const { node, reason } = chooseNode(tx, deps.place, { request: requestOf(tx, draft) });
+  const since = timestamp(context.nowMs);
+  const assignment = { node: node.metadata.name, nodeId: node.metadata.id, epoch: 1, since, reason: reason.slice(0, 2048) };
+  const volume: VolumeResource = {
+    kind: "Volume",
+    metadata: { name, project, id: context.makeId("vol"), revision: 0, generation: 1, labels: {}, createdAt: since, updatedAt: since },
+    spec: { sizeMiB: spec.diskMiB ?? image.spec.virtualSizeMiB, image: spec.image, instance: name },
+    assignment,
+    status: { state: "absent", conditions: [] },
+  };
+  tx.put(volume);
+  const addresses = leaseAddresses(tx, draft);
+  const resource = tx.put({ ...draft, assignment, status: { ...draft.status, addresses } });
+  const running = spec.power !== "stopped";
+  const operation = deps.engine.submit(tx, {
+    type: "instance.create",
+    targets: [
+      { kind: "Instance", project, name },
+      { kind: "Node", name: assignment.node },
+    ],
+    actor: context.actor,
+    cause: context.cause,
+    input: { instanceId: resource.metadata.id, running, health: running && spec.healthCheck !== undefined },
+  });
+  return { resource, operation };
+}

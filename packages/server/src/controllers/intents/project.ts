@@ -1,0 +1,28 @@
+import type { KindName } from "@skerry/model";
+import type { KindIntents } from "../../intents.ts";
+import { referenced } from "../references.ts";
+import { inUse, refuseChanges } from "../refusal.ts";
+import { forget, store } from "./zone-kind.ts";
+
+const held = ["Instance", "Volume", "Network", "Image"] as const satisfies readonly KindName[];
+
+export const projectIntents: KindIntents<"Project"> = {
+  initialStatus: {},
+  create(tx, draft) {
+    referenced(tx, "Organisation", draft.spec.organisation, "/spec/organisation");
+    return store(tx, draft);
+  },
+  update(tx, before, after) {
+    refuseChanges(before.spec, after.spec, ["organisation"], "a project stays with its organisation");
+    return store(tx, after);
+  },
+  remove(tx, project, context) {
+    const { name } = project.metadata;
+    const holds = held.flatMap((kind) => tx.list(kind, name).map((object) => `${kind.toLowerCase()} ${object.metadata.name}`));
+    const tokens = tx.list("ApiToken").filter((token) => token.spec.project === name);
+    const users = [...holds, ...tokens.map((token) => `API token ${token.metadata.name}`)];
+    if (users.length > 0) throw inUse(`The project ${name}`, users, "Delete what it holds first.");
+    return forget(tx, project, context);
+  },
+  actions: {},
+};

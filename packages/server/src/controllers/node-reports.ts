@@ -1,0 +1,34 @@
+import type { ObservedState } from "@skerry/protocol";
+
+export interface NodeReport {
+  readonly state: ObservedState;
+  readonly receivedAtMs: number;
+}
+
+/**
+ * The last report of each node, in memory: what steps of operations read, and how old what was seen is. Of nodes that don't
+ * own an object as well, whose reports never become status. Empty after a restart until the nodes report again.
+ */
+export class NodeReports {
+  readonly #byNode = new Map<string, NodeReport>();
+  readonly #listeners = new Set<() => void>();
+
+  get(nodeId: string): NodeReport | undefined {
+    return this.#byNode.get(nodeId);
+  }
+
+  /** Called once what follows from the reports is in the store, so that nobody reads a status older than the report. */
+  record(reports: ReadonlyMap<string, NodeReport>): void {
+    for (const [nodeId, report] of reports) this.#byNode.set(nodeId, report);
+    for (const listener of this.#listeners) listener();
+  }
+
+  forget(nodeId: string): void {
+    this.#byNode.delete(nodeId);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

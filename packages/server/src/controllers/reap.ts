@@ -1,0 +1,41 @@
+import type { InstanceResource, NetworkResource, VolumeResource } from "@skerry/model";
+import type { Transaction, View } from "@skerry/store";
+import { freeAddresses } from "./addressing/lease.ts";
+
+/* What was deleted goes from the store once every node that had it was seen without it; whoever sees the last one calls here. */
+
+/** The volume that an instance boots from and that goes with it. */
+export function rootVolumeOf(view: View, instance: InstanceResource): VolumeResource | undefined {
+  const { project, name } = instance.metadata;
+  const volume = view.get("Volume", { project, name });
+  return volume?.spec.instance === name ? volume : undefined;
+}
+
+function isGone(object: InstanceResource | VolumeResource): boolean {
+  const { assignment, metadata } = object;
+  if (metadata.deletedAt === undefined) return false;
+  return assignment === undefined || assignment.removal?.done === true;
+}
+
+/** Deletes the instance and its volume where nothing of them is left on any node, and frees its addresses. Returns whether it did. */
+export function reapInstance(tx: Transaction, instance: InstanceResource): boolean {
+  const volume = rootVolumeOf(tx, instance);
+  const volumeGone = volume === undefined || (isGone(volume) && (volume.assignment?.copies ?? []).length === 0);
+  if (!volumeGone || !isGone(instance) || (instance.assignment?.former ?? []).length > 0) return false;
+  freeAddresses(tx, instance);
+  if (volume !== undefined) tx.delete("Volume", volume.metadata.id);
+  tx.delete("Instance", instance.metadata.id);
+  for (const name of instance.spec.networks ?? []) {
+    const network = tx.get("Network", { project: instance.metadata.project, name });
+    if (network !== undefined) reapNetwork(tx, network);
+  }
+  return true;
+}
+
+/** Deletes a network that was asked to go, once no node carries it. */
+export function reapNetwork(tx: Transaction, network: NetworkResource): void {
+  const { metadata, status } = network;
+  if (metadata.deletedAt === undefined || status.leases.length > 0) return;
+  const carried = tx.list("Node").some((node) => node.status.networks?.includes(metadata.id) === true);
+  if (!carried) tx.delete("Network", metadata.id);
+}
