@@ -58,7 +58,7 @@ export async function writeDisk(path: string, contents: DiskContents, signal?: A
     ],
     { signal },
   );
-  await runCommand(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd", raw, path], { signal });
+  await runCommand(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", raw, path], { signal });
 }
 
 export interface PartitionEntry {

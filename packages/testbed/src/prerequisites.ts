@@ -7,9 +7,8 @@ import { TestbedError, type Prerequisite, type Progress } from "./testbed.ts";
 const requiredPackages: Readonly<Record<string, string>> = {
   "apt-cacher-ng": "/usr/sbin/apt-cacher-ng",
   cpio: "/usr/bin/cpio",
-  "dosfstools": "/sbin/mkfs.fat",
+  dosfstools: "/sbin/mkfs.fat",
   e2fsprogs: "/sbin/mkfs.ext4",
-  fdisk: "/sbin/sfdisk",
   iproute2: "/sbin/ip",
   mmdebstrap: "/usr/bin/mmdebstrap",
   mtools: "/usr/bin/mcopy",
@@ -19,7 +18,6 @@ const requiredPackages: Readonly<Record<string, string>> = {
   "qemu-utils": "/usr/bin/qemu-img",
   syslinux: "/usr/bin/syslinux",
   "systemd-container": "/usr/bin/systemd-nspawn",
-  xorriso: "/usr/bin/xorriso",
 };
 
 /** What this machine lacks to run a testbed; empty when it can. */
@@ -66,8 +64,8 @@ export async function installPrerequisites(progress: Progress, signal?: AbortSig
   };
   const install = ["apt-get", "install", "--yes", "--no-install-recommends", ...packages];
   const env = { DEBIAN_FRONTEND: "noninteractive" };
-  const first_try = await runCommand(install, { env, onLine, allowFailure: true, signal });
-  if (first_try.exitCode !== 0) {
+  const attempt = await runCommand(install, { env, onLine, allowFailure: true, signal });
+  if (attempt.exitCode !== 0) {
     // Package lists that are missing or older than the mirror are the usual cause; what else it is, the second try says.
     progress({ step, detail: "apt-get update" });
     await runCommand(["apt-get", "update"], { env, signal });
