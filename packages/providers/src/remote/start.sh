@@ -1,0 +1,26 @@
+# Starts the agent, or restarts it where what it was started with is no longer what it should run.
+set -eu
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+unit=skerry-agent.service
+dir=/run/skerry-provision
+mkdir -p -m 0700 "$dir"
+
+wanted=$({ readlink /opt/skerry/current; cat /etc/systemd/system/skerry-agent.service /etc/skerry/agent.json; } | sha256sum)
+systemctl daemon-reload
+systemctl enable --quiet "$unit"
+if ! systemctl is-active --quiet "$unit" || [ "$(cat "$dir/started" 2>/dev/null)" != "$wanted" ]; then
+  systemctl restart "$unit"
+  printf '%s\n' "$wanted" >"$dir/started"
+fi
+
+# One that ends at once is reported by what it said, not by its absence later.
+pid=$(systemctl show --property=MainPID --value "$unit")
+looks=0
+while [ "$looks" -lt 5 ]; do
+  sleep 0.2
+  looks=$((looks + 1))
+  [ "$pid" = 0 ] || [ "$(systemctl show --property=MainPID --value "$unit")" != "$pid" ] || continue
+  journalctl --unit="$unit" --lines=8 --output=cat --no-pager >&2 || :
+  rm -f "$dir/started"
+  exit 1
+done
