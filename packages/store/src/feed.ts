@@ -44,12 +44,12 @@ export class Feed {
   }
 
   /** See Store.changes. */
-  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent> {
+  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent, undefined> {
     this.#check(since);
     return this.#follow(since, signal);
   }
 
-  async *#follow(since: number, signal: AbortSignal): AsyncGenerator<ChangeEvent> {
+  async *#follow(since: number, signal: AbortSignal): AsyncGenerator<ChangeEvent, undefined> {
     let place = since;
     while (!signal.aborted) {
       if (place === this.#revision) {

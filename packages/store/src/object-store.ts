@@ -100,7 +100,7 @@ export class ObjectStore implements Store {
     return { revision: events.at(-1)?.revision ?? this.#head.revision, changes: events, result };
   }
 
-  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent> {
+  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent, undefined> {
     return this.#feed.changes(since, signal);
   }
 

@@ -69,7 +69,7 @@ export interface Store extends View {
    * A consumer may be slow: it holds nothing but its place in the log, and gets `revision-too-old` if the log leaves it behind.
    * @throws SkerryError revision-too-old, before the first change, where the log does not reach back to `since`
    */
-  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent>;
+  changes(since: number, signal: AbortSignal): AsyncIterable<ChangeEvent, undefined>;
   /**
    * Calls back synchronously after changes became durable, with all of them since the last call, in order; for
    * controllers. What a listener throws is an uncaught exception. Returns how to stop.

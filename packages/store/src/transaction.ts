@@ -18,7 +18,12 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
   const updatedAt = new Date(nowMs).toISOString();
   let open = true;
 
-  const record = (type: Change["event"]["type"], revision: number, object: ResourceOf<KindName>, body: string): void => {
+  const record = (
+    type: Change["event"]["type"],
+    revision: number,
+    object: ResourceOf<KindName>,
+    body: string,
+  ): void => {
     const { kind, metadata } = object;
     const event = { revision, kind, id: metadata.id, project: metadata.project, name: metadata.name, type, object };
     own.apply(event);
@@ -57,7 +62,8 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
 
   try {
     const result = work(tx);
-    if (isThenable(result)) throw new Error("a transaction's function must be synchronous, and this one returned a promise");
+    if (isThenable(result))
+      throw new Error("a transaction's function must be synchronous, and this one returned a promise");
     return { result, changes };
   } finally {
     open = false;

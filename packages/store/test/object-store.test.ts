@@ -116,7 +116,10 @@ describe("the store over any backend", () => {
     const next = put(store, 3);
     assert.deepEqual(await log.finish(), [2]);
     await next;
-    assert.deepEqual(store.list("Instance").map((object) => object.metadata.name), ["i-1", "i-3"]);
+    assert.deepEqual(
+      store.list("Instance").map((object) => object.metadata.name),
+      ["i-1", "i-3"],
+    );
   });
 
   test("any other failure ends the store, since what is on the disk is not known any more", async () => {

@@ -16,7 +16,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, id TEXT NOT NULL, project TEXT, name TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (kind, id)
-  ) WITHOUT ROWID;
+  );
   CREATE TABLE IF NOT EXISTS changes (
     revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, project TEXT, name TEXT NOT NULL,
     type TEXT NOT NULL, body TEXT NOT NULL, time_ms INTEGER NOT NULL

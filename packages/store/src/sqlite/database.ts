@@ -9,7 +9,10 @@ interface Caller {
 }
 
 /** The worker beside this file: as source, or as the bundle of it that stands beside this file's bundle. */
-const workerUrl = new URL(import.meta.url.endsWith(".ts") ? "./commit-worker.ts" : "./commit-worker.js", import.meta.url);
+const workerUrl = new URL(
+  import.meta.url.endsWith(".ts") ? "./commit-worker.ts" : "./commit-worker.js",
+  import.meta.url,
+);
 
 /** The main thread's end of the commit worker: asks, and matches replies to requests by their order. */
 export class Database {

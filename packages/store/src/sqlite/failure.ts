@@ -44,7 +44,11 @@ function sqlite(path: string, code: number, message: string): SkerryError {
 
 function locked(path: string, owner: string): SkerryError {
   const pid = Number.parseInt(owner, 10);
-  const who = Number.isNaN(pid) ? "another process" : pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`;
+  const who = Number.isNaN(pid)
+    ? "another process"
+    : pid === process.pid
+      ? `this process (pid ${pid})`
+      : `process ${pid}`;
   return new SkerryError("unavailable", `The store ${path} is open in ${who}, and only one may have it.`, {
     remedy: pid === process.pid ? "Close it first." : "Stop that process first, or name another path.",
     ...(Number.isNaN(pid) ? {} : { facts: { pid } }),

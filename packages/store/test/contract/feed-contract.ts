@@ -42,8 +42,14 @@ export function feedContract(backend: Backend): void {
       const whole = follow(store, 0, 300);
       const part = follow(store, 30, 300);
       for (let start = 50; start < 300; start += 50) await putMany(store, start, start + 50);
-      assert.deepEqual((await whole).map((event) => event.revision), range(1, 300));
-      assert.deepEqual((await part).map((event) => event.revision), range(31, 300));
+      assert.deepEqual(
+        (await whole).map((event) => event.revision),
+        range(1, 300),
+      );
+      assert.deepEqual(
+        (await part).map((event) => event.revision),
+        range(31, 300),
+      );
     });
 
     test("tells created, updated and deleted apart, and shows a deleted object as it last was", async (t) => {
@@ -52,8 +58,14 @@ export function feedContract(backend: Backend): void {
       await put(store, 1);
       const { changes } = await store.transact((tx) => tx.delete("Instance", instance(1, "").metadata.id));
       const events = await follow(store, 0, 3);
-      assert.deepEqual(events.map((event) => event.type), ["created", "updated", "deleted"]);
-      assert.deepEqual(events.map((event) => event.object.metadata.revision), [1, 2, 2]);
+      assert.deepEqual(
+        events.map((event) => event.type),
+        ["created", "updated", "deleted"],
+      );
+      assert.deepEqual(
+        events.map((event) => event.object.metadata.revision),
+        [1, 2, 2],
+      );
       assert.deepEqual(events[2], changes[0]);
     });
 
@@ -96,12 +108,18 @@ export function feedContract(backend: Backend): void {
       const { signal } = new AbortController();
       assert.throws(() => store.changes(14, signal), tooOld);
       assert.throws(() => store.changes(26, signal), tooOld);
-      assert.deepEqual((await follow(store, 15, 25)).map((event) => event.revision), range(16, 25));
+      assert.deepEqual(
+        (await follow(store, 15, 25)).map((event) => event.revision),
+        range(16, 25),
+      );
       await store.close();
       // A longer memory from now on does not bring back what was forgotten.
       const after = await place.open({ keepChanges: 1000 });
       assert.throws(() => after.changes(14, signal), tooOld);
-      assert.deepEqual((await follow(after, 15, 25)).map((event) => event.revision), range(16, 25));
+      assert.deepEqual(
+        (await follow(after, 15, 25)).map((event) => event.revision),
+        range(16, 25),
+      );
       assert.equal(after.list("Instance").length, 25);
     });
 

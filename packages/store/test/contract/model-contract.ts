@@ -9,30 +9,39 @@ import type { Backend } from "./place.ts";
 import { instance } from "./samples.ts";
 
 type Action =
-  | { readonly do: "put"; readonly serial: number; readonly name: string; readonly project: string; readonly vcpus: number }
+  | {
+      readonly do: "put";
+      readonly serial: number;
+      readonly name: string;
+      readonly project: string;
+      readonly vcpus: number;
+    }
   | { readonly do: "delete"; readonly serial: number }
   | { readonly do: "throw" };
 
 /** One transaction's actions, and what happens after it was started. */
 interface Step {
   readonly actions: readonly Action[];
-  readonly then: "go on" | "wait" | "reopen";
+  readonly after: "go on" | "wait" | "reopen";
 }
 
 const action: fc.Arbitrary<Action> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({
-    do: fc.constant("put" as const),
-    serial: fc.nat(7),
-    name: fc.constantFrom("a", "b", "c", "d-1", "d"),
-    project: fc.constantFrom("p", "p-2", "q"),
-    vcpus: fc.integer({ min: 1, max: 9 }),
-  }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("put" as const),
+      serial: fc.nat(7),
+      name: fc.constantFrom("a", "b", "c", "d-1", "d"),
+      project: fc.constantFrom("p", "p-2", "q"),
+      vcpus: fc.integer({ min: 1, max: 9 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("delete" as const), serial: fc.nat(7) }) },
   { weight: 1, arbitrary: fc.constant({ do: "throw" as const }) },
 );
 const step: fc.Arbitrary<Step> = fc.record({
   actions: fc.array(action, { maxLength: 5 }),
-  then: fc.oneof(
+  after: fc.oneof(
     { weight: 12, arbitrary: fc.constant("go on" as const) },
     { weight: 3, arbitrary: fc.constant("wait" as const) },
     { weight: 1, arbitrary: fc.constant("reopen" as const) },
@@ -82,12 +91,16 @@ class NaiveStore {
   }
 
   list(): unknown[] {
-    return [...this.rows].sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ id, place, vcpus }) => [id, place, vcpus]);
+    return [...this.rows]
+      .sort((a, b) => (a.place < b.place ? -1 : 1))
+      .map(({ id, place, vcpus }) => [id, place, vcpus]);
   }
 }
 
 function listed(store: Store): unknown[] {
-  return store.list("Instance").map(({ metadata, spec }) => [metadata.id, `${metadata.project} ${metadata.name}`, spec.vcpus]);
+  return store
+    .list("Instance")
+    .map(({ metadata, spec }) => [metadata.id, `${metadata.project} ${metadata.name}`, spec.vcpus]);
 }
 
 function codeOf(error: unknown): string {
@@ -127,13 +140,16 @@ export function modelContract(backend: Backend): void {
             outcomes = [];
             expected = [];
           };
-          for (const { actions, then } of steps) {
+          for (const { actions, after } of steps) {
             outcomes.push(store.transact((tx) => perform(tx, actions)).then(() => "ok", codeOf));
             expected.push(model.perform(actions));
             const seen = store.rehearse((tx) => tx.list("Instance").map((object) => object.spec.vcpus)).result;
-            assert.deepEqual(seen, model.list().map((row) => (row as unknown[])[2]));
-            if (then !== "go on") await settle();
-            if (then === "reopen") {
+            assert.deepEqual(
+              seen,
+              model.list().map((row) => (row as unknown[])[2]),
+            );
+            if (after !== "go on") await settle();
+            if (after === "reopen") {
               await store.close();
               store = await place.open();
             }
@@ -145,7 +161,7 @@ export function modelContract(backend: Backend): void {
           await place.dispose();
         }
       });
-      await fc.assert(property, { numRuns: 60 });
+      await fc.assert(property, { numRuns: 30 });
     });
   });
 }

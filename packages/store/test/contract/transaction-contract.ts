@@ -26,23 +26,46 @@ export function transactionContract(backend: Backend): void {
       assert.equal(store.getById("Instance", result.metadata.id), result);
       assert.deepEqual(store.list("Instance"), [result]);
       assert.deepEqual(changes, [
-        { revision: 1, kind: "Instance", id: result.metadata.id, project: "default", name: "a", type: "created", object: result },
+        {
+          revision: 1,
+          kind: "Instance",
+          id: result.metadata.id,
+          project: "default",
+          name: "a",
+          type: "created",
+          object: result,
+        },
       ]);
     });
 
     test("lists are in order of project and name, and narrow to one project", async (t) => {
       const store = await (await placeFor(t, backend)).open();
-      const places = [["a-b", "x"], ["a", "z"], ["a", "b-1"], ["a", "b"], ["ab", "a"]] as const;
+      const places = [
+        ["a-b", "x"],
+        ["a", "z"],
+        ["a", "b-1"],
+        ["a", "b"],
+        ["ab", "a"],
+      ] as const;
       await store.transact((tx) => {
         for (const [index, [project, name]] of places.entries()) tx.put(instance(index, name, project));
-        assert.deepEqual(tx.list("Instance", "a").map((object) => object.metadata.name), ["b", "b-1", "z"]);
+        assert.deepEqual(
+          tx.list("Instance", "a").map((object) => object.metadata.name),
+          ["b", "b-1", "z"],
+        );
       });
       const all = store.list("Instance").map(({ metadata }) => `${metadata.project}/${metadata.name}`);
       assert.deepEqual(all, ["a/b", "a/b-1", "a/z", "a-b/x", "ab/a"]);
-      assert.deepEqual(store.list("Instance", "a").map((object) => object.metadata.name), ["b", "b-1", "z"]);
+      assert.deepEqual(
+        store.list("Instance", "a").map((object) => object.metadata.name),
+        ["b", "b-1", "z"],
+      );
       assert.deepEqual(store.list("Instance", "b"), []);
       await store.transact((tx) => tx.delete("Instance", instance(3, "b").metadata.id));
-      assert.deepEqual(store.list("Instance", "a").map((object) => object.metadata.name), ["b-1", "z"]);
+      assert.deepEqual(
+        store.list("Instance", "a").map((object) => object.metadata.name),
+        ["b-1", "z"],
+      );
     });
 
     test("what is stored is frozen, and what was passed in stays the caller's", async (t) => {
@@ -54,7 +77,10 @@ export function transactionContract(backend: Backend): void {
       assert.throws(() => {
         result.spec.vcpus = 9;
       }, TypeError);
-      assert.throws(() => result.status.conditions.push({ type: "A", state: "true", reason: "B", changedAt: "" }), TypeError);
+      assert.throws(
+        () => result.status.conditions.push({ type: "A", state: "true", reason: "B", changedAt: "" }),
+        TypeError,
+      );
     });
 
     test("a name that another object holds is refused, and the whole transaction with it", async (t) => {
@@ -82,7 +108,10 @@ export function transactionContract(backend: Backend): void {
         assert.equal(tx.get("Instance", { project: "default", name: "b" })?.metadata.id, instance(3, "b").metadata.id);
       });
       const found = store.list("Instance").map(({ metadata }) => [metadata.name, metadata.id]);
-      assert.deepEqual(found, [["a", instance(2, "a").metadata.id], ["b", instance(3, "b").metadata.id]]);
+      assert.deepEqual(found, [
+        ["a", instance(2, "a").metadata.id],
+        ["b", instance(3, "b").metadata.id],
+      ]);
       assert.equal(store.revision, 5);
     });
 
@@ -99,7 +128,10 @@ export function transactionContract(backend: Backend): void {
         throw new RangeError("mine");
       });
       await assert.rejects(broken, RangeError);
-      const next = await store.transact((tx) => [tx.list("Instance").length, tx.put(instance(2, "a")).metadata.revision]);
+      const next = await store.transact((tx) => [
+        tx.list("Instance").length,
+        tx.put(instance(2, "a")).metadata.revision,
+      ]);
       assert.deepEqual(next.result, [0, 1]);
     });
 
@@ -108,7 +140,9 @@ export function transactionContract(backend: Backend): void {
       const first = store.transact((tx) => tx.put(instance(1, "a")));
       assert.equal(store.get("Instance", { project: "default", name: "a" }), undefined);
       assert.equal(store.revision, 0);
-      const second = store.transact((tx) => tx.list("Instance").length + (tx.get("Instance", { project: "default", name: "a" }) ? 1 : 0));
+      const second = store.transact(
+        (tx) => tx.list("Instance").length + (tx.get("Instance", { project: "default", name: "a" }) ? 1 : 0),
+      );
       // It has no change of its own, and still must not answer before what it read is durable.
       let firstDone = false;
       void first.then(() => (firstDone = true));
@@ -125,7 +159,10 @@ export function transactionContract(backend: Backend): void {
         }),
       );
       const revisions = (await Promise.all(work)).flatMap(({ changes }) => changes.map((change) => change.revision));
-      assert.deepEqual(revisions, Array.from({ length: revisions.length }, (_, index) => index + 1));
+      assert.deepEqual(
+        revisions,
+        Array.from({ length: revisions.length }, (_, index) => index + 1),
+      );
       assert.equal(store.revision, revisions.length);
     });
 
@@ -134,7 +171,10 @@ export function transactionContract(backend: Backend): void {
       const work = (tx: Transaction) => tx.put(instance(1, "a")).metadata.revision;
       const rehearsed = store.rehearse(work);
       assert.equal(rehearsed.revision, 1);
-      assert.deepEqual(rehearsed.changes.map((change) => [change.type, change.name]), [["created", "a"]]);
+      assert.deepEqual(
+        rehearsed.changes.map((change) => [change.type, change.name]),
+        [["created", "a"]],
+      );
       assert.equal(store.rehearse((tx) => tx.list("Instance").length).result, 0);
       assert.equal((await store.transact(work)).result, rehearsed.result);
     });
@@ -142,8 +182,14 @@ export function transactionContract(backend: Backend): void {
     test("misuse is refused: a promise, a transaction inside another, a transaction kept for later", async (t) => {
       const store = await (await placeFor(t, backend)).open();
       // oxlint-disable-next-line typescript/require-await -- it is what must be refused
-      await assert.rejects(store.transact(async (tx) => tx.put(instance(1, "a"))), /synchronous/);
-      await assert.rejects(store.transact(() => store.rehearse(() => 0)), /inside another/);
+      await assert.rejects(
+        store.transact(async (tx) => tx.put(instance(1, "a"))),
+        /synchronous/,
+      );
+      await assert.rejects(
+        store.transact(() => store.rehearse(() => 0)),
+        /inside another/,
+      );
       const { result } = await store.transact((tx) => tx);
       assert.throws(() => result.put(instance(1, "a")), /after its end/);
       assert.throws(() => result.delete("Instance", "ins_x"), /after its end/);
@@ -153,9 +199,15 @@ export function transactionContract(backend: Backend): void {
     test("an object that has no project but needs one is refused, and the other way round", async (t) => {
       const store = await (await placeFor(t, backend)).open();
       const { project: _, ...nowhere } = instance(1, "a").metadata;
-      await assert.rejects(store.transact((tx) => tx.put({ ...instance(1, "a"), metadata: nowhere })), withCode("invalid-request"));
+      await assert.rejects(
+        store.transact((tx) => tx.put({ ...instance(1, "a"), metadata: nowhere })),
+        withCode("invalid-request"),
+      );
       const somewhere = { ...organisation(1, "a"), metadata: { ...organisation(1, "a").metadata, project: "p" } };
-      await assert.rejects(store.transact((tx) => tx.put(somewhere)), withCode("invalid-request"));
+      await assert.rejects(
+        store.transact((tx) => tx.put(somewhere)),
+        withCode("invalid-request"),
+      );
     });
 
     test("opened again, it is the same zone with the same objects and goes on with the next revision", async (t) => {
@@ -180,9 +232,14 @@ export function transactionContract(backend: Backend): void {
     test("closing waits for what is in flight and refuses what comes later", async (t) => {
       const place = await placeFor(t, backend);
       const store = await place.open();
-      const work = Array.from({ length: 20 }, (_, serial) => store.transact((tx) => tx.put(instance(serial, `i-${serial}`))));
+      const work = Array.from({ length: 20 }, (_, serial) =>
+        store.transact((tx) => tx.put(instance(serial, `i-${serial}`))),
+      );
       const closed = store.close();
-      await assert.rejects(store.transact((tx) => tx.put(instance(99, "late"))), withCode("unavailable"));
+      await assert.rejects(
+        store.transact((tx) => tx.put(instance(99, "late"))),
+        withCode("unavailable"),
+      );
       await closed;
       assert.equal((await Promise.all(work)).length, 20);
       await store.close();

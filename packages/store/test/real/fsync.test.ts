@@ -44,7 +44,10 @@ describe("durability as the kernel sees it", () => {
       } else if (name === "write" && args.startsWith("1<")) {
         for (const [, id = ""] of args.matchAll(/\+(ins_[0-9a-z]{26})/g)) {
           acknowledged++;
-          assert.ok(synced.has(id), `${id} was acknowledged ${written.has(id) ? "before its fsync" : "before it was written"}`);
+          assert.ok(
+            synced.has(id),
+            `${id} was acknowledged ${written.has(id) ? "before its fsync" : "before it was written"}`,
+          );
         }
       }
     }

@@ -48,7 +48,10 @@ test("killed a dozen times under load, the store has everything it acknowledged 
     const lines = await runAndKill(place.path, round * 1_000_000, 1 + Math.floor(random() * 600));
     const store = await place.open();
     const events = await follow(store, 0, store.revision);
-    assert.deepEqual(events.map((event) => event.revision), Array.from({ length: store.revision }, (_, index) => index + 1));
+    assert.deepEqual(
+      events.map((event) => event.revision),
+      Array.from({ length: store.revision }, (_, index) => index + 1),
+    );
     const put = new Set(events.filter((event) => event.type === "created").map((event) => event.id));
     const deleted = new Set(events.filter((event) => event.type === "deleted").map((event) => event.id));
     for (const line of lines) {
@@ -56,7 +59,10 @@ test("killed a dozen times under load, the store has everything it acknowledged 
       highest = Math.max(highest, Number(revision));
       for (const word of words) {
         const id = word.slice(1);
-        assert.ok((word.startsWith("+") ? put : deleted).has(id), `round ${round}: acknowledged ${word} at ${revision} is gone`);
+        assert.ok(
+          (word.startsWith("+") ? put : deleted).has(id),
+          `round ${round}: acknowledged ${word} at ${revision} is gone`,
+        );
         if (word.startsWith("-")) assert.equal(store.getById("Instance", id), undefined);
         else assert.ok(deleted.has(id) || store.getById("Instance", id) !== undefined);
       }

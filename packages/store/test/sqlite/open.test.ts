@@ -46,7 +46,9 @@ const second = instance(2, "").metadata.id;
 describe("opening the SQLite store", () => {
   test("a store that another process has open is refused with that process's id, until that process is gone", async (t) => {
     const path = await makeFile(t);
-    const holder = spawn(process.execPath, [join(import.meta.dirname, "hold-child.ts"), path], { stdio: ["pipe", "pipe", "inherit"] });
+    const holder = spawn(process.execPath, [join(import.meta.dirname, "hold-child.ts"), path], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     t.after(() => holder.kill("SIGKILL"));
     const exited = once(holder, "exit");
     await once(createInterface(holder.stdout), "line");
@@ -78,12 +80,20 @@ describe("opening the SQLite store", () => {
   for (const [what, sql, message] of [
     ["an unknown kind", `UPDATE objects SET kind = 'Insect' WHERE id = '${second}'`, /there is no kind "Insect"/],
     ["a body without metadata", `UPDATE objects SET body = '{"kind":"Instance"}' WHERE id = '${second}'`, /metadata/],
-    ["a body of another object", `UPDATE objects SET name = 'x' WHERE id = '${second}'`, /its body is Instance .* default\/i-2/],
-    ["a body of another revision", `UPDATE objects SET revision = 1 WHERE id = '${second}'`, /its body has revision 2, its row 1/],
+    [
+      "a body of another object",
+      `UPDATE objects SET name = 'x' WHERE id = '${second}'`,
+      /its body is Instance .* default\/i-2/,
+    ],
+    [
+      "a body of another revision",
+      `UPDATE objects SET revision = 1 WHERE id = '${second}'`,
+      /its body has revision 2, its row 1/,
+    ],
     [
       "a name held twice",
       `UPDATE objects SET name = 'i-1', body = REPLACE(body, '"i-2"', '"i-1"') WHERE id = '${second}'`,
-      /has its name default i-1 too/,
+      /has its name i-1 too/,
     ],
     ["an object newer than the log", "DELETE FROM changes WHERE revision = 3", /newer than the log, which ends at 2/],
   ] as const) {
