@@ -28,8 +28,24 @@ export const kinds = {
 
 export type KindName = keyof typeof kinds;
 
+/** Written out: a type computed from `kinds` would be computed anew at each use by a generic kind, for seconds each. */
+interface Resources {
+  readonly Organisation: Of<typeof Organisation>;
+  readonly Project: Of<typeof Project>;
+  readonly Provider: Of<typeof Provider>;
+  readonly Site: Of<typeof Site>;
+  readonly Node: Of<typeof Node>;
+  readonly Image: Of<typeof Image>;
+  readonly Volume: Of<typeof Volume>;
+  readonly Network: Of<typeof Network>;
+  readonly Instance: Of<typeof Instance>;
+  readonly Operation: Of<typeof Operation>;
+  readonly JoinToken: Of<typeof JoinToken>;
+  readonly ApiToken: Of<typeof ApiToken>;
+}
+
 /** The resource type of a kind: `ResourceOf<"Instance">`. */
-export type ResourceOf<K extends KindName> = Of<(typeof kinds)[K]>;
+export type ResourceOf<K extends KindName> = Resources[K];
 
 export type OrganisationResource = ResourceOf<"Organisation">;
 export type ProjectResource = ResourceOf<"Project">;
