@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { SkerryError } from "@skerry/model";
+import { networkDevices, vxlanPort } from "../../src/drivers/network/linux/naming.ts";
+import { eventually } from "../contract/deadline.ts";
+import {
+  carry,
+  injectFrame,
+  listen,
+  makeLab,
+  makeOutsideService,
+  networkPackages,
+  newNetwork,
+  plugGuest,
+  wanAddress,
+  type LabNode,
+} from "./network-lab.ts";
+import { enterOwnNamespaces } from "./own-namespaces.ts";
+
+enterOwnNamespaces(import.meta.url, networkPackages);
+
+const never = new AbortController().signal;
+
+describe("a network", () => {
+  test("keeps its guests away from their node, which reaches them", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork();
+    const { bridge } = await node.driver.ensureNetwork(network, never);
+    await using guest = await plugGuest(node, bridge, { address: "10.213.7.11", gateway: network.gateway });
+    using _service = await listen(node, 8080);
+    using _served = await listen(guest, 80);
+    assert.ok(await guest.reaches(network.gateway), "an echo is answered");
+    for (const address of [network.gateway, node.wan, node.overlay]) {
+      assert.ok(!(await guest.connects(address, 8080)), `the node's service at ${address}`);
+    }
+    await node.run(
+      [
+        process.execPath,
+        "-e",
+        `require("net").connect(80, "${guest.address}").on("connect", () => process.exit(0)).on("error", () => process.exit(1))`,
+      ],
+      never,
+    );
+  });
+
+  test("is closed to other networks on the same node, even where the node routes", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork({ egress: true });
+    const other = newNetwork({ vni: 4712, cidr: "10.213.8.0/24", gateway: "10.213.8.1", egress: true });
+    const first = await node.driver.ensureNetwork(network, never);
+    const second = await node.driver.ensureNetwork(other, never);
+    await using one = await plugGuest(node, first.bridge, { address: "10.213.7.11", gateway: network.gateway });
+    await using two = await plugGuest(node, second.bridge, { address: "10.213.8.11", gateway: other.gateway });
+    assert.equal((await node.do("sysctl -n net.ipv4.ip_forward")).trim(), "1");
+    assert.ok(!(await one.reaches(two.address)));
+    assert.ok(await one.reaches(network.gateway));
+  });
+
+  test("may have the same addresses as another one", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const first = await node.driver.ensureNetwork(newNetwork(), never);
+    const second = await node.driver.ensureNetwork(newNetwork({ vni: 4712 }), never);
+    await using one = await plugGuest(node, first.bridge, { address: "10.213.7.11", gateway: "10.213.7.1" });
+    await using two = await plugGuest(node, first.bridge, { address: "10.213.7.12", gateway: "10.213.7.1" });
+    await using three = await plugGuest(node, second.bridge, { address: "10.213.7.11", gateway: "10.213.7.1" });
+    await using four = await plugGuest(node, second.bridge, { address: "10.213.7.13", gateway: "10.213.7.1" });
+    assert.ok(await one.reaches(two.address));
+    assert.ok(await three.reaches(four.address));
+    assert.ok(!(await one.reaches(four.address)));
+  });
+
+  test("lets its guests out under the node's address with egress only, and lets nothing in", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork();
+    const { bridge } = await node.driver.ensureNetwork(network, never);
+    await using guest = await plugGuest(node, bridge, { address: "10.213.7.11", gateway: network.gateway });
+    await using outside = await makeOutsideService();
+    assert.ok(!(await guest.connects(wanAddress, outside.port)));
+    await node.driver.ensureNetwork({ ...network, egress: true }, never);
+    assert.ok(await guest.connects(wanAddress, outside.port));
+    assert.deepEqual([...outside.clients], [node.wan]);
+    assert.ok(!(await guest.connects("169.254.169.254", outside.port)), "a cloud's metadata service");
+
+    using _served = await listen(guest, 80);
+    await outside.route(`10.213.7.0/24 via ${node.wan}`);
+    assert.ok(!(await outside.connects(guest.address, 80)), "from outside to the guest");
+
+    await node.driver.ensureNetwork(network, never);
+    assert.ok(!(await guest.connects(wanAddress, outside.port)), "egress was taken back");
+  });
+
+  test("limits the segments of a guest that does not know the network's MTU", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork({ egress: true });
+    const { bridge } = await node.driver.ensureNetwork(network, never);
+    await using guest = await plugGuest(node, bridge, { address: "10.213.7.11", gateway: network.gateway, mtu: 1500 });
+    await using outside = await makeOutsideService();
+    await node.run(
+      ["nft", "-f", "-"],
+      never,
+      "table inet probe { chain out { type filter hook postrouting priority 0; tcp flags syn tcp option maxseg size 1330 counter; }; }",
+    );
+    assert.ok(await guest.connects(wanAddress, outside.port));
+    assert.match(await node.do("nft list table inet probe"), /counter packets 1 /);
+  });
+
+  test("takes no VXLAN from outside the overlay, and sends none there", async () => {
+    await using lab = await makeLab(2);
+    const [a, b] = lab.nodes as [LabNode, LabNode];
+    const network = newNetwork();
+    const { bridge } = networkDevices(network.id);
+    await carry(lab.nodes, network);
+    await using guest = await plugGuest(a, bridge, {
+      address: "10.213.7.11",
+      gateway: network.gateway,
+      mac: "52:54:00:aa:bb:cc",
+    });
+    const before = await guest.received();
+    for (let count = 0; count < 5; count++) await injectFrame(a, network.vni, "52:54:00:aa:bb:cc");
+    // What follows on the same way has overtaken nothing.
+    await a.do(`ping -n -q -c 1 ${wanAddress}`);
+    assert.equal(await guest.received(), before);
+    // The same frame arrives where nothing guards.
+    await a.do("nft flush chain inet skerry input");
+    await injectFrame(a, network.vni, "52:54:00:aa:bb:cc");
+    await eventually("the forged frame at the guest", async () => (await guest.received()) > before, 3000);
+
+    await a.driver.ensureNetwork({ ...network, remotes: [b.overlay] }, never);
+    await a.run(
+      ["nft", "-f", "-"],
+      never,
+      `table inet probe { chain out { type filter hook postrouting priority 0; oifname "uplink" udp dport ${vxlanPort} counter; }; }`,
+    );
+    await a.do("ip link delete dev skwg0");
+    assert.ok(!(await guest.reaches("10.213.7.12")));
+    assert.match(await a.do("nft list table inet probe"), /counter packets 0 /);
+  });
+
+  test("is not removed while a guest is attached", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork();
+    const { bridge } = await node.driver.ensureNetwork(network, never);
+    const clean = await node.do("nft -s list ruleset");
+    const guest = await plugGuest(node, bridge, { address: "10.213.7.11", gateway: network.gateway });
+    await assert.rejects(
+      node.driver.removeNetwork(network.id, never),
+      (error) => error instanceof SkerryError && error.code === "in-use",
+    );
+    assert.ok(await guest.reaches(network.gateway));
+    await guest[Symbol.asyncDispose]();
+    await node.driver.removeNetwork(network.id, never);
+    assert.notEqual(await node.do("nft -s list ruleset"), clean);
+    assert.doesNotMatch(await node.do("nft -s list ruleset"), /elements/);
+    assert.deepEqual(await node.driver.list(never), []);
+  });
+
+  test("is not made over another's device of the same name", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork();
+    await node.do(`ip tuntap add dev ${networkDevices(network.id).bridge} mode tap`);
+    await assert.rejects(
+      node.driver.ensureNetwork(network, never),
+      (error) => error instanceof SkerryError && error.code === "conflict",
+    );
+    await assert.rejects(
+      node.driver.removeNetwork(network.id, never),
+      (error) => error instanceof SkerryError && error.code === "conflict",
+    );
+  });
+});
