@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { inspect } from "node:util";
 import { checkout } from "../checkout.ts";
 import { clearLeftovers, markDescendants } from "./leftovers.ts";
 import { formatFile } from "./report.ts";
@@ -18,7 +19,6 @@ export async function runTier(
   signal: AbortSignal,
 ): Promise<Totals> {
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
-  const mark = markDescendants();
   const budget = AbortSignal.timeout(tier.budgetMs);
   const stop = AbortSignal.any([signal, budget]);
   const queue = [...files];
@@ -40,6 +40,15 @@ export async function runTier(
     }
   };
 
+  try {
+    await tier.prepare?.(write, stop);
+  } catch (error) {
+    // The files run all the same: most need only a part of it, and each says what it misses.
+    totals.failed += 1;
+    write(`FAIL ${tier.name.padEnd(7)} preparing this machine\n${inspect(error)}`);
+  }
+  // From here on: a daemon that a package started while it was installed may stay.
+  const mark = markDescendants();
   // A file's run ends with the abort, before its process does; the wait below is for what cleans up after SIGTERM.
   await Promise.all(Array.from({ length: tier.concurrency }, work));
   for (const { pid, command } of await clearLeftovers(mark, tier.graceMs)) {

@@ -1,7 +1,8 @@
-import { existsSync, globSync, statSync } from "node:fs";
-import { availableParallelism, platform } from "node:os";
+import { globSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { relative, resolve, sep } from "node:path";
 import { checkout } from "../checkout.ts";
+import { prepareRealMachine, realObstacle } from "./real-machine.ts";
 
 /** A class of tests that share a time budget and a way to run. */
 export type Tier = {
@@ -13,7 +14,11 @@ export type Tier = {
   readonly concurrency: number;
   /** Why this machine can't run the tier, or undefined where it can. */
   readonly obstacle: () => string | undefined;
+  /** Installs what the tier's tests need; its time counts within the budget. */
+  readonly prepare?: (write: (line: string) => void, signal: AbortSignal) => Promise<void>;
 };
+
+const real = { concurrency: 1, graceMs: 15_000, obstacle: realObstacle, prepare: prepareRealMachine } as const;
 
 const minuteMs = 60_000;
 
@@ -25,15 +30,9 @@ export const tiers: readonly Tier[] = [
     concurrency: Math.max(2, availableParallelism()),
     obstacle: () => undefined,
   },
-  { name: "real", budgetMs: 12 * minuteMs, graceMs: 15_000, concurrency: 1, obstacle: realObstacle },
-  { name: "nightly", budgetMs: 90 * minuteMs, graceMs: 15_000, concurrency: 1, obstacle: realObstacle },
+  { name: "real", budgetMs: 12 * minuteMs, ...real },
+  { name: "nightly", budgetMs: 90 * minuteMs, ...real },
 ];
-
-function realObstacle(): string | undefined {
-  if (platform() !== "linux" || !existsSync("/etc/debian_version")) return "needs Debian";
-  if (process.getuid?.() !== 0) return "needs root";
-  return undefined;
-}
 
 /** The tier that a test file's folder puts it in. */
 export function tierOf(file: string): Tier["name"] {
