@@ -1,7 +1,8 @@
 import type { InstanceResource, VolumeResource } from "@skerry/model";
 import type { ObservedState, ObservedVolume } from "@skerry/protocol";
-import type { Transaction } from "@skerry/store";
+import type { Transaction, View } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
+import { reapInstance } from "./reap.ts";
 
 /**
  * Takes what a node reports of volumes into the status of those that it owns, and forgets copies that it no longer has. Must run
@@ -16,7 +17,10 @@ export function applyObservedVolumes(tx: Transaction, nodeId: string, observed: 
     next = withoutCopy(next, nodeId, seen, observed.wantedRevision);
     next = withRemoval(next, nodeId, seen, observed.wantedRevision);
     next = settled(tx, next, nodeId, observed);
-    if (next !== stored) tx.put(next);
+    if (next === stored) continue;
+    const volume = tx.put(next);
+    const instance = volume.metadata.deletedAt === undefined ? undefined : instanceOf(tx, volume);
+    if (instance !== undefined) reapInstance(tx, instance);
   }
 }
 
@@ -67,9 +71,9 @@ function withRemoval(volume: VolumeResource, nodeId: string, seen: ObservedVolum
  * owner's node itself reports, at the owner's epoch, the disk ready and the instance as it is wanted.
  */
 function settled(tx: Transaction, volume: VolumeResource, nodeId: string, observed: ObservedState): VolumeResource {
-  const { assignment, metadata, spec } = volume;
+  const { assignment } = volume;
   if (assignment?.nodeId !== nodeId || assignment.copies?.some((copy) => copy.purpose === "hold") !== true) return volume;
-  const instance = spec.instance === undefined ? undefined : tx.get("Instance", { project: metadata.project, name: spec.instance });
+  const instance = instanceOf(tx, volume);
   if (instance === undefined || !isWell(instance, volume, observed)) return volume;
   const since = tx.revision;
   const copies = assignment.copies.map((copy) => (copy.purpose === "hold" ? { ...copy, purpose: "remove" as const, since } : copy));
@@ -84,6 +88,11 @@ function isWell(instance: InstanceResource, volume: VolumeResource, observed: Ob
   if (disk?.state !== "ready" || disk.epoch !== volume.assignment?.epoch || guest?.epoch !== assignment.epoch) return false;
   if (spec.power === "stopped") return guest.state === "stopped";
   return guest.state === "running" && (spec.healthCheck === undefined || guest.health === "healthy");
+}
+
+function instanceOf(view: View, volume: VolumeResource): InstanceResource | undefined {
+  const { instance } = volume.spec;
+  return instance === undefined ? undefined : view.get("Instance", { project: volume.metadata.project, name: instance });
 }
 
 function isGone(seen: ObservedVolume | undefined): boolean {

@@ -1,5 +1,6 @@
 import type { WantedState } from "@skerry/protocol";
 import type { Store } from "@skerry/store";
+import type { FleetView } from "./fleet-view.ts";
 import { NodeIndex } from "./node-index.ts";
 import { wantedStateOf } from "./wanted-state.ts";
 
@@ -35,6 +36,11 @@ export class WantedStates {
   get(nodeId: string): WantedState | undefined {
     if (!this.#current.has(nodeId) || this.#stale.has(nodeId)) this.#refresh(nodeId, false);
     return this.#current.get(nodeId)?.state;
+  }
+
+  /** What concerns each node, as of the newest durable change. */
+  get fleet(): FleetView {
+    return this.#index;
   }
 
   close(): void {

@@ -63,7 +63,7 @@ function forwards(
   const turnBack = (problem: Problem) => backwards(undoBegun(status, problem, nowMs), steps, undefined, nowMs, bounds);
   if (outcome?.kind === "failed") {
     const attempts = status.steps[index]?.attempts ?? 1;
-    if (committed ? nowMs < deadlineMs + bounds.forwardMs : mayRetry(outcome.error, attempts)) {
+    if (committed ? nowMs < deadlineMs + bounds.forwardMs : attempts < (steps[index]?.maxAttempts ?? Number.POSITIVE_INFINITY) && mayRetry(outcome.error, attempts)) {
       const { detail } = toProblem(outcome.error);
       const waiting = withStep(status, index, { message: `tries again: ${detail}`.slice(0, 1024) });
       const limitMs = committed ? deadlineMs + bounds.forwardMs : deadlineMs;
@@ -80,7 +80,8 @@ function forwards(
 
   const cancellable = !committed && step.pointOfNoReturn !== true;
   // Beginning the step of no return before the deadline buys it the time to end.
-  const limitMs = cancellable ? deadlineMs : Math.max(deadlineMs, nowMs) + bounds.forwardMs;
+  const boundMs = cancellable ? deadlineMs : Math.max(deadlineMs, nowMs) + bounds.forwardMs;
+  const limitMs = Math.min(boundMs, nowMs + (step.limitMs ?? Number.POSITIVE_INFINITY));
   return { status: stepBegun(status, index, nowMs), next: { kind: "run", index, limitMs, cancellable } };
 }
 

@@ -14,6 +14,8 @@ export interface StepContext {
   progress(update: { message?: string; done?: number; total?: number; unit?: "bytes" | "items" }): void;
   /** Resolves with the first truthy answer of `condition`, which is asked now and after each durable change. Rejects when the signal aborts. */
   until<T>(condition: (store: Store) => T | undefined | false): Promise<T>;
+  /** The same, but resolves undefined once `limitMs` have passed without. */
+  within<T>(limitMs: number, condition: (store: Store) => T | undefined | false): Promise<T | undefined>;
 }
 
 /**
@@ -27,6 +29,10 @@ export interface OperationStepKind {
   compensate?(context: StepContext, signal: AbortSignal): Promise<void>;
   /** After this step has begun a cancel is refused and a failure no longer compensates earlier steps: only forward. */
   readonly pointOfNoReturn?: boolean;
+  /** How often it is tried at most, for errors that would be retried until the deadline. */
+  readonly maxAttempts?: number;
+  /** How long one attempt at `run` may last; then it fails with `deadline-exceeded`. */
+  readonly limitMs?: number;
 }
 
 export interface OperationKind {

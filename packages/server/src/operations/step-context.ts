@@ -35,6 +35,23 @@ export function makeStepContext(deps: StepContextDeps, operation: OperationResou
       if (!signal.aborted) deps.progress.set(id, step, update);
     },
     until: (condition) => deps.wakes.until(() => condition(store), signal),
+    async within(limitMs, condition) {
+      let late = false;
+      const cancel = deps.clock.setTimer(limitMs, () => {
+        late = true;
+        deps.wakes.wake();
+      });
+      try {
+        const { answer } = await deps.wakes.until(() => {
+          const found = condition(store);
+          if (found !== undefined && found !== false) return { answer: found };
+          return late ? { answer: undefined } : undefined;
+        }, signal);
+        return answer;
+      } finally {
+        cancel();
+      }
+    },
   };
 }
 

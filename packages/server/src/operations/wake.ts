@@ -11,7 +11,7 @@ export class WakeRoom {
   #scheduled = false;
 
   constructor(sources: readonly WakeSource[]) {
-    this.#stops = sources.map((source) => source(() => this.#schedule()));
+    this.#stops = sources.map((source) => source(() => this.wake()));
   }
 
   /** Resolves with the first truthy answer of `condition`, asked now and at each wake; rejects with what it throws or the signal's reason. */
@@ -47,7 +47,8 @@ export class WakeRoom {
     for (const stop of this.#stops) stop();
   }
 
-  #schedule(): void {
+  /** Has all waiting conditions asked soon. */
+  wake(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {

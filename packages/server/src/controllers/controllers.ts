@@ -1,0 +1,107 @@
+import type { KindName, ProviderResource, ResourceOf } from "@skerry/model";
+import type { Store } from "@skerry/store";
+import type { Gateway, GatewayDelegate } from "../gateway/gateway.ts";
+import type { IntentTable } from "../intents.ts";
+import type { Clock } from "../operations/clock.ts";
+import { makeOperationEngine } from "../operations/engine.ts";
+import type { HostProvisioner } from "../operations/host-provisioner.ts";
+import { instanceDeleteKind } from "../operations/kinds/instance-delete.ts";
+import { instanceMigrateKind } from "../operations/kinds/instance-migrate.ts";
+import { instanceWatchKinds } from "../operations/kinds/instance-watch.ts";
+import { nodeProvisionKind } from "../operations/kinds/node-provision.ts";
+import type { Log } from "../operations/log.ts";
+import type { NodeSight } from "../operations/node-sight.ts";
+import type { OperationEngine } from "../operations/operation-kind.ts";
+import type { Random } from "../operations/random.ts";
+import { makeIntents } from "./intents.ts";
+import { NodeReports } from "./node-reports.ts";
+import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
+import type { Place } from "./placing.ts";
+import { WantedStates } from "./wanted-states.ts";
+
+export interface ControllersDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly place: Place;
+  readonly provisioner: HostProvisioner;
+  /** A provider's private key in clear text. */
+  readonly openKey: (provider: ProviderResource) => string | undefined;
+  /** SHA-256 of the zone authority's certificate, hex. */
+  readonly authorityFingerprint: string;
+  /** How often agents report; the gateway tells them in its welcome. */
+  readonly heartbeatMs: number;
+}
+
+/** What makes the zone follow what is asked and show what is seen. */
+export interface Controllers {
+  readonly intents: IntentTable;
+  readonly engine: OperationEngine;
+  /** What the gateway asks; usable before `start`. */
+  readonly delegate: GatewayDelegate;
+  /** The resource with the age of what was seen as of now: for replies. */
+  freshen<R extends ResourceOf<KindName>>(resource: R): R;
+  /** Begins to push wanted states through the gateway, and resumes operations. */
+  start(gateway: Pick<Gateway, "isConnected" | "push" | "disconnect">): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Ties store, gateway and operations: changes become wanted states of nodes, reports become status. */
+export function makeControllers(deps: ControllersDeps): Controllers {
+  const { store, clock, random, log } = deps;
+  let gateway: Pick<Gateway, "isConnected" | "push" | "disconnect"> | undefined;
+  const reports = new NodeReports();
+  // Listens to the store before the engine does, so that steps never judge by an outdated wanted state.
+  const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
+  const sight: NodeSight = {
+    report: (nodeId) => reports.get(nodeId)?.state,
+    answers(nodeId, revision) {
+      const report = reports.get(nodeId)?.state;
+      const current = wanted.get(nodeId);
+      return report !== undefined && current !== undefined && report.wantedRevision >= Math.min(revision, current.revision);
+    },
+    onChange: (listener) => reports.onChange(listener),
+  };
+  const kinds = [
+    ...instanceWatchKinds(sight),
+    instanceDeleteKind,
+    instanceMigrateKind({ sight, place: deps.place, random }),
+    nodeProvisionKind({ ...deps, sight }),
+  ];
+  const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });
+  const isLinked = (nodeId: string) => gateway?.isConnected(nodeId) === true;
+  const watch = new NodeWatch({ store, clock, log, reports, fleet: wanted.fleet, isLinked, heartbeatMs: deps.heartbeatMs });
+  let unsubscribe = () => {};
+  return {
+    intents: makeIntents({ ...deps, engine }),
+    engine,
+    delegate: {
+      publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
+      wantedStateOf: (nodeId) => wanted.get(nodeId),
+      connected: (nodeId) => watch.linked(nodeId),
+      disconnected: (nodeId) => watch.unlinked(nodeId),
+      observed: (nodeId, state) => watch.observed(nodeId, state),
+    },
+    freshen: (resource) => withFreshSeenAt(reports, resource),
+    async start(link) {
+      gateway = link;
+      unsubscribe = store.subscribe((events) => {
+        for (const event of events) {
+          if (event.kind !== "Node" || event.type !== "deleted") continue;
+          watch.forget(event.id);
+          link.disconnect(event.id, "the node was deleted");
+        }
+      });
+      await watch.start();
+      engine.start();
+    },
+    async stop() {
+      unsubscribe();
+      gateway = undefined;
+      await engine.stop();
+      await watch.stop();
+      wanted.close();
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { SkerryError, type InstanceResource, type OperationResource } from "@skerry/model";
+import type { ObservedInstance, ObservedVolume } from "@skerry/protocol";
+import type { View } from "@skerry/store";
+import type { NodeSight } from "../node-sight.ts";
+import type { StepContext } from "../operation-kind.ts";
+
+/* What steps that work on an instance have in common. */
+
+/** The instance that an operation was submitted for, by id: another one of the same name is none of its business. @throws SkerryError not-found */
+export function instanceOf(view: View, operation: OperationResource): InstanceResource {
+  const found = view.getById("Instance", String(operation.spec.input["instanceId"]));
+  if (found === undefined) throw new SkerryError("not-found", `The instance ${operation.spec.targets[0]?.name} is not there any more.`);
+  return found;
+}
+
+/** @throws SkerryError not-found, or conflict for an instance that has no node */
+export function assignedInstance(view: View, operation: OperationResource) {
+  const instance = instanceOf(view, operation);
+  const { assignment } = instance;
+  if (assignment === undefined) throw new SkerryError("conflict", `${instance.metadata.name} is assigned to no node.`);
+  return { instance, assignment };
+}
+
+/** What a node last reported of an instance, if that report knows what was wanted at `since` and is of this epoch. */
+export function guestSeen(sight: NodeSight, nodeId: string, id: string, epoch: number, since: number): ObservedInstance | undefined {
+  if (!sight.answers(nodeId, since)) return undefined;
+  return sight.report(nodeId)?.instances.find((guest) => guest.id === id && guest.epoch === epoch);
+}
+
+export function diskSeen(sight: NodeSight, nodeId: string, id: string, epoch: number, since: number): ObservedVolume | undefined {
+  if (!sight.answers(nodeId, since)) return undefined;
+  return sight.report(nodeId)?.volumes.find((disk) => disk.id === id && disk.epoch === epoch);
+}
+
+/** Waits until the guest runs. @throws SkerryError node-driver-failed with the node's words */
+export async function untilRunning(context: StepContext, sight: NodeSight, nodeId: string, id: string, epoch: number): Promise<ObservedInstance> {
+  const since = context.store.revision;
+  return context.until((store) => {
+    sayWhatKeeps(context, store, nodeId, "waits for the guest to run");
+    const guest = guestSeen(sight, nodeId, id, epoch, since);
+    if (guest?.state === "failed") throw new SkerryError("node-driver-failed", guest.error ?? "The guest failed.");
+    return guest?.state === "running" ? guest : undefined;
+  });
+}
+
+/** Waits until the guest runs and its health check passes. */
+export async function untilHealthy(context: StepContext, sight: NodeSight, nodeId: string, id: string, epoch: number): Promise<ObservedInstance> {
+  const since = context.store.revision;
+  return context.until((store) => {
+    sayWhatKeeps(context, store, nodeId, "waits for the health check to pass");
+    const guest = guestSeen(sight, nodeId, id, epoch, since);
+    if (guest?.state === "failed") throw new SkerryError("node-driver-failed", guest.error ?? "The guest failed.");
+    return guest?.state === "running" && guest.health === "healthy" ? guest : undefined;
+  });
+}
+
+/** Waits until the node itself has seen the guest not running, after it knew that this was wanted. */
+export async function untilStopped(context: StepContext, sight: NodeSight, nodeId: string, id: string, since: number): Promise<void> {
+  await context.until((store) => {
+    sayWhatKeeps(context, store, nodeId, "waits for the guest to stop");
+    if (!sight.answers(nodeId, since)) return false;
+    const guest = sight.report(nodeId)?.instances.find((candidate) => candidate.id === id);
+    return guest === undefined || guest.state === "stopped" || guest.state === "absent";
+  });
+}
+
+/** Tells people what a step waits for, above all a node that is away. */
+export function sayWhatKeeps(context: StepContext, view: View, nodeId: string, message: string): void {
+  const node = view.getById("Node", nodeId);
+  const away = node !== undefined && !node.status.connected;
+  context.progress({ message: away ? `${message}; node ${node.metadata.name} is not connected` : message });
+}

@@ -1,0 +1,124 @@
+import { SkerryError, type OperationResource } from "@skerry/model";
+import type { Transaction } from "@skerry/store";
+import { orderRemoval } from "../../controllers/intents/instance-removal.ts";
+import { rootVolumeOf } from "../../controllers/reap.ts";
+import type { NodeSight } from "../node-sight.ts";
+import type { OperationKind, OperationStepKind } from "../operation-kind.ts";
+import { assignedInstance, diskSeen, guestSeen, instanceOf, sayWhatKeeps, untilHealthy, untilRunning, untilStopped } from "./instance-step.ts";
+
+/*
+ * Operations that ask nothing themselves: the intent has written what is wanted, nodes make it true, and these watch it come
+ * true so that a person can wait for it. Another wish replaces them.
+ */
+
+const minuteMs = 60_000;
+
+export function instanceWatchKinds(sight: NodeSight): readonly OperationKind[] {
+  const steps = watchSteps(sight);
+  const start = (operation: OperationResource) => [
+    ...(operation.spec.input["running"] === true ? [steps.start] : []),
+    ...(operation.spec.input["health"] === true ? [steps.healthy] : []),
+  ];
+  const watch = (type: string, deadlineMs: number, stepsOf: OperationKind["steps"]): OperationKind => ({
+    type,
+    deadlineMs,
+    replaceable: true,
+    steps: stepsOf,
+    finish: whereItIs,
+  });
+  return [
+    watch("instance.create", 30 * minuteMs, (operation) => [steps.materialise, ...start(operation)]),
+    watch("instance.start", 15 * minuteMs, start),
+    watch("instance.stop", 5 * minuteMs, () => [steps.stop]),
+    watch("instance.reboot", 15 * minuteMs, (operation) => [steps.reboot, ...(operation.spec.input["health"] === true ? [steps.healthy] : [])]),
+    watch("instance.resize", 15 * minuteMs, (operation) => [steps.resize, ...start(operation)]),
+  ];
+}
+
+function watchSteps(sight: NodeSight) {
+  const materialise: OperationStepKind = {
+    name: "materialise",
+    async run(context) {
+      const since = context.store.revision;
+      await context.until((store) => {
+        const { instance, assignment } = assignedInstance(store, context.operation);
+        const volume = rootVolumeOf(store, instance);
+        sayWhatKeeps(context, store, assignment.nodeId, `waits for the disk on ${assignment.node}`);
+        if (volume?.assignment === undefined) return false;
+        const disk = diskSeen(sight, assignment.nodeId, volume.metadata.id, volume.assignment.epoch, since);
+        if (disk?.state === "failed") throw new SkerryError("node-driver-failed", disk.error ?? "The node could not make the disk.");
+        if (disk?.totalBytes !== undefined) context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
+        return disk?.state === "ready";
+      });
+    },
+    /** Someone who cancels a creation does not want the instance; a creation that fails leaves it there to be looked at. */
+    async compensate(context) {
+      if (context.operation.status.cancelRequestedAt === undefined) return;
+      const { operation, store } = context;
+      await store.transact((tx) => {
+        const instance = tx.getById("Instance", String(operation.spec.input["instanceId"]));
+        if (instance !== undefined) orderRemoval(tx, instance, context.nowMs());
+      });
+      await context.until((view) => view.getById("Instance", String(operation.spec.input["instanceId"])) === undefined);
+    },
+  };
+  const start: OperationStepKind = {
+    name: "start",
+    async run(context) {
+      const { instance, assignment } = assignedInstance(context.store, context.operation);
+      await untilRunning(context, sight, assignment.nodeId, instance.metadata.id, assignment.epoch);
+    },
+  };
+  const healthy: OperationStepKind = {
+    name: "healthy",
+    async run(context) {
+      const { instance, assignment } = assignedInstance(context.store, context.operation);
+      await untilHealthy(context, sight, assignment.nodeId, instance.metadata.id, assignment.epoch);
+    },
+  };
+  const stop: OperationStepKind = {
+    name: "stop",
+    async run(context) {
+      const { instance, assignment } = assignedInstance(context.store, context.operation);
+      await untilStopped(context, sight, assignment.nodeId, instance.metadata.id, context.store.revision);
+    },
+  };
+  const reboot: OperationStepKind = {
+    name: "reboot",
+    async run(context) {
+      const { instance, assignment } = assignedInstance(context.store, context.operation);
+      const wanted = instance.spec.rebootGeneration ?? 0;
+      const since = context.store.revision;
+      await context.until((store) => {
+        sayWhatKeeps(context, store, assignment.nodeId, "waits for the guest to reboot");
+        const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
+        if (guest?.state === "failed") throw new SkerryError("node-driver-failed", guest.error ?? "The guest failed.");
+        return guest?.state === "running" && guest.rebootGeneration >= wanted;
+      });
+    },
+  };
+  const resize: OperationStepKind = {
+    name: "resize",
+    async run(context) {
+      const { instance, assignment } = assignedInstance(context.store, context.operation);
+      const since = context.store.revision;
+      await context.until((store) => {
+        sayWhatKeeps(context, store, assignment.nodeId, "waits for the new size");
+        const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
+        const volume = rootVolumeOf(store, instance);
+        const disk = sight.report(assignment.nodeId)?.volumes.find(({ id }) => id === volume?.metadata.id);
+        const error = guest?.state === "failed" ? guest.error : disk?.state === "failed" ? disk.error : undefined;
+        if (error !== undefined) throw new SkerryError("node-driver-failed", error);
+        return guest !== undefined && guest.generation >= instance.metadata.generation;
+      });
+    },
+  };
+  return { materialise, start, healthy, stop, reboot, resize };
+}
+
+function whereItIs(tx: Transaction, operation: OperationResource): Readonly<Record<string, unknown>> | undefined {
+  if (operation.status.state !== "succeeded") return undefined;
+  const { assignment, status } = instanceOf(tx, operation);
+  const addresses = status.addresses.map(({ address }) => address);
+  return { node: assignment?.node, addresses, ...(status.bootMs === undefined ? {} : { bootMs: status.bootMs }) };
+}
