@@ -102,7 +102,7 @@ async function ensureNetwork(plan: TestbedPlan, signal?: AbortSignal): Promise<v
   if (!(await isNetworkBuilt(plan))) {
     // After a power cut, or when someone removed a part by hand: hosts can't move into a new network while they run.
     for (const group of await listGroups()) await removeGroup(group, signal);
-    await removeNetwork([], signal);
+    await removeNetwork(signal);
     await buildNetwork(plan, signal);
   }
   await startLinks(plan, `${plan.options.stateDir}/log`);

@@ -14,6 +14,8 @@ const rootModules = ["virtio_net", "virtio_rng", "isofs", "button", "evdev", "vi
 const programs = ["/usr/sbin/dropbear", "/usr/bin/dropbearkey", "/sbin/resize2fs"];
 const islet = new URL("./islet/", import.meta.url);
 const isletFiles = ["initrd-init", "inittab", "rc", "rc.network", "rc.instance", "rc.tick", "rc.power", "rc.stop", "udhcpc", "cloud-config.awk"];
+/** Code that decides what comes out: a change in it makes a new image. */
+const codeFiles = ["./guest-image.ts", "./disk.ts", "./kernel-modules.ts"].map((name) => new URL(name, import.meta.url));
 const bootSizeMiB = 24;
 const rootSizeMiB = 40;
 
@@ -28,7 +30,7 @@ const kernelCommandLine = [
  * serves and understands of cloud-init is in docs/guest-image.md. Needs root and the testbed's packages.
  */
 export async function buildGuestImage(options: { readonly cacheDir: string }, progress: Progress, signal?: AbortSignal): Promise<GuestImage> {
-  const inputs = [...packages, ...initrdModules, ...rootModules, kernelCommandLine, `${bootSizeMiB}+${rootSizeMiB}`, ...(await textOf(islet, isletFiles))];
+  const inputs = await textOf([...isletFiles.map((name) => new URL(name, islet)), ...codeFiles]);
   const build = (path: string, scratch: string, report: (detail: string) => void): Promise<void> => buildIslet(path, scratch, report, signal);
   return cachedImage(options.cacheDir, { name: "islet", inputs, build }, progress);
 }

@@ -16,7 +16,7 @@ export interface GuestImage {
 
 export interface ImageRecipe {
   readonly name: string;
-  /** Everything that decides what comes out, besides this package's own code; changes make a new file. */
+  /** Everything that decides what comes out, as text; a change makes a new file. */
   readonly inputs: readonly string[];
   /** Builds `path` inside a scratch directory that it may fill. */
   readonly build: (path: string, scratch: string, report: (detail: string) => void) => Promise<void>;
@@ -89,7 +89,7 @@ async function digestFile(path: string): Promise<string> {
   return `sha256:${hash.digest("hex")}`;
 }
 
-/** Text of the files that an image is made with, to be among its inputs. */
-export async function textOf(directory: URL, names: readonly string[]): Promise<readonly string[]> {
-  return Promise.all(names.map((name) => readFile(new URL(name, directory), "utf8")));
+/** Text of the files that decide what an image is, to be its inputs. */
+export async function textOf(files: readonly URL[]): Promise<readonly string[]> {
+  return Promise.all(files.map((file) => readFile(file, "utf8")));
 }

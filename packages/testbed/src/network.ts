@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { runCommand } from "./command.ts";
-import { groupProcesses, startInGroup, removeGroup } from "./control-group.ts";
+import { groupProcesses, startInGroup } from "./control-group.ts";
 import {
   bridgeName,
   controlPlaneAddress,
@@ -106,9 +106,8 @@ function linkGroup(provider: ProviderPlan): string {
   return `link-p${provider.index}`;
 }
 
-/** Removes the testbed's namespaces, with every interface in them, and the uplink; safe to repeat. */
-export async function removeNetwork(groups: readonly string[], signal?: AbortSignal): Promise<void> {
-  for (const group of groups) if (group.startsWith("link-")) await removeGroup(group, signal);
+/** Removes the testbed's namespaces, with every interface in them, and the uplink; relays and hosts must have ended. Safe to repeat. */
+export async function removeNetwork(signal?: AbortSignal): Promise<void> {
   if (existsSync(`/sys/class/net/${uplinkInterface}`)) {
     // The peer's namespace may have taken it along meanwhile.
     await runCommand(["ip", "link", "delete", uplinkInterface], { allowFailure: true, signal });

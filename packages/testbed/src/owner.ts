@@ -32,7 +32,8 @@ export async function removeOwner(): Promise<void> {
   await rm(ownerPath, { force: true });
 }
 
-async function readOwner(): Promise<TestbedOwner | undefined> {
+/** Whose testbed this machine has; undefined when none was recorded. */
+export async function readOwner(): Promise<TestbedOwner | undefined> {
   const text = await readFile(ownerPath, "utf8").catch(() => "");
   try {
     const value: unknown = JSON.parse(text);

@@ -1,27 +1,12 @@
 import { rm } from "node:fs/promises";
 import { listGroups, removeGroup, removeParentGroup } from "./control-group.ts";
 import { lockTestbed } from "./lock.ts";
-import { mountsWithin, unmountWithin } from "./mounts.ts";
-import { listNamespaces, removeNetwork } from "./network.ts";
-import { refuseForeignOwner, removeOwner } from "./owner.ts";
+import { unmountWithin } from "./mounts.ts";
+import { removeNetwork } from "./network.ts";
+import { readOwner, refuseForeignOwner, removeOwner } from "./owner.ts";
 import { planTestbed } from "./plan.ts";
 import type { Progress, TestbedOptions } from "./testbed.ts";
 import { removePartialTrees } from "./tree.ts";
-
-/** What is on this machine of a testbed, found by name and place alone. */
-export interface Leftovers {
-  readonly groups: readonly string[];
-  readonly namespaces: readonly string[];
-  readonly mounts: readonly string[];
-}
-
-export async function findLeftovers(options: TestbedOptions): Promise<Leftovers> {
-  return {
-    groups: await listGroups(),
-    namespaces: await listNamespaces(),
-    mounts: [...(await mountsWithin(options.stateDir)), ...(await mountsWithin(`${options.cacheDir}/trees`))],
-  };
-}
 
 /**
  * Removes every process, mount, namespace, control group and file of the testbed, whole or half-built; the cache stays.
@@ -38,7 +23,9 @@ export async function takeDown(options: TestbedOptions, progress: Progress, sign
 export async function clear(options: TestbedOptions, progress: Progress, signal?: AbortSignal): Promise<void> {
   const startedAt = performance.now();
   const step = "take down";
-  const { groups } = await findLeftovers(options);
+  const groups = await listGroups();
+  // Half-built trees lie in the cache of the bringUp that was cut off, which need not be the one named now.
+  const caches = new Set([options.cacheDir, (await readOwner())?.cacheDir ?? options.cacheDir]);
   const total = groups.length;
   progress({ step, detail: "processes", done: 0, total });
   let done = 0;
@@ -50,12 +37,12 @@ export async function clear(options: TestbedOptions, progress: Progress, signal?
   );
   progress({ step, detail: "mounts" });
   await unmountWithin(options.stateDir, signal);
-  await unmountWithin(`${options.cacheDir}/trees`, signal);
+  for (const cache of caches) await unmountWithin(`${cache}/trees`, signal);
   progress({ step, detail: "networks" });
-  await removeNetwork([], signal);
+  await removeNetwork(signal);
   await removeParentGroup();
   progress({ step, detail: "files" });
-  await removePartialTrees(options.cacheDir);
+  for (const cache of caches) await removePartialTrees(cache);
   for (const group of groups) await removeMachineTraces(group);
   await rm(options.stateDir, { recursive: true, force: true });
   await removeOwner();

@@ -5,6 +5,7 @@ import { sourceLines, suite, type AptAccess } from "./apt.ts";
 import { aptProxyUrl } from "./apt-proxy.ts";
 import { runCommand } from "./command.ts";
 import { inGroup } from "./control-group.ts";
+import { textOf } from "./image-cache.ts";
 import { mountOverlay, unmount } from "./mounts.ts";
 import { sshUser } from "./plan.ts";
 import { bareFiles, barePackages, dpkgOptions, hypervisorPackages, maskedUnits, operatorUid, visitorUid } from "./tree-contents.ts";
@@ -29,8 +30,9 @@ const partialPrefix = ".partial-";
 export async function ensureTrees(inputs: TreeInputs, progress: Progress, signal?: AbortSignal): Promise<TreeLayers> {
   const trees = `${inputs.cacheDir}/trees`;
   await mkdir(trees, { recursive: true, mode: 0o755 });
-  const bare = `${trees}/bare-${fingerprint([suite, barePackages, bareFiles(aptProxyUrl), dpkgOptions, maskedUnits, "1"])}`;
-  const hypervisor = `${trees}/hypervisor-${fingerprint([bare, hypervisorPackages, "1"])}`;
+  const code = await textOf(["./tree.ts", "./tree-contents.ts"].map((name) => new URL(name, import.meta.url)));
+  const bare = `${trees}/bare-${fingerprint([suite, aptProxyUrl, ...code])}`;
+  const hypervisor = `${trees}/hypervisor-${fingerprint([suite, aptProxyUrl, ...code])}`;
   if (!existsSync(bare)) {
     await timed("build bare tree", progress, (onLine) => buildBare(bare, inputs, onLine, signal));
   }
