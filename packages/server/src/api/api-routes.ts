@@ -1,0 +1,88 @@
+import { Type } from "typebox";
+import { oneOf, optional, roles, strict, Name, Timestamp } from "@skerry/model";
+import type { ApiDeps } from "./deps.ts";
+import { eventRoute } from "./event-stream.ts";
+import { imageUploadRoute } from "./image-upload.ts";
+import { openApiDocument } from "./openapi.ts";
+import { resourceRoutes } from "./resource-routes.ts";
+import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
+import { streamRoutes } from "./stream-routes.ts";
+
+const WhoAmI = strict({ name: Name, role: oneOf(roles), project: optional(Name), expiresAt: optional(Timestamp) });
+const Version = strict({ version: Type.String(), api: Type.String(), zoneId: Type.String() });
+
+/** Everything that the server answers to. */
+export function apiRoutes(deps: ApiDeps): readonly Route[] {
+  const routes: Route[] = [
+    liveness,
+    whoAmI,
+    versionRoute(deps),
+    ...resourceRoutes(deps),
+    imageUploadRoute(deps),
+    ...streamRoutes(deps),
+    eventRoute(deps),
+    ...deps.agentRoutes,
+  ];
+  return [...routes, documentRoute(routes, deps.version)];
+}
+
+const liveness: OpenRoute = {
+  method: "GET",
+  path: "/livez",
+  operationId: "livez",
+  summary: "Answers while the process lives; says nothing else.",
+  tag: "Server",
+  access: "public",
+  replies: { 200: { description: "Alive." } },
+  handle: () => ({ status: 200, body: { status: "ok" } }),
+};
+
+const whoAmI: GuardedRoute = {
+  method: "GET",
+  path: "/api/v1/whoami",
+  operationId: "whoAmI",
+  summary: "Who the token stands for.",
+  tag: "Server",
+  access: "any-token",
+  replies: { 200: { description: "Its name and role.", schema: WhoAmI } },
+  handle: ({ principal: { name, role, project, expiresAtMs } }) => ({
+    status: 200,
+    body: {
+      name,
+      role,
+      ...(project === undefined ? {} : { project }),
+      ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+    },
+  }),
+};
+
+function versionRoute(deps: ApiDeps): GuardedRoute {
+  return {
+    method: "GET",
+    path: "/api/v1/version",
+    operationId: "getVersion",
+    summary: "The server's version, and which control plane it is.",
+    tag: "Server",
+    access: "any-token",
+    replies: { 200: { description: "The version.", schema: Version } },
+    handle: () => ({ status: 200, body: { version: deps.version, api: "v1", zoneId: deps.store.zoneId } }),
+  };
+}
+
+function documentRoute(others: readonly Route[], version: string): GuardedRoute {
+  let document: object | undefined;
+  const route: GuardedRoute = {
+    method: "GET",
+    path: "/api/v1/openapi.json",
+    operationId: "getOpenApi",
+    summary: "This description.",
+    tag: "Server",
+    access: "any-token",
+    replies: { 200: { description: "OpenAPI 3.1." } },
+    handle: () => {
+      document ??= openApiDocument([...others, route], version);
+      return { status: 200, body: document };
+    },
+  };
+  return route;
+}

@@ -1,0 +1,28 @@
+import type { Store } from "@skerry/store";
+import type { TokenWatch } from "../authorisation/token-watch.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import type { ImageFiles } from "../images/image-files.ts";
+import type { IntentTable } from "../intents.ts";
+import type { Clock } from "../operations/clock.ts";
+import type { Log } from "../operations/log.ts";
+import type { Sealer } from "../secrets/sealer.ts";
+import type { OpenRoute } from "./route.ts";
+
+/** What the API stands on. */
+export interface ApiDeps {
+  readonly store: Store;
+  readonly intents: IntentTable;
+  readonly gateway: Pick<Gateway, "openStream">;
+  /** Where agents join and dial; they prove who they are by themselves. */
+  readonly agentRoutes: readonly OpenRoute[];
+  readonly tokens: TokenWatch;
+  readonly sealer: Sealer;
+  readonly images: ImageFiles;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly makeId: (prefix: string) => string;
+  /** Of this software. */
+  readonly version: string;
+  /** Aborts when the server stops: ends every stream. */
+  readonly stopping: AbortSignal;
+}

@@ -1,0 +1,129 @@
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { SkerryError, isKindName, optional, strict, toProblem, type KindName } from "@skerry/model";
+import type { ChangeEvent } from "@skerry/store";
+import { Type } from "typebox";
+import { sees } from "../authorisation/authorise.ts";
+import type { ApiDeps } from "./deps.ts";
+import { represent } from "./representation.ts";
+import type { Call, GuardedRoute } from "./route.ts";
+import { StreamLimit } from "./stream-limit.ts";
+
+/** Shorter than what proxies usually allow a silent connection. */
+export const eventHeartbeatMs = 15_000;
+/** A reader that takes nothing for so long is gone. */
+const stalledMs = 60_000;
+
+const EventQuery = strict({
+  since: optional(Type.String({ pattern: "^[0-9]{1,15}$", description: "a revision; now where absent" })),
+  kinds: optional(Type.String({ maxLength: 300, description: "Instance,Operation: only changes of these" })),
+});
+
+/** `GET /api/v1/events`: every change that the token may see, once and in order, as server-sent events. */
+export function eventRoute(deps: ApiDeps): GuardedRoute {
+  const limit = new StreamLimit();
+  return {
+    method: "GET",
+    path: "/api/v1/events",
+    operationId: "watchEvents",
+    summary:
+      "Streams every change after a revision, none skipped, none twice. Each `change` carries its revision as its id; a " +
+      "`heartbeat` carries how far the stream has come; a `problem` says why it ends.",
+    tag: "Events",
+    access: "any-token",
+    query: EventQuery,
+    requestHeaders: ["Last-Event-ID"],
+    replies: { 200: { description: "Server-sent events.", contentType: "text/event-stream" } },
+    handle: async (call) => {
+      using _place = limit.enter(call.principal);
+      await serve(deps, call);
+      return undefined;
+    },
+  };
+}
+
+async function serve(deps: ApiDeps, call: Call): Promise<void> {
+  const kinds = readKinds(call.query.kinds);
+  let reached = readSince(call, deps.store.revision);
+  using held = deps.tokens.hold(call.principal);
+  const gone = new AbortController();
+  const signal = AbortSignal.any([held.signal, deps.stopping, gone.signal]);
+  // A revision that is not kept any more is refused here, while the answer can still be a plain problem.
+  const changes = deps.store.changes(reached, signal);
+
+  call.reply.hijack();
+  const response = call.reply.raw;
+  response.on("close", () => gone.abort());
+  response.on("error", () => gone.abort());
+  if (response.closed) gone.abort();
+  response.writeHead(200, {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+  });
+  response.write(`retry: 1000\n\n${heartbeat(reached)}`);
+  // Changes that this reader may not see still move it on, so that it never comes back to a revision long forgotten.
+  const timer = setInterval(() => {
+    if (response.writableLength === 0) response.write(heartbeat(reached));
+  }, eventHeartbeatMs);
+  try {
+    for await (const event of changes) {
+      if (signal.aborted) break;
+      reached = event.revision;
+      if (kinds?.has(event.kind) === false || !sees(call.principal, event.object)) continue;
+      if (!response.write(changeFrame(event))) await drained(response, signal);
+    }
+    if (held.signal.aborted) response.write(problemFrame(held.signal.reason));
+  } catch (error) {
+    if (!(error instanceof SkerryError)) deps.log.error({ error }, "an event stream broke");
+    response.write(problemFrame(error));
+  } finally {
+    clearInterval(timer);
+    response.end();
+  }
+}
+
+function readSince(call: Call, now: number): number {
+  const last = call.headers["last-event-id"];
+  if (last === undefined) return Number(call.query.since ?? now);
+  if (typeof last === "string" && /^[0-9]{1,15}$/.test(last)) return Number(last);
+  throw new SkerryError("invalid-request", "Last-Event-ID is not a revision.");
+}
+
+function readKinds(text: string | undefined): ReadonlySet<KindName> | undefined {
+  if (text === undefined) return undefined;
+  return new Set(
+    text.split(",").map((word) => {
+      if (isKindName(word)) return word;
+      throw new SkerryError("invalid-request", `There is no kind "${word}".`, {
+        remedy: "Write kinds as Instance,Operation.",
+      });
+    }),
+  );
+}
+
+async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.timeout(stalledMs);
+  try {
+    await once(response, "drain", { signal: AbortSignal.any([signal, limit]) });
+  } catch (error) {
+    if (limit.aborted) response.destroy();
+    else if (!signal.aborted) throw error;
+  }
+}
+
+function changeFrame({ revision, type, object }: ChangeEvent): string {
+  return frame("change", revision, { revision, type, object: represent(object) });
+}
+
+function heartbeat(revision: number): string {
+  return frame("heartbeat", revision, { revision });
+}
+
+function problemFrame(error: unknown): string {
+  return `event: problem\ndata: ${JSON.stringify(toProblem(error))}\n\n`;
+}
+
+function frame(event: string, id: number, data: unknown): string {
+  return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+}

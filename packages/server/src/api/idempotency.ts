@@ -1,0 +1,80 @@
+import { createHash } from "node:crypto";
+import { SkerryError } from "@skerry/model";
+import type { Reply } from "./route.ts";
+
+/**
+ * How long and how many answers are remembered. In memory only: after a restart of the server a repeated PUT finds its
+ * work done, and a repeated action meets `busy` or the new state, so that nothing is done twice silently.
+ */
+const keptMs = 3_600_000;
+const keptAnswers = 10_000;
+const keptBytes = 32 * 1024 * 1024;
+
+interface Remembered {
+  readonly request: string;
+  readonly answer: Promise<Reply>;
+  readonly untilMs: number;
+  bytes: number;
+}
+
+/** What makes two requests the same. */
+export interface IdempotentRequest {
+  readonly tokenId: string;
+  readonly key: string;
+  readonly method: string;
+  readonly url: string;
+  readonly body: unknown;
+}
+
+/** Does the same request with the same key once; a failed one is forgotten, since it changed nothing. */
+export class IdempotentAnswers {
+  /** Oldest first. */
+  readonly #remembered = new Map<string, Remembered>();
+  #bytes = 0;
+
+  /** @throws SkerryError conflict where the key was used for another request */
+  async once(request: IdempotentRequest, nowMs: number, work: () => Promise<Reply>): Promise<Reply> {
+    const id = `${request.tokenId} ${request.key}`;
+    const fingerprint = createHash("sha256")
+      .update(JSON.stringify([request.method, request.url, request.body ?? null]))
+      .digest("hex");
+    this.#forgetOld(nowMs);
+    const known = this.#remembered.get(id);
+    if (known !== undefined) {
+      if (known.request === fingerprint) return known.answer;
+      throw new SkerryError("conflict", "This Idempotency-Key was used for another request.", {
+        remedy: "Make a new key for each request.",
+      });
+    }
+    const answer = work();
+    const entry: Remembered = { request: fingerprint, answer, untilMs: nowMs + keptMs, bytes: 0 };
+    this.#remembered.set(id, entry);
+    try {
+      const reply = await answer;
+      entry.bytes = JSON.stringify(reply).length;
+      this.#bytes += entry.bytes;
+      return reply;
+    } catch (error) {
+      this.#remembered.delete(id);
+      throw error;
+    }
+  }
+
+  #forgetOld(nowMs: number): void {
+    for (const [id, entry] of this.#remembered) {
+      const spare = this.#remembered.size <= keptAnswers && this.#bytes <= keptBytes;
+      if (spare && entry.untilMs > nowMs) return;
+      this.#remembered.delete(id);
+      this.#bytes -= entry.bytes;
+    }
+  }
+}
+
+/** @throws SkerryError invalid-request for a key that is empty, too long or not printable */
+export function readIdempotencyKey(header: string | readonly string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header === "string" && /^[\x21-\x7e]{1,128}$/.test(header)) return header;
+  throw new SkerryError("invalid-request", "The Idempotency-Key is not 1 to 128 printable characters without spaces.", {
+    remedy: "Send a random identifier, for example a UUID.",
+  });
+}

@@ -1,0 +1,108 @@
+import { Readable } from "node:stream";
+import { SkerryError, type ImageResource } from "@skerry/model";
+import type { Key, View } from "@skerry/store";
+import { stillHolds } from "../authorisation/authentication.ts";
+import type { ApiDeps } from "./deps.ts";
+import { represent } from "./representation.ts";
+import { entityTag } from "./revision-match.ts";
+import { keyOf } from "./resource-routes.ts";
+import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
+import { notFound } from "./writes.ts";
+
+/** An upload that brings nothing for so long is given up. */
+const stalledMs = 60_000;
+const maxUploads = 16;
+
+/** `PUT …/images/{name}/content`: the file that the image declared; the image is ready once it is stored durably. */
+export function imageUploadRoute(deps: ApiDeps): GuardedRoute {
+  let uploads = 0;
+  return {
+    method: "PUT",
+    path: "/api/v1/projects/{project}/images/{name}/content",
+    operationId: "uploadImageContent",
+    summary: "Uploads an image's file; its size and digest are verified against the image's spec while it is written.",
+    tag: "Image",
+    access: { verb: "upload", kind: "Image", place: (params) => ({ project: params.project }) },
+    body: { contentType: "application/octet-stream", schema: { type: "string", format: "binary" } },
+    replies: { 200: { description: "The image, ready.", schema: schemaRef("Image") } },
+    handle: async (call) => {
+      if (uploads >= maxUploads) {
+        throw new SkerryError("too-many-requests", `${uploads} uploads are under way.`, {
+          remedy: "Try again when one has ended.",
+        });
+      }
+      uploads += 1;
+      try {
+        return await upload(deps, call);
+      } finally {
+        uploads -= 1;
+      }
+    },
+  };
+}
+
+async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
+  const key = keyOf("Image", call.params);
+  const image = find(deps.store, key);
+  const declared = call.headers["content-length"];
+  if (declared !== undefined && Number(declared) !== image.spec.sizeBytes) {
+    throw new SkerryError(
+      "digest-mismatch",
+      `The image declares ${image.spec.sizeBytes} bytes, and the request has ${declared}.`,
+      {
+        remedy: "Upload the file that the image was declared from, whole.",
+      },
+    );
+  }
+  if (!(call.body instanceof Readable)) throw new SkerryError("invalid-request", "The request has no content.");
+  using held = deps.tokens.hold(call.principal);
+  const signal = AbortSignal.any([held.signal, deps.stopping]);
+  await deps.images.store(image.spec, watched(call.body, signal), signal);
+  const { result } = await deps.store.transact((tx) => {
+    if (!stillHolds(tx, call.principal, deps.clock.nowMs())) {
+      throw new SkerryError("unauthenticated", "The token has expired, was changed or was deleted.");
+    }
+    const current = find(tx, key);
+    if (current.metadata.id !== image.metadata.id || current.spec.digest !== image.spec.digest) {
+      throw new SkerryError(
+        "conflict",
+        `The image ${image.metadata.name} was made anew while its content was uploaded.`,
+        {
+          remedy: "Upload the content again.",
+        },
+      );
+    }
+    return current.status.state === "ready" ? current : tx.put({ ...current, status: { state: "ready" } });
+  });
+  return { status: 200, headers: { etag: entityTag(result) }, body: represent(result) };
+}
+
+function find(view: View, key: Key): ImageResource {
+  const image = view.get("Image", key);
+  if (image === undefined || image.metadata.deletedAt !== undefined) throw notFound("Image", key);
+  return image;
+}
+
+/** The request's bytes, until the signal aborts, the client goes away or nothing comes for too long. */
+async function* pieces(source: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const stop = (): void => void source.destroy(signal.reason as Error);
+  let timer = setTimeout(stalled, stalledMs);
+  function stalled(): void {
+    source.destroy(new SkerryError("deadline-exceeded", `The upload brought nothing for ${stalledMs / 1000} seconds.`));
+  }
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for await (const chunk of source as AsyncIterable<Buffer>) {
+      clearTimeout(timer);
+      timer = setTimeout(stalled, stalledMs);
+      yield chunk;
+    }
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function watched(source: Readable, signal: AbortSignal): Readable {
+  return Readable.from(pieces(source, signal), { objectMode: false });
+}

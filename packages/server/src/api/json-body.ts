@@ -1,0 +1,41 @@
+import { SkerryError } from "@skerry/model";
+
+/** Deeper than any document of ours; keeps code that follows a document down from running out of stack. */
+const maxDepth = 32;
+
+/**
+ * Parses a request's JSON; undefined for an empty body.
+ * @throws SkerryError invalid-request for what is not JSON, is nested too deep or tries to reach prototypes
+ */
+export function parseJsonBody(text: string): unknown {
+  if (text === "") return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new SkerryError("invalid-request", "The body is not valid JSON.", {
+      remedy: "Send one JSON document in UTF-8.",
+      cause: error,
+    });
+  }
+  checkShape(value);
+  return value;
+}
+
+function checkShape(root: unknown): void {
+  let level: unknown[] = [root];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) {
+      throw new SkerryError("invalid-request", `The body is nested deeper than ${maxDepth} levels.`);
+    }
+    const next: unknown[] = [];
+    for (const value of level) {
+      if (typeof value !== "object" || value === null) continue;
+      if (Object.hasOwn(value, "__proto__")) {
+        throw new SkerryError("invalid-request", "The body has a field named __proto__.");
+      }
+      for (const inner of Object.values(value)) next.push(inner);
+    }
+    level = next;
+  }
+}

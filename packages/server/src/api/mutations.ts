@@ -1,0 +1,85 @@
+import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/model";
+import type { Key, Transaction } from "@skerry/store";
+import { stillHolds } from "../authorisation/authentication.ts";
+import type { ApiDeps } from "./deps.ts";
+import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
+import { TouchedObjects, type PlannedChange } from "./plan.ts";
+import { represent } from "./representation.ts";
+import { checkPreconditions, entityTag } from "./revision-match.ts";
+import type { Call, Reply } from "./route.ts";
+import type { WriteContext, WriteOutcome } from "./writes.ts";
+
+/** Runs in one transaction, or in none where it is only rehearsed. */
+export type Write = (tx: Transaction, context: WriteContext) => WriteOutcome;
+
+/** The path of a resource. */
+export function pathOf(kind: KindName, key: Key): string {
+  const parent = kinds[kind].scope === "project" ? `/api/v1/projects/${key.project ?? ""}` : "/api/v1";
+  return `${parent}/${kinds[kind].plural}/${key.name}`;
+}
+
+/**
+ * Commits a write and answers with what it made of the resource: 201 where it is new, 202 where an operation goes on
+ * with it. With `?dryRun=true` nothing is committed, and the answer is the plan.
+ */
+export async function mutate(deps: ApiDeps, answers: IdempotentAnswers, call: Call, write: Write): Promise<Reply> {
+  const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call));
+  if (call.query.dryRun === "true") {
+    const { result } = deps.store.rehearse((tx): readonly PlannedChange[] => {
+      const touched = new TouchedObjects(tx);
+      run(touched.transaction());
+      return touched.plan(call.principal);
+    });
+    return { status: 200, body: { plan: result } };
+  }
+  const commit = async (): Promise<Reply> => {
+    const { result } = await deps.store.transact((tx) => {
+      // The token may have gone while the body was on its way, or while earlier transactions ran.
+      if (!stillHolds(tx, call.principal, deps.clock.nowMs())) {
+        throw new SkerryError("unauthenticated", "The token has expired, was changed or was deleted.");
+      }
+      const outcome = run(tx);
+      const { kind, metadata } = outcome.resource;
+      return { ...outcome, stored: tx.getById(kind, metadata.id) };
+    });
+    return replyOf(result, result.stored);
+  };
+  const { method, url } = call.request;
+  const key = readIdempotencyKey(call.headers["idempotency-key"]);
+  if (key === undefined) return commit();
+  return answers.once(
+    { tokenId: call.principal.tokenId, key, method, url, body: call.body },
+    deps.clock.nowMs(),
+    commit,
+  );
+}
+
+function contextOf(deps: ApiDeps, call: Call): WriteContext {
+  return {
+    intents: deps.intents,
+    sealer: deps.sealer,
+    checkPreconditions: (current) => checkPreconditions(call.headers, current),
+    context: { actor: call.principal.name, cause: call.cause, nowMs: deps.clock.nowMs(), makeId: deps.makeId },
+  };
+}
+
+/** @param stored the resource at the end of the transaction; undefined where it is gone */
+function replyOf(outcome: WriteOutcome, stored: ResourceOf<KindName> | undefined): Reply {
+  const { operation, secret, created } = outcome;
+  const resource = stored ?? outcome.resource;
+  const location =
+    operation === undefined ? pathOf(resource.kind, resource.metadata) : pathOf("Operation", operation.metadata);
+  return {
+    status: operation !== undefined || resource.metadata.deletedAt !== undefined ? 202 : created ? 201 : 200,
+    headers: {
+      ...(stored === undefined ? {} : { etag: entityTag(stored) }),
+      ...(operation !== undefined || created ? { location } : {}),
+      ...(secret === undefined ? {} : { "cache-control": "no-store" }),
+    },
+    body: {
+      resource: represent(resource),
+      ...(operation === undefined ? {} : { operation: represent(operation) }),
+      ...(secret === undefined ? {} : { secret }),
+    },
+  };
+}

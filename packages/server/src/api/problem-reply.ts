@@ -1,0 +1,42 @@
+import type { FastifyReply } from "fastify";
+import { SkerryError, toProblem, type ErrorCode } from "@skerry/model";
+import type { Log } from "../operations/log.ts";
+
+/** What the framework refuses before a route sees it, by the framework's codes. */
+const refusals: Readonly<Record<string, { readonly code: ErrorCode; readonly detail: string }>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: "too-large", detail: "The body is larger than this route takes." },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: "invalid-request",
+    detail: "The body is not as long as Content-Length says.",
+  },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: "invalid-request", detail: "The Content-Type is none that the API takes." },
+  FST_ERR_BAD_URL: { code: "invalid-request", detail: "The path is not properly encoded." },
+  FST_ERR_ASYNC_CONSTRAINT: { code: "invalid-request", detail: "The request can not be routed." },
+};
+
+/** Any thrown thing as an error that may be shown; a defect stays as it is and is shown without its message. */
+export function asKnown(error: unknown): unknown {
+  if (error instanceof SkerryError) return error;
+  const refusal = error instanceof Error && "code" in error ? refusals[String(error.code)] : undefined;
+  return refusal === undefined ? error : new SkerryError(refusal.code, refusal.detail, { cause: error });
+}
+
+/** Answers with problem+json; logs defects, which their callers don't see. */
+export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): FastifyReply {
+  const error = asKnown(thrown);
+  const problem = toProblem(error);
+  if (problem.status >= 500) {
+    const { method, url } = reply.request;
+    log.error({ error, method, path: pathOnly(url), code: problem.code }, "a request failed");
+  }
+  // What is left of a body that nobody reads must not hold the connection.
+  if (!reply.request.raw.complete) void reply.header("connection", "close");
+  if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="skerry"');
+  if (problem.status === 429 || problem.status === 503) void reply.header("retry-after", "1");
+  return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+}
+
+/** A URL without its query, which may hold what a tenant would not want in a log. */
+export function pathOnly(url: string): string {
+  return url.split("?", 1)[0] ?? "";
+}

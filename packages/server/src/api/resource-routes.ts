@@ -1,0 +1,183 @@
+import { kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerry/model";
+import type { Key } from "@skerry/store";
+import { placeOf, type Place } from "../authorisation/authorise.ts";
+import type { ApiDeps } from "./deps.ts";
+import { IdempotentAnswers } from "./idempotency.ts";
+import { ListQuery, listPage } from "./list.ts";
+import { mutate, type Write } from "./mutations.ts";
+import { represent } from "./representation.ts";
+import { entityTag } from "./revision-match.ts";
+import { schemaRef, type Call, type GuardedRoute, type Params, type Reply, type ReplyDescription } from "./route.ts";
+import { act, notFound, patch, put, remove } from "./writes.ts";
+
+const DryRun = strict({
+  dryRun: optional(oneOf(["true", "false"] as const, "true: change nothing, answer with the plan")),
+});
+
+/** Every kind's routes, made alike from the table of kinds and the table of intents. */
+export function resourceRoutes(deps: ApiDeps): GuardedRoute[] {
+  const answers = new IdempotentAnswers();
+  return kindNames.flatMap((kind) => [
+    ...listRoutes(deps, kind),
+    readRoute(deps, kind),
+    ...(kind === "Operation" ? [] : writeRoutes(deps, answers, kind)),
+    ...actionRoutes(deps, answers, kind),
+  ]);
+}
+
+function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
+  const { plural } = kinds[kind];
+  const answer = (call: Call): Reply => ({
+    status: 200,
+    body: listPage(deps.store, call.principal, kind, call.params.project, call.query),
+  });
+  const shape = {
+    method: "GET",
+    tag: kind,
+    query: ListQuery,
+    replies: { 200: { description: "A page.", schema: schemaRef(`${kind}List`) } },
+  } as const;
+  const everywhere: GuardedRoute = {
+    ...shape,
+    path: `/api/v1/${plural}`,
+    operationId: `list${plain(plural)}`,
+    summary:
+      kinds[kind].scope === "zone"
+        ? `Lists ${plural}.`
+        : `Lists the ${plural} of every project that the token may see.`,
+    access: "any-token",
+    handle: answer,
+  };
+  if (kinds[kind].scope === "zone") return [everywhere];
+  const ofProject: GuardedRoute = {
+    ...shape,
+    path: `/api/v1/projects/{project}/${plural}`,
+    operationId: `listProject${plain(plural)}`,
+    summary: `Lists a project's ${plural}.`,
+    access: { verb: "read", kind, place: (params) => ({ project: params.project }) },
+    handle: (call) => {
+      const project = { name: call.params.project ?? "" };
+      if (deps.store.get("Project", project) === undefined) throw notFound("Project", project);
+      return answer(call);
+    },
+  };
+  return [everywhere, ofProject];
+}
+
+function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
+  return {
+    method: "GET",
+    path: itemPath(kind),
+    operationId: `get${kind}`,
+    summary: `Reads one ${kind}.`,
+    tag: kind,
+    access: { verb: "read", kind, place: (params) => placeOfItem(deps, kind, params) },
+    replies: { 200: { description: "It, with its revision as ETag.", schema: schemaRef(kind) } },
+    handle: (call) => {
+      const key = keyOf(kind, call.params);
+      const resource = deps.store.get(kind, key);
+      if (resource === undefined) throw notFound(kind, key);
+      return { status: 200, headers: { etag: entityTag(resource) }, body: represent(resource) };
+    },
+  };
+}
+
+function writeRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName): GuardedRoute[] {
+  const place = (params: Params): Place => placeOfItem(deps, kind, params);
+  const shape = { path: itemPath(kind), tag: kind, query: DryRun } as const;
+  const handle =
+    (write: (key: Key, call: Call) => Write) =>
+    (call: Call): Promise<Reply> =>
+      mutate(deps, answers, call, write(keyOf(kind, call.params), call));
+  return [
+    {
+      ...shape,
+      method: "PUT",
+      operationId: `put${kind}`,
+      summary: `Creates a ${kind}, or replaces its spec; labels stay as they are where the request has none.`,
+      access: { verb: "put", kind, place },
+      requestHeaders: ["If-Match", "If-None-Match", "Idempotency-Key"],
+      body: { contentType: "application/json", schema: schemaRef(`${kind}Input`) },
+      replies: mutationReplies(kind, true),
+      handle: handle(
+        (key, { body }) =>
+          (tx, write) =>
+            put(tx, kind, key, body, write),
+      ),
+    },
+    {
+      ...shape,
+      method: "PATCH",
+      operationId: `patch${kind}`,
+      summary: `Changes a ${kind} by a JSON merge patch (RFC 7396) of \`{metadata: {labels}, spec}\`.`,
+      access: { verb: "patch", kind, place },
+      requestHeaders: ["If-Match"],
+      body: { contentType: "application/merge-patch+json", schema: schemaRef("MergePatch") },
+      replies: mutationReplies(kind, false),
+      handle: handle(
+        (key, { body }) =>
+          (tx, write) =>
+            patch(tx, kind, key, body, write),
+      ),
+    },
+    {
+      ...shape,
+      method: "DELETE",
+      operationId: `delete${kind}`,
+      summary: `Deletes a ${kind}.`,
+      access: { verb: "delete", kind, place },
+      requestHeaders: ["If-Match"],
+      replies: mutationReplies(kind, false),
+      handle: handle((key) => (tx, write) => remove(tx, kind, key, write)),
+    },
+  ];
+}
+
+function actionRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName): GuardedRoute[] {
+  return Object.entries(deps.intents[kind].actions).map(([action, intent]) => ({
+    method: "POST",
+    path: `${itemPath(kind)}:${action}`,
+    operationId: `${action.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())}${kind}`,
+    summary: intent.summary,
+    tag: kind,
+    query: DryRun,
+    access: { verb: "act", kind, place: (params) => placeOfItem(deps, kind, params) },
+    requestHeaders: ["If-Match", "Idempotency-Key"],
+    body: { contentType: "application/json", schema: intent.input, optional: true },
+    replies: mutationReplies(kind, false),
+    handle: (call) =>
+      mutate(deps, answers, call, (tx, write) => act(tx, kind, keyOf(kind, call.params), action, call.body, write)),
+  }));
+}
+
+function mutationReplies(kind: KindName, creates: boolean): Readonly<Record<number, ReplyDescription>> {
+  const schema = schemaRef(`${kind}Mutation`);
+  return {
+    200: { description: "Done; with dryRun: the plan.", schema: schemaRef(`${kind}MutationOrPlan`) },
+    ...(creates ? { 201: { description: "Created.", schema } } : {}),
+    202: { description: "Accepted: the operation, whose path is in Location, goes on with it.", schema },
+  };
+}
+
+function itemPath(kind: KindName): string {
+  const parent = kinds[kind].scope === "project" ? "/api/v1/projects/{project}" : "/api/v1";
+  return `${parent}/${kinds[kind].plural}/{name}`;
+}
+
+export function keyOf(kind: KindName, params: Params): Key {
+  const name = params.name ?? "";
+  return kinds[kind].scope === "project" ? { project: params.project, name } : { name };
+}
+
+/** Where what a path names lives; for an operation that is known only from the operation itself. */
+function placeOfItem(deps: ApiDeps, kind: KindName, params: Params): Place {
+  if (kinds[kind].scope === "project") return { project: params.project };
+  if (kind === "Project") return { project: params.name };
+  const found = kind === "Operation" ? deps.store.get(kind, { name: params.name ?? "" }) : undefined;
+  return found === undefined ? {} : placeOf(found);
+}
+
+/** `join-tokens` as `JoinTokens`. */
+function plain(plural: string): string {
+  return plural.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,180 @@
+import { isDeepStrictEqual } from "node:util";
+import { SkerryError, kinds, namePattern, parserOf, type KindName, type Parser, type ResourceOf } from "@skerry/model";
+import type { Key, Transaction } from "@skerry/store";
+import type { TObject } from "typebox";
+import type { IntentContext, IntentOutcome, IntentTable, KindIntents } from "../intents.ts";
+import { sealProviderSpec } from "../secrets/provider-key.ts";
+import type { Sealer } from "../secrets/sealer.ts";
+import { applyMergePatch } from "./merge-patch.ts";
+import { makeDraft } from "./draft.ts";
+import { represent } from "./representation.ts";
+
+/** What a client may send of any kind. */
+interface Input {
+  readonly kind?: string;
+  readonly metadata?: {
+    readonly name?: string;
+    readonly project?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly spec: object;
+}
+
+/** A write's outcome, and whether it made something new. */
+export interface WriteOutcome extends IntentOutcome {
+  readonly created: boolean;
+}
+
+/** What every write needs to know. */
+export interface WriteContext {
+  readonly intents: IntentTable;
+  readonly sealer: Sealer;
+  readonly context: IntentContext;
+  /** @throws SkerryError where the request's preconditions don't hold for what is there */
+  readonly checkPreconditions: (current: ResourceOf<KindName> | undefined) => void;
+}
+
+const parsers = new Map<TObject, Parser<unknown>>();
+
+/** A parser of an input schema, compiled at its first use: most starts need few of them. */
+function parserFor(schema: TObject, what: string): Parser<unknown> {
+  const parser = parsers.get(schema) ?? parserOf(schema, what);
+  parsers.set(schema, parser);
+  return parser;
+}
+
+/** PUT: creates, or replaces spec and labels. What is the same already is left alone. */
+export function put(tx: Transaction, kind: KindName, key: Key, body: unknown, write: WriteContext): WriteOutcome {
+  const input = parseInput(kind, key, body);
+  const before = tx.get(kind, key);
+  write.checkPreconditions(before);
+  if (before !== undefined) return { ...change(tx, before, input, write), created: false };
+  checkName(key.name);
+  checkProject(tx, key.project);
+  const intents = intentsOf(write.intents, kind);
+  const id = write.context.makeId(kinds[kind].prefix);
+  const spec = seal(kind, id, input.spec, undefined, write.sealer);
+  const draft = makeDraft(
+    kind,
+    id,
+    key,
+    { spec, labels: input.metadata?.labels ?? {}, status: intents.initialStatus },
+    write.context.nowMs,
+  );
+  return { ...intents.create(tx, draft, write.context), created: true };
+}
+
+/** PATCH: a merge patch of `{metadata: {labels}, spec}`. */
+export function patch(tx: Transaction, kind: KindName, key: Key, body: unknown, write: WriteContext): WriteOutcome {
+  const before = existing(tx, kind, key, write);
+  const { spec, metadata } = represent(before);
+  const input = parseInput(kind, key, applyMergePatch({ metadata: { labels: metadata.labels }, spec }, body));
+  // A patch that removes the labels leaves none, where a PUT without labels leaves them alone.
+  const labels = input.metadata?.labels ?? {};
+  return { ...change(tx, before, { ...input, metadata: { labels } }, write), created: false };
+}
+
+/** DELETE. */
+export function remove(tx: Transaction, kind: KindName, key: Key, write: WriteContext): WriteOutcome {
+  const before = existing(tx, kind, key, write);
+  return { ...intentsOf(write.intents, kind).remove(tx, before, write.context), created: false };
+}
+
+/** POST of an action. */
+export function act(
+  tx: Transaction,
+  kind: KindName,
+  key: Key,
+  action: string,
+  body: unknown,
+  write: WriteContext,
+): WriteOutcome {
+  const intent = intentsOf(write.intents, kind).actions[action];
+  if (intent === undefined) throw new SkerryError("not-found", `A ${kind} has no action ${action}.`);
+  const input = parserFor(intent.input, `input of ${action}`)(body ?? {}) as Readonly<Record<string, unknown>>;
+  const before = existing(tx, kind, key, write);
+  return { ...intent.run(tx, before, input, write.context), created: false };
+}
+
+/** Names come from the path, so that no schema of the body has seen them. */
+function checkName(name: string): void {
+  if (new RegExp(namePattern).test(name)) return;
+  throw new SkerryError("invalid-request", `"${name.slice(0, 100)}" can not be a name.`, {
+    errors: [
+      {
+        path: "/metadata/name",
+        message: "must be lower-case letters, digits and dashes, start with a letter, at most 63",
+      },
+    ],
+  });
+}
+
+/** @throws SkerryError not-found where there is no such project, conflict where it is going */
+function checkProject(tx: Transaction, project: string | undefined): void {
+  if (project === undefined) return;
+  const found = tx.get("Project", { name: project });
+  if (found === undefined) {
+    throw new SkerryError("not-found", `There is no project ${project}.`, {
+      remedy: `Create it first: skerry project create ${project}`,
+    });
+  }
+  if (found.metadata.deletedAt !== undefined)
+    throw new SkerryError("conflict", `The project ${project} is being deleted.`);
+}
+
+function existing(tx: Transaction, kind: KindName, key: Key, write: WriteContext): ResourceOf<KindName> {
+  const found = tx.get(kind, key);
+  write.checkPreconditions(found);
+  if (found === undefined) throw notFound(kind, key);
+  return found;
+}
+
+export function notFound(kind: KindName, key: Key): SkerryError {
+  const where = key.project === undefined ? "" : ` in project ${key.project}`;
+  return new SkerryError("not-found", `There is no ${kind} ${key.name}${where}.`);
+}
+
+function parseInput(kind: KindName, key: Key, body: unknown): Input {
+  const input = parserFor(kinds[kind].input, kind.toLowerCase())(body) as Input;
+  const { name = key.name, project = key.project } = input.metadata ?? {};
+  if (name === key.name && project === key.project) return input;
+  throw new SkerryError("invalid-request", "The metadata names another object than the path does.", {
+    errors: [
+      {
+        path: name === key.name ? "/metadata/project" : "/metadata/name",
+        message: "must be as in the path, or absent",
+      },
+    ],
+  });
+}
+
+function change(tx: Transaction, before: ResourceOf<KindName>, input: Input, write: WriteContext): IntentOutcome {
+  const { kind, metadata } = before;
+  const spec = seal(kind, metadata.id, input.spec, before.spec, write.sealer);
+  const labels = input.metadata?.labels ?? metadata.labels;
+  const sameSpec = isDeepStrictEqual(spec, before.spec);
+  if (sameSpec && isDeepStrictEqual(labels, metadata.labels)) return { resource: before };
+  if (metadata.deletedAt !== undefined) {
+    throw new SkerryError("conflict", `The ${kind} ${metadata.name} is being deleted.`, {
+      remedy: "Wait until it is gone, then create it anew.",
+    });
+  }
+  const after = {
+    ...before,
+    metadata: { ...metadata, labels, generation: metadata.generation + (sameSpec ? 0 : 1) },
+    spec,
+  } as ResourceOf<KindName>;
+  return intentsOf(write.intents, kind).update(tx, before, after, write.context);
+}
+
+/** Secrets in what a client wrote are sealed here, on the only way from a request to the store. */
+function seal(kind: KindName, id: string, spec: object, before: object | undefined, sealer: Sealer): object {
+  if (kind !== "Provider") return spec;
+  type Spec = ResourceOf<"Provider">["spec"];
+  return sealProviderSpec(sealer, id, spec as Spec, before as Spec | undefined);
+}
+
+/** The table's row for a kind known only at run time; the kinds of resource and row agree by construction. */
+function intentsOf(table: IntentTable, kind: KindName): KindIntents<KindName> {
+  return table[kind] as unknown as KindIntents<KindName>;
+}

@@ -1,0 +1,175 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LightMyRequestResponse } from "fastify";
+import { kinds, makeId, type ApiTokenResource, type KindName, type ResourceOf, type Role } from "@skerry/model";
+import { openSqliteStore, type Store } from "@skerry/store";
+import { buildApi, type Api } from "../../src/api/app.ts";
+import type { ApiDeps } from "../../src/api/deps.ts";
+import { makeDraft } from "../../src/api/draft.ts";
+import { formatApiToken } from "../../src/authorisation/api-token.ts";
+import { mintSecret } from "../../src/authorisation/secret.ts";
+import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
+import { openImageFiles } from "../../src/images/image-files.ts";
+import { systemClock, type Clock } from "../../src/operations/clock.ts";
+import { openSealer, type Sealer } from "../../src/secrets/sealer.ts";
+import { plainIntents } from "./plain-intents.ts";
+
+/** An API over a real store in a directory of its own, asked by injection: no socket is opened. */
+export interface ApiHarness extends AsyncDisposable {
+  readonly api: Api;
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly directory: string;
+  /** What the server logged. */
+  readonly logged: readonly unknown[];
+  /** A token of the zone's admin. */
+  readonly admin: string;
+  token(name: string, role: Role, project?: string, expiresAtMs?: number): Promise<string>;
+  ask(
+    token: string | undefined,
+    method: Method,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Answer>;
+}
+
+export type Method = "GET" | "PUT" | "PATCH" | "DELETE" | "POST";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: LightMyRequestResponse["headers"];
+  readonly text: string;
+  /** Parsed, for tests to look into. */
+  readonly body: Json;
+}
+
+export interface Json {
+  readonly [key: string]: Json;
+}
+
+export async function startApi(overrides: Partial<ApiDeps> & { readonly clock?: Clock } = {}): Promise<ApiHarness> {
+  const directory = await mkdtemp(join(tmpdir(), "skerry-api-"));
+  const clock = overrides.clock ?? systemClock;
+  const store = await openSqliteStore({ path: join(directory, "state.sqlite"), now: () => clock.nowMs() });
+  const sealer = await openSealer(join(directory, "sealing.key"));
+  const tokens = makeTokenWatch(store, clock);
+  const logged: unknown[] = [];
+  const note = (facts: object, message: string): void => void logged.push({ message, ...facts });
+  const stopping = new AbortController();
+  const api = await buildApi({
+    store,
+    sealer,
+    tokens,
+    clock,
+    intents: plainIntents,
+    images: await openImageFiles(join(directory, "images")),
+    gateway: { openStream: () => Promise.reject(new Error("no gateway in this test")) },
+    agentRoutes: [],
+    log: { info: note, warn: note, error: note },
+    makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),
+    version: "0.0.0-test",
+    stopping: stopping.signal,
+    ...overrides,
+  });
+
+  const harness: Omit<ApiHarness, "admin" | typeof Symbol.asyncDispose> = {
+    api,
+    store,
+    sealer,
+    directory,
+    logged,
+    token: (name, role, project, expiresAtMs) => putToken(store, clock, { name, role, project, expiresAtMs }),
+    ask: async (token, method, path, body, headers = {}) => {
+      const contentType = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+      const response = await api.app.inject({
+        method,
+        url: path,
+        headers: {
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(body === undefined ? {} : { "content-type": contentType }),
+          ...headers,
+        },
+        ...(body === undefined
+          ? {}
+          : { payload: body instanceof Buffer || typeof body === "string" ? body : JSON.stringify(body) }),
+      });
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        text: response.body,
+        body: parse(response.body),
+      };
+    },
+  };
+  return {
+    ...harness,
+    admin: await harness.token("root", "admin"),
+    [Symbol.asyncDispose]: async () => {
+      stopping.abort();
+      await api.app.close();
+      tokens.close();
+      await store.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+interface TokenWish {
+  readonly name: string;
+  readonly role: Role;
+  readonly project: string | undefined;
+  readonly expiresAtMs: number | undefined;
+}
+
+async function putToken(store: Store, clock: Clock, wish: TokenWish): Promise<string> {
+  const { secret, hash } = mintSecret();
+  const { name, role, project, expiresAtMs } = wish;
+  const spec: ApiTokenResource["spec"] = { role, ...(project === undefined ? {} : { project }) };
+  const expiry = expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() };
+  const token = draft("ApiToken", { name }, spec, { secretHash: hash, ...expiry }, clock.nowMs());
+  await store.transact((tx) => tx.put(token));
+  return formatApiToken({ id: token.metadata.id, secret });
+}
+
+/** A complete object to put into a store, beside the API. */
+export function draft<K extends KindName>(
+  kind: K,
+  key: { readonly name: string; readonly project?: string },
+  spec: ResourceOf<K>["spec"],
+  status: ResourceOf<K>["status"],
+  nowMs = 0,
+): ResourceOf<K> {
+  return makeDraft(kind, makeId(kinds[kind].prefix, nowMs, randomBytes(10)), key, { spec, status, labels: {} }, nowMs);
+}
+
+function parse(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return {};
+  }
+}
+
+/** Specs that pass every kind's schema. */
+export const specs = {
+  Organisation: {},
+  Project: { organisation: "acme" },
+  Provider: { driver: "manual", country: "ES" },
+  Site: { provider: "p1", country: "ES", latitude: 40.4, longitude: -3.7, tier: "cloud" },
+  Node: { site: "s1" },
+  Image: {
+    digest: `sha256:${"0".repeat(64)}`,
+    sizeBytes: 4,
+    format: "qcow2",
+    architecture: "x86_64",
+    virtualSizeMiB: 16,
+  },
+  Volume: { sizeMiB: 8 },
+  Network: { cidr: "10.1.0.0/24" },
+  Instance: { vcpus: 1, memoryMiB: 64, image: "tiny" },
+  JoinToken: { site: "s1" },
+  ApiToken: { role: "viewer" },
+} as const;
