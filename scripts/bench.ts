@@ -7,15 +7,15 @@ import { checkout } from "./checkout.ts";
 const usage = `Usage: ./skerry bench NAME [ARGUMENT...]
        ./skerry bench --all
 
-Runs one benchmark, with its own arguments, or each in turn. A benchmark is a file NAME.bench.ts in bench/ or in a
+Runs one benchmark, with its own arguments, or each in turn. A benchmark is a file NAME.ts in bench/ or in a
 package's bench/ folder; it keeps its raw samples under bench/results/.`;
 
 function findBenchmarks(): Map<string, string> {
-  const files = globSync(["bench/**/*.bench.ts", "packages/*/bench/**/*.bench.ts"], {
+  const files = globSync(["bench/*.ts", "packages/*/bench/*.ts"], {
     cwd: checkout,
     exclude: ["**/node_modules/**"],
   });
-  return new Map(files.toSorted().map((file) => [basename(file, ".bench.ts"), file]));
+  return new Map(files.toSorted().map((file) => [basename(file, ".ts"), file]));
 }
 
 async function runBenchmark(file: string, argv: readonly string[]): Promise<boolean> {
