@@ -1,0 +1,23 @@
+import type { Capacity } from "@skerry/model";
+import type { Candidate } from "./candidate.ts";
+
+/** How full a node would be with the instance on it, each from 0 to 1. */
+export interface Score {
+  readonly vcpus: number;
+  readonly memory: number;
+  readonly disk: number;
+  /** The largest of the three: what would run out first. The node with the least of it is chosen, so that load spreads. */
+  readonly use: number;
+}
+
+export function scoreOf({ capacity, used }: Candidate, size: Readonly<Capacity>): Score {
+  const vcpus = share(used.vcpus + size.vcpus, capacity.vcpus);
+  const memory = share(used.memoryMiB + size.memoryMiB, capacity.memoryMiB);
+  const disk = share(used.diskMiB + size.diskMiB, capacity.diskMiB);
+  return { vcpus, memory, disk, use: Math.max(vcpus, memory, disk) };
+}
+
+/** Nothing used of nothing there is no use. */
+function share(used: number, capacity: number): number {
+  return used === 0 ? 0 : used / capacity;
+}
