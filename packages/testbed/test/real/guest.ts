@@ -61,10 +61,10 @@ export class RunningGuest implements AsyncDisposable {
     });
   }
 
-  async ssh(key: string, command: string): Promise<string> {
+  async ssh(key: string, command: string, { user = "root", timeoutMs = 60_000 } = {}): Promise<string> {
     const settings = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=20"];
-    const argv = ["ssh", ...settings.flatMap((setting) => ["-o", setting]), "-i", key, "-p", String(this.sshPort), "root@127.0.0.1", command];
-    return eventually(`ssh: ${command}`, 60_000, async () => (await runCommand(argv)).stdout);
+    const argv = ["ssh", ...settings.flatMap((setting) => ["-o", setting]), "-i", key, "-p", String(this.sshPort), `${user}@127.0.0.1`, command];
+    return eventually(`ssh: ${command}`, timeoutMs, async () => (await runCommand(argv)).stdout);
   }
 
   async serial(): Promise<string> {
