@@ -13,7 +13,7 @@ import { missingPrerequisites } from "./prerequisites.ts";
 import { readRecord, writeRecord } from "./record.ts";
 import { clear } from "./take-down.ts";
 import { TestbedError, type Progress, type Testbed, type TestbedHost, type TestbedOptions } from "./testbed.ts";
-import { ensureTrees } from "./tree.ts";
+import { ensureTrees, type TreeLayers } from "./tree.ts";
 
 /** Hosts that boot at the same time: more than the processors, since a boot waits as much as it computes. */
 const parallelBoots = 4;
@@ -28,25 +28,28 @@ export async function bringUp(options: TestbedOptions, progress: Progress, signa
   const plan = planTestbed(options);
   const missing = await missingPrerequisites();
   if (missing.length > 0) {
-    throw new TestbedError(missing.map((one) => one.cause).join("; "), [...new Set(missing.map((one) => one.remedy))].join(" "));
+    throw new TestbedError(
+      missing.map((one) => one.cause).join("; "),
+      [...new Set(missing.map((one) => one.remedy))].join(" "),
+    );
   }
   await using _lock = await lockTestbed();
   await refuseForeignOwner(options);
-  const record = await readRecord(options.stateDir);
-  if (record?.complete === true) refuseDifferentPlan(record.options, options);
-  else await clear(options, progress, signal);
+  const layers = await keptLayers(options);
+  if (layers === undefined) await clear(options, progress, signal);
   await mkdir(`${options.stateDir}/log`, { recursive: true, mode: 0o755 });
   await writeOwner(options);
-  if (record?.complete !== true) await writeRecord(options, false);
+  if (layers === undefined) await writeRecord(options);
   await raiseInotifyLimit();
 
   await timed("networks", progress, () => ensureNetwork(plan, signal));
   const access = await readAptAccess(signal);
-  await ensureAptProxy({ directory: `${options.stateDir}/apt-proxy`, cache: `${options.cacheDir}/apt` }, access, signal);
-  const trees = await ensureTrees({ cacheDir: options.cacheDir, access }, progress, signal);
+  const proxyPaths = { directory: `${options.stateDir}/apt-proxy`, cache: `${options.cacheDir}/apt` };
+  await ensureAptProxy(proxyPaths, access, signal);
+  const trees = layers ?? (await ensureTrees({ cacheDir: options.cacheDir, access }, progress, signal));
   const userKey = await ensureUserKey(options.stateDir, signal);
   await bootHosts(plan, trees, userKey, progress, signal);
-  await writeRecord(options, true);
+  await writeRecord(options, trees);
   const testbed = await describe(plan);
   if (testbed === undefined) throw new Error("a host ended right after it had booted");
   return testbed;
@@ -55,7 +58,7 @@ export async function bringUp(options: TestbedOptions, progress: Progress, signa
 /** The running testbed of this state directory; undefined when there is none, or when it is not whole. */
 export async function describeTestbed(options: Pick<TestbedOptions, "stateDir">): Promise<Testbed | undefined> {
   const record = await readRecord(options.stateDir);
-  if (record?.complete !== true) return undefined;
+  if (record?.complete === undefined) return undefined;
   const plan = planTestbed(record.options);
   return (await isNetworkBuilt(plan)) ? describe(plan) : undefined;
 }
@@ -71,7 +74,7 @@ async function describe(plan: TestbedPlan): Promise<Testbed | undefined> {
       provider: host.provider,
       address: host.address,
       sshPort: 22,
-      hostKeyFingerprint: await keyFingerprint(`${paths.hostKey}.pub`),
+      hostKeyFingerprint: keyFingerprint(await readFile(`${paths.hostKey}.pub`, "utf8")),
       packages: host.packages,
       rootPath: paths.root,
       leaderPid,
@@ -87,8 +90,22 @@ async function describe(plan: TestbedPlan): Promise<Testbed | undefined> {
   };
 }
 
+/** The layers of a testbed that was once whole; undefined when there is none, or when its layers went with the cache. */
+async function keptLayers(options: TestbedOptions): Promise<TreeLayers | undefined> {
+  const record = await readRecord(options.stateDir);
+  if (record?.complete === undefined) return undefined;
+  refuseDifferentPlan(record.options, options);
+  const paths = [...record.complete.bare, ...record.complete.hypervisor];
+  return paths.every((path) => existsSync(path)) ? record.complete : undefined;
+}
+
 function refuseDifferentPlan(is: TestbedOptions, wanted: TestbedOptions): void {
-  const words = { providers: "providers", nodesPerProvider: "nodes per provider", wanDelayMs: "ms of WAN delay", cacheDir: "as its cache directory" } as const;
+  const words = {
+    providers: "providers",
+    nodesPerProvider: "nodes per provider",
+    wanDelayMs: "ms of WAN delay",
+    cacheDir: "as its cache directory",
+  } as const;
   for (const key of ["providers", "nodesPerProvider", "wanDelayMs", "cacheDir"] as const) {
     if (is[key] === wanted[key]) continue;
     throw new TestbedError(
@@ -110,7 +127,7 @@ async function ensureNetwork(plan: TestbedPlan, signal?: AbortSignal): Promise<v
 
 async function bootHosts(
   plan: TestbedPlan,
-  trees: Awaited<ReturnType<typeof ensureTrees>>,
+  trees: TreeLayers,
   userKey: string,
   progress: Progress,
   signal?: AbortSignal,

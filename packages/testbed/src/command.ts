@@ -25,7 +25,10 @@ export class CommandError extends Error {
   readonly exitCode: number | undefined;
   readonly output: string;
   constructor(argv: readonly string[], exitCode: number | undefined, output: string, options?: ErrorOptions) {
-    super(`${argv.join(" ")} ${exitCode === undefined ? "could not run" : `exited with ${exitCode}`}: ${tail(output)}`, options);
+    super(
+      `${argv.join(" ")} ${exitCode === undefined ? "could not run" : `exited with ${exitCode}`}: ${tail(output)}`,
+      options,
+    );
     this.name = "CommandError";
     this.argv = argv;
     this.exitCode = exitCode;

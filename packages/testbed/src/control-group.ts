@@ -14,7 +14,9 @@ const launcher = fileURLToPath(new URL("./launch.sh", import.meta.url));
 /** Hierarchies to join: the unified one, and systemd's named one where the machine still has version 1. */
 function hierarchies(): readonly string[] {
   if (existsSync("/sys/fs/cgroup/cgroup.procs")) return ["/sys/fs/cgroup"];
-  const mounted = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].filter((path) => existsSync(`${path}/cgroup.procs`));
+  const mounted = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].filter((path) =>
+    existsSync(`${path}/cgroup.procs`),
+  );
   if (mounted.length === 0) throw new Error("no control group hierarchy is mounted below /sys/fs/cgroup");
   return mounted;
 }

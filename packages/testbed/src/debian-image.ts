@@ -5,10 +5,35 @@ import { cachedImage, debootstrap, textOf, type GuestImage } from "./image-cache
 import type { Progress } from "./testbed.ts";
 
 const packages = [
-  ...["busybox-static", "ca-certificates", "cloud-guest-utils", "cloud-init", "dbus", "e2fsprogs", "fdisk", "initramfs-tools"],
-  ...["iproute2", "iputils-ping", "linux-image-cloud-amd64", "netbase", "openssh-server", "procps", "sudo", "systemd-sysv", "udev"],
+  ...[
+    "busybox-static",
+    "ca-certificates",
+    "cloud-guest-utils",
+    "cloud-init",
+    "dbus",
+    "e2fsprogs",
+    "fdisk",
+    "initramfs-tools",
+  ],
+  ...[
+    "iproute2",
+    "iputils-ping",
+    "linux-image-cloud-amd64",
+    "netbase",
+    "openssh-server",
+    "procps",
+    "sudo",
+    "systemd-sysv",
+    "udev",
+  ],
 ];
-const files = ["./debian-image.ts", "./disk.ts", "./debian/guest-pages", "./debian/guest-pages.service", "./islet/rc.tick"];
+const files = [
+  "./debian-image.ts",
+  "./disk.ts",
+  "./debian/guest-pages",
+  "./debian/guest-pages.service",
+  "./islet/rc.tick",
+];
 const rootLabel = "guest-debian";
 const kernelCommandLine = `root=LABEL=${rootLabel} rw console=ttyS0 quiet no_timer_check net.ifnames=0 mitigations=off cryptomgr.notests`;
 
@@ -16,23 +41,41 @@ const kernelCommandLine = `root=LABEL=${rootLabel} rw console=ttyS0 quiet no_tim
  * Builds a full Debian 12 guest with systemd and real cloud-init (NoCloud only) on the same disk layout as the islet and
  * with the same pages on port 80: for nightly tests, since its boot takes about a minute under software emulation.
  */
-export async function buildDebianImage(options: { readonly cacheDir: string }, progress: Progress, signal?: AbortSignal): Promise<GuestImage> {
+export async function buildDebianImage(
+  options: { readonly cacheDir: string },
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<GuestImage> {
   const inputs = await textOf(files.map((name) => new URL(name, import.meta.url)));
-  const build = (path: string, scratch: string, report: (detail: string) => void): Promise<void> => buildDebian(path, scratch, report, signal);
+  const build = (path: string, scratch: string, report: (detail: string) => void): Promise<void> =>
+    buildDebian(path, scratch, report, signal);
   return cachedImage(options.cacheDir, { name: "debian", inputs, build }, progress);
 }
 
-async function buildDebian(path: string, scratch: string, report: (detail: string) => void, signal?: AbortSignal): Promise<void> {
+async function buildDebian(
+  path: string,
+  scratch: string,
+  report: (detail: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const root = `${scratch}/root`;
   const additions = `${scratch}/additions`;
   await writeAdditions(additions);
-  const options = ["--variant=minbase", `--include=${packages.join(",")}`, "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"];
+  const options = [
+    "--variant=minbase",
+    `--include=${packages.join(",")}`,
+    "--dpkgopt=force-unsafe-io",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+  ];
   // mmdebstrap's own sync-in, before the packages are configured: the initrd is generated with these settings.
   await debootstrap(root, [...options, `--essential-hook=sync-in ${additions} /`], report, signal);
   report("disk");
-  for (const name of await readdir(`${root}/etc/ssh`)) if (name.startsWith("ssh_host_")) await rm(`${root}/etc/ssh/${name}`);
+  for (const name of await readdir(`${root}/etc/ssh`))
+    if (name.startsWith("ssh_host_")) await rm(`${root}/etc/ssh/${name}`);
   await writeFile(`${root}/etc/machine-id`, "");
-  for (const name of ["etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap"]) await rm(`${root}/${name}`, { force: true });
+  for (const name of ["etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap"])
+    await rm(`${root}/${name}`, { force: true });
   await mkdir(`${root}/etc/systemd/system/multi-user.target.wants`, { recursive: true });
   for (const [target, unit] of [
     ["multi-user.target", "/etc/systemd/system/guest-pages.service"],
@@ -53,7 +96,11 @@ async function buildDebian(path: string, scratch: string, report: (detail: strin
   await writeDisk(
     path,
     {
-      bootFiles: { "syslinux.cfg": `${scratch}/syslinux.cfg`, vmlinuz: find("vmlinuz-"), "initrd.img": find("initrd.img-") },
+      bootFiles: {
+        "syslinux.cfg": `${scratch}/syslinux.cfg`,
+        vmlinuz: find("vmlinuz-"),
+        "initrd.img": find("initrd.img-"),
+      },
       bootSizeMiB: 64,
       rootDirectory: root,
       rootSizeMiB: 1_536,
@@ -73,7 +120,10 @@ async function writeAdditions(directory: string): Promise<void> {
   await put("etc/initramfs-tools/conf.d/guest", "MODULES=list\nCOMPRESS=zstd\n");
   await put("usr/share/initramfs-tools/modules.d/guest", "virtio_pci\nvirtio_blk\n");
   await put("etc/modules-load.d/guest.conf", "isofs\nvirtio_net\nvirtio_rng\nbutton\n");
-  await put("etc/cloud/cloud.cfg.d/90_guest.cfg", "datasource_list: [NoCloud, None]\nsystem_info:\n  network:\n    renderers: [networkd]\n");
+  await put(
+    "etc/cloud/cloud.cfg.d/90_guest.cfg",
+    "datasource_list: [NoCloud, None]\nsystem_info:\n  network:\n    renderers: [networkd]\n",
+  );
   await mkdir(`${directory}/usr/local/sbin`, { recursive: true });
   await mkdir(`${directory}/etc/systemd/system`, { recursive: true });
   for (const [from, to, mode] of [

@@ -23,15 +23,32 @@ export async function writeDisk(path: string, contents: DiskContents, signal?: A
   const bootSectors = contents.bootSizeMiB * sectorsPerMiB;
   const rootStart = bootPartitionStart + bootSectors;
   const rootSectors = contents.rootSizeMiB * sectorsPerMiB;
-  await writeFile(raw, masterBootRecord(await readFile(mbrCode), [
-    { type: 0x0e, bootable: true, startSector: bootPartitionStart, sectors: bootSectors },
-    { type: 0x83, bootable: false, startSector: rootStart, sectors: rootSectors },
-  ]));
+  await writeFile(
+    raw,
+    masterBootRecord(await readFile(mbrCode), [
+      { type: 0x0e, bootable: true, startSector: bootPartitionStart, sectors: bootSectors },
+      { type: 0x83, bootable: false, startSector: rootStart, sectors: rootSectors },
+    ]),
+  );
   await truncate(raw, (rootStart + rootSectors) * sectorBytes);
   const fat = `${raw}@@${bootPartitionStart * sectorBytes}`;
   const fatBlocks = String((bootSectors * sectorBytes) / 1_024);
   await runCommand(
-    ["mkfs.fat", "-F", "16", "-s", "8", "-n", "BOOT", "-h", String(bootPartitionStart), "--offset", String(bootPartitionStart), raw, fatBlocks],
+    [
+      "mkfs.fat",
+      "-F",
+      "16",
+      "-s",
+      "8",
+      "-n",
+      "BOOT",
+      "-h",
+      String(bootPartitionStart),
+      "--offset",
+      String(bootPartitionStart),
+      raw,
+      fatBlocks,
+    ],
     { signal },
   );
   for (const [name, source] of Object.entries(contents.bootFiles)) {

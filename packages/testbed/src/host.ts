@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, chown, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
@@ -25,7 +25,12 @@ export interface HostPaths {
 
 export function hostPaths(stateDir: string, name: string): HostPaths {
   const directory = `${stateDir}/hosts/${name}`;
-  return { directory, root: `${directory}/root`, hostKey: `${directory}/host-key`, console: `${directory}/console.log` };
+  return {
+    directory,
+    root: `${directory}/root`,
+    hostKey: `${directory}/host-key`,
+    console: `${directory}/console.log`,
+  };
 }
 
 export function hostGroup(name: string): string {
@@ -33,11 +38,21 @@ export function hostGroup(name: string): string {
 }
 
 /** Makes a host's file system from its tree: name, address, machine id, its own host key and who may log in. */
-export async function prepareHost(plan: HostPlan, paths: HostPaths, lower: readonly string[], userKey: string, signal?: AbortSignal): Promise<void> {
+export async function prepareHost(
+  plan: HostPlan,
+  paths: HostPaths,
+  lower: readonly string[],
+  userKey: string,
+  signal?: AbortSignal,
+): Promise<void> {
   if (!(await mountsWithin(paths.root)).includes(paths.root)) {
     await mkdir(paths.directory, { recursive: true, mode: 0o700 });
-    for (const name of ["root", "upper", "work"]) await mkdir(`${paths.directory}/${name}`, { recursive: true, mode: 0o755 });
-    await mountOverlay({ target: paths.root, lower, upper: `${paths.directory}/upper`, work: `${paths.directory}/work` }, signal);
+    for (const name of ["root", "upper", "work"])
+      await mkdir(`${paths.directory}/${name}`, { recursive: true, mode: 0o755 });
+    await mountOverlay(
+      { target: paths.root, lower, upper: `${paths.directory}/upper`, work: `${paths.directory}/work` },
+      signal,
+    );
   }
   const { root } = paths;
   // Written last, below: a host that has it is complete.
@@ -47,7 +62,10 @@ export async function prepareHost(plan: HostPlan, paths: HostPaths, lower: reado
   await chmod(`${root}/etc/ssh/ssh_host_ed25519_key`, 0o600);
   await copyFile(`${paths.hostKey}.pub`, `${root}/etc/ssh/ssh_host_ed25519_key.pub`);
   await writeFile(`${root}/etc/hostname`, `${plan.name}\n`);
-  await writeFile(`${root}/etc/hosts`, `127.0.0.1 localhost\n${plan.address} ${plan.name}\n${controlPlaneAddress} control-plane\n`);
+  await writeFile(
+    `${root}/etc/hosts`,
+    `127.0.0.1 localhost\n${plan.address} ${plan.name}\n${controlPlaneAddress} control-plane\n`,
+  );
   await writeFile(
     `${root}/etc/systemd/network/10-host0.network`,
     `[Match]\nName=host0\n[Network]\nAddress=${plan.address}/24\nGateway=${plan.gateway}\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\n`,
@@ -116,8 +134,12 @@ export async function untilHostAnswers(plan: HostPlan, paths: HostPaths, signal?
     const dead = (await groupProcesses(hostGroup(plan.name))).length === 0;
     if (dead || Date.now() > deadline) {
       const log = await readFile(paths.console, "utf8").catch(() => "");
-      const cause = dead ? "ended while it booted" : `did not answer on ${plan.address}:22 in ${bootTimeoutMs / 1_000} s`;
-      throw new Error(`host ${plan.name} ${cause}; the end of its console (${paths.console}): ${log.trim().slice(-600)}`);
+      const cause = dead
+        ? "ended while it booted"
+        : `did not answer on ${plan.address}:22 in ${bootTimeoutMs / 1_000} s`;
+      throw new Error(
+        `host ${plan.name} ${cause}; the end of its console (${paths.console}): ${log.trim().slice(-600)}`,
+      );
     }
     await delay(150, undefined, { signal });
   }
@@ -138,12 +160,10 @@ export function isLeader(status: string): boolean {
   return ids !== undefined && ids.length === 2 && ids[1] === "1";
 }
 
-/** "SHA256:..." of a public key file, as `ssh-keygen -l` prints it. */
-export async function keyFingerprint(publicKeyPath: string): Promise<string> {
-  const { stdout } = await runCommand(["ssh-keygen", "-l", "-E", "sha256", "-f", publicKeyPath]);
-  const fingerprint = /\bSHA256:[A-Za-z0-9+/]{43}\b/.exec(stdout)?.[0];
-  if (fingerprint === undefined) throw new Error(`ssh-keygen printed no fingerprint for ${publicKeyPath}: ${stdout.trim()}`);
-  return fingerprint;
+/** "SHA256:..." of a public key in OpenSSH's one-line form, as `ssh-keygen -l` prints it. */
+export function keyFingerprint(publicKey: string): string {
+  const blob = publicKey.split(" ")[1] ?? "";
+  return `SHA256:${createHash("sha256").update(Buffer.from(blob, "base64")).digest("base64").replace(/=+$/, "")}`;
 }
 
 async function greets(address: string): Promise<boolean> {

@@ -28,7 +28,10 @@ export interface ImageRecipe {
  */
 export async function cachedImage(cacheDir: string, recipe: ImageRecipe, progress: Progress): Promise<GuestImage> {
   const images = `${cacheDir}/images`;
-  const key = createHash("sha256").update(JSON.stringify([suite, recipe.inputs])).digest("hex").slice(0, 16);
+  const key = createHash("sha256")
+    .update(JSON.stringify([suite, recipe.inputs]))
+    .digest("hex")
+    .slice(0, 16);
   const path = `${images}/${recipe.name}-${key}.qcow2`;
   const step = `build image ${recipe.name}`;
   const startedAt = performance.now();
@@ -59,7 +62,12 @@ export async function cachedImage(cacheDir: string, recipe: ImageRecipe, progres
  * Runs mmdebstrap into `target` (a directory, or a .tar) from this machine's own Debian sources, through the testbed's
  * apt proxy where it runs. In namespaces of its own: when it is killed nothing of it stays, neither process nor mount.
  */
-export async function debootstrap(target: string, options: readonly string[], report: (detail: string) => void, signal?: AbortSignal): Promise<void> {
+export async function debootstrap(
+  target: string,
+  options: readonly string[],
+  report: (detail: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const access = await readAptAccess(signal);
   const throughProxy = await aptProxyAnswers();
   const proxy = throughProxy ? aptProxyUrl : access.upstreamProxy;
@@ -79,7 +87,8 @@ export async function debootstrap(target: string, options: readonly string[], re
 async function removeAbandoned(images: string): Promise<void> {
   for (const name of await readdir(images)) {
     const pid = /^\.partial-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await rm(`${images}/${name}`, { recursive: true, force: true });
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      await rm(`${images}/${name}`, { recursive: true, force: true });
   }
 }
 

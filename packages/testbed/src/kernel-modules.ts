@@ -1,11 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
 
-/** A module file and the modules that must be loaded before it. */
-export interface KernelModule {
-  readonly path: string;
-  readonly depends: readonly string[];
-}
-
 /** Files of all uncompressed modules below a directory, by name with every dash written as an underscore. */
 export async function findModules(directory: string): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
@@ -16,7 +10,10 @@ export async function findModules(directory: string): Promise<ReadonlyMap<string
 }
 
 /** The named modules and all they depend on, in an order in which they load; throws when one does not exist. */
-export async function loadOrder(names: readonly string[], available: ReadonlyMap<string, string>): Promise<readonly string[]> {
+export async function loadOrder(
+  names: readonly string[],
+  available: ReadonlyMap<string, string>,
+): Promise<readonly string[]> {
   const order: string[] = [];
   const seen = new Set<string>();
   const visit = async (name: string): Promise<void> => {
@@ -41,5 +38,8 @@ export function moduleDepends(module: Buffer): readonly string[] {
 }
 
 function moduleName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1).replace(/\.ko$/, "").replaceAll("-", "_");
+  return path
+    .slice(path.lastIndexOf("/") + 1)
+    .replace(/\.ko$/, "")
+    .replaceAll("-", "_");
 }

@@ -28,7 +28,9 @@ export function mountPoints(mountinfo: string, directory: string): readonly stri
   for (const line of mountinfo.split("\n")) {
     const escaped = line.split(" ")[4];
     if (escaped === undefined) continue;
-    const point = escaped.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const point = escaped.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
     if (isWithin(point, directory)) points.push(point);
   }
   return points.reverse();

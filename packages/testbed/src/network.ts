@@ -88,7 +88,10 @@ async function buildProvider(provider: ProviderPlan, signal?: AbortSignal): Prom
 async function makeNamespace(name: string, signal?: AbortSignal): Promise<void> {
   await runCommand(["ip", "netns", "add", name], { signal });
   await ip(["-n", name], ["link set lo up"], signal);
-  await runCommand(["nsenter", `--net=${namespacePath(name)}`, "tee", "/proc/sys/net/ipv4/ip_forward"], { input: "1", signal });
+  await runCommand(["nsenter", `--net=${namespacePath(name)}`, "tee", "/proc/sys/net/ipv4/ip_forward"], {
+    input: "1",
+    signal,
+  });
 }
 
 /** Starts the delaying relay of every link that has none. */

@@ -17,7 +17,7 @@ export const aptProxyPort = 3142;
 export const sshUser = "operator";
 export const mtu = 1500;
 
-export const limits = { providers: 20, nodesPerProvider: 20, wanDelayMs: 1_000 } as const;
+const limits = { providers: 20, nodesPerProvider: 20, wanDelayMs: 1_000 } as const;
 
 export interface ProviderPlan extends TestbedProvider {
   readonly gateway: string;
@@ -97,7 +97,10 @@ export function isWithin(path: string, directory: string): boolean {
 
 function requireInteger(name: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new TestbedError(`${name}: ${value} is not a whole number from ${least} to ${most}`, `Give a number from ${least} to ${most}.`);
+  throw new TestbedError(
+    `${name}: ${value} is not a whole number from ${least} to ${most}`,
+    `Give a number from ${least} to ${most}.`,
+  );
 }
 
 function requireDirectory(name: string, path: string): void {

@@ -32,10 +32,18 @@ export async function missingPrerequisites(): Promise<readonly Prerequisite[]> {
     });
   }
   if (process.getuid?.() !== 0) {
-    missing.push({ name: "root", cause: "this user is not root", remedy: "Run it as root: it makes network namespaces and mounts." });
+    missing.push({
+      name: "root",
+      cause: "this user is not root",
+      remedy: "Run it as root: it makes network namespaces and mounts.",
+    });
   }
   if (process.arch !== "x64") {
-    missing.push({ name: "architecture", cause: `this machine is ${process.arch}, not x64`, remedy: "Run the testbed on an amd64 machine." });
+    missing.push({
+      name: "architecture",
+      cause: `this machine is ${process.arch}, not x64`,
+      remedy: "Run the testbed on an amd64 machine.",
+    });
   }
   const packages = missingPackages();
   if (packages.length > 0) {
@@ -59,7 +67,8 @@ export async function installPrerequisites(progress: Progress, signal?: AbortSig
   const startedAt = performance.now();
   progress({ step, detail: packages.join(" ") });
   // The testbed runs the proxy itself, on its own address; Debian's package would start another one on every address.
-  if (packages.includes("apt-cacher-ng")) await runCommand(["systemctl", "mask", "--quiet", "apt-cacher-ng.service"], { signal });
+  if (packages.includes("apt-cacher-ng"))
+    await runCommand(["systemctl", "mask", "--quiet", "apt-cacher-ng.service"], { signal });
   const onLine = (line: string): void => {
     if (/^(Unpacking|Setting up) /.test(line)) progress({ step, detail: line.replace(/ \.\.\.$/, "") });
   };
@@ -73,7 +82,11 @@ export async function installPrerequisites(progress: Progress, signal?: AbortSig
     await runCommand(install, { env, onLine, signal });
   }
   const left = missingPackages();
-  if (left.length > 0) throw new TestbedError(`apt installed ${left.join(", ")} without the expected files`, "Look at apt's output with apt-get install by hand.");
+  if (left.length > 0)
+    throw new TestbedError(
+      `apt installed ${left.join(", ")} without the expected files`,
+      "Look at apt's output with apt-get install by hand.",
+    );
   progress({ step, elapsedMs: Math.round(performance.now() - startedAt) });
 }
 

@@ -1,5 +1,6 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import type { TestbedOptions } from "./testbed.ts";
+import type { TreeLayers } from "./tree.ts";
 
 /**
  * What a bringUp writes down before it touches anything and again when all is up. It only tells which options the
@@ -7,8 +8,9 @@ import type { TestbedOptions } from "./testbed.ts";
  */
 export interface TestbedRecord {
   readonly version: 1;
-  readonly complete: boolean;
   readonly options: TestbedOptions;
+  /** Layers under the hosts' disks, known once all is up: a disk stays on the layers that it began with. */
+  readonly complete?: TreeLayers;
 }
 
 const recordName = "testbed.json";
@@ -26,19 +28,33 @@ export function parseRecord(text: string): TestbedRecord | undefined {
   } catch {
     return undefined; // cut off by a crash
   }
-  if (!isObject(value) || value.version !== 1 || typeof value.complete !== "boolean" || !isObject(value.options)) return undefined;
+  if (!isObject(value) || value.version !== 1 || !isObject(value.options)) return undefined;
   const { stateDir, cacheDir, providers, nodesPerProvider, wanDelayMs } = value.options;
   if (typeof stateDir !== "string" || typeof cacheDir !== "string") return undefined;
-  if (typeof providers !== "number" || typeof nodesPerProvider !== "number" || typeof wanDelayMs !== "number") return undefined;
-  return { version: 1, complete: value.complete, options: { stateDir, cacheDir, providers, nodesPerProvider, wanDelayMs } };
+  if (typeof providers !== "number" || typeof nodesPerProvider !== "number" || typeof wanDelayMs !== "number")
+    return undefined;
+  const options = { stateDir, cacheDir, providers, nodesPerProvider, wanDelayMs };
+  if (value.complete === undefined) return { version: 1, options };
+  if (!isObject(value.complete)) return undefined;
+  const { bare, hypervisor } = value.complete;
+  return isPaths(bare) && isPaths(hypervisor) ? { version: 1, options, complete: { bare, hypervisor } } : undefined;
 }
 
-export async function writeRecord(options: TestbedOptions, complete: boolean): Promise<void> {
+/** Writes the record whole or not at all; without layers the testbed counts as incomplete. */
+export async function writeRecord(options: TestbedOptions, complete?: TreeLayers): Promise<void> {
   const { stateDir, cacheDir, providers, nodesPerProvider, wanDelayMs } = options;
-  const record: TestbedRecord = { version: 1, complete, options: { stateDir, cacheDir, providers, nodesPerProvider, wanDelayMs } };
+  const record: TestbedRecord = {
+    version: 1,
+    options: { stateDir, cacheDir, providers, nodesPerProvider, wanDelayMs },
+    ...(complete === undefined ? {} : { complete }),
+  };
   const path = `${stateDir}/${recordName}`;
   await writeFile(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o644 });
   await rename(`${path}.new`, path);
+}
+
+function isPaths(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((path) => typeof path === "string");
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -53,5 +53,6 @@ export async function clear(options: TestbedOptions, progress: Progress, signal?
 async function removeMachineTraces(group: string): Promise<void> {
   const machine = group === "build" ? "sk-build" : /^host-(p\d+-h\d+)$/.exec(group)?.[1];
   if (machine === undefined) return;
-  for (const kind of ["propagate", "unix-export"]) await rm(`/run/systemd/nspawn/${kind}/${machine}`, { recursive: true, force: true });
+  for (const kind of ["propagate", "unix-export"])
+    await rm(`/run/systemd/nspawn/${kind}/${machine}`, { recursive: true, force: true });
 }

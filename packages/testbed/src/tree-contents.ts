@@ -72,6 +72,7 @@ export function bareFiles(aptProxyUrl: string): Readonly<Record<string, string>>
     "/usr/local/lib/skerry-testbed/look-like-bare-metal": lookScript,
     "/etc/systemd/system/libvirtd.service.d/look-like-bare-metal.conf": lookHook,
     "/etc/systemd/system/virtqemud.service.d/look-like-bare-metal.conf": lookHook,
-    "/etc/systemd/networkd.conf.d/testbed.conf": "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n",
+    "/etc/systemd/networkd.conf.d/testbed.conf":
+      "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n",
   };
 }

@@ -8,7 +8,15 @@ import { inGroup } from "./control-group.ts";
 import { textOf } from "./image-cache.ts";
 import { mountOverlay, unmount } from "./mounts.ts";
 import { sshUser } from "./plan.ts";
-import { bareFiles, barePackages, dpkgOptions, hypervisorPackages, maskedUnits, operatorUid, visitorUid } from "./tree-contents.ts";
+import {
+  bareFiles,
+  barePackages,
+  dpkgOptions,
+  hypervisorPackages,
+  maskedUnits,
+  operatorUid,
+  visitorUid,
+} from "./tree-contents.ts";
 import { visitorUser, type HostPackages, type Progress } from "./testbed.ts";
 
 /** Lower layers of a host's file system, uppermost first, as overlayfs wants them. */
@@ -20,7 +28,7 @@ export interface TreeInputs {
 }
 
 /** Group in which every process of a build runs. */
-export const buildGroup = "build";
+const buildGroup = "build";
 const partialPrefix = ".partial-";
 
 /**
@@ -54,7 +62,12 @@ export async function removePartialTrees(cacheDir: string): Promise<void> {
   }
 }
 
-async function buildBare(path: string, inputs: TreeInputs, onLine: (line: string) => void, signal?: AbortSignal): Promise<void> {
+async function buildBare(
+  path: string,
+  inputs: TreeInputs,
+  onLine: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const partial = await freshPartial(path);
   const argv = [
     "mmdebstrap",
@@ -83,12 +96,19 @@ async function buildBare(path: string, inputs: TreeInputs, onLine: (line: string
   await inside("systemctl", "enable", "--quiet", "ssh.service", "systemd-networkd.service");
   await inside("systemctl", "mask", "--quiet", ...maskedUnits);
   // Keys and ids are each host's own.
-  for (const name of await readdir(`${partial}/etc/ssh`)) if (name.startsWith("ssh_host_")) await rm(`${partial}/etc/ssh/${name}`);
-  for (const name of ["/etc/machine-id", "/etc/hostname", "/etc/resolv.conf"]) await rm(`${partial}${name}`, { force: true });
+  for (const name of await readdir(`${partial}/etc/ssh`))
+    if (name.startsWith("ssh_host_")) await rm(`${partial}/etc/ssh/${name}`);
+  for (const name of ["/etc/machine-id", "/etc/hostname", "/etc/resolv.conf"])
+    await rm(`${partial}${name}`, { force: true });
   await rename(partial, path);
 }
 
-async function buildHypervisor(path: string, bare: string, onLine: (line: string) => void, signal?: AbortSignal): Promise<void> {
+async function buildHypervisor(
+  path: string,
+  bare: string,
+  onLine: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const partial = await freshPartial(path);
   const root = `${partial}/root`;
   for (const name of ["root", "work", "upper"]) await mkdir(`${partial}/${name}`, { recursive: true, mode: 0o755 });
@@ -141,7 +161,11 @@ function fingerprint(inputs: unknown): string {
   return createHash("sha256").update(JSON.stringify(inputs)).digest("hex").slice(0, 16);
 }
 
-async function timed(step: string, progress: Progress, work: (onLine: (line: string) => void) => Promise<void>): Promise<void> {
+async function timed(
+  step: string,
+  progress: Progress,
+  work: (onLine: (line: string) => void) => Promise<void>,
+): Promise<void> {
   const startedAt = performance.now();
   progress({ step });
   await work((line) => {

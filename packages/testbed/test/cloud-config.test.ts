@@ -15,11 +15,16 @@ async function flatten(text: string): Promise<readonly (readonly [string, string
   const directory = await mkdtemp(join(tmpdir(), "cloud-config-"));
   try {
     await writeFile(join(directory, "d"), text);
-    const { stdout } = await promisify(execFile)("awk", ["-f", parser, join(directory, "d")], { env: { ...process.env, LC_ALL: "C.UTF-8" } });
-    return stdout.split("\n").filter((line) => line !== "").map((line) => {
-      const at = line.indexOf("\t");
-      return [line.slice(2, at), line.slice(at + 1)] as const;
+    const { stdout } = await promisify(execFile)("awk", ["-f", parser, join(directory, "d")], {
+      env: { ...process.env, LC_ALL: "C.UTF-8" },
     });
+    return stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => {
+        const at = line.indexOf("\t");
+        return [line.slice(2, at), line.slice(at + 1)] as const;
+      });
   } finally {
     await rm(directory, { recursive: true });
   }
@@ -96,15 +101,20 @@ write_files:
       map: fc.dictionary(key, tie("value"), { maxKeys: 4, noNullPrototype: true }),
     }));
     await fc.assert(
-      fc.asyncProperty(fc.dictionary(key, value, { minKeys: 1, maxKeys: 4, noNullPrototype: true }), fc.boolean(), async (document, indented) => {
-        const wanted: (readonly [string, string])[] = [];
-        const walk = (node: unknown, path: string): void => {
-          if (typeof node === "string") wanted.push([path, node.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")]);
-          else if (typeof node === "object" && node !== null) for (const [name, inner] of Object.entries(node)) walk(inner, path === "" ? name : `${path}.${name}`);
-        };
-        walk(document, "");
-        assert.deepEqual(await flatten(JSON.stringify(document, undefined, indented ? 2 : undefined)), wanted);
-      }),
+      fc.asyncProperty(
+        fc.dictionary(key, value, { minKeys: 1, maxKeys: 4, noNullPrototype: true }),
+        fc.boolean(),
+        async (document, indented) => {
+          const wanted: (readonly [string, string])[] = [];
+          const walk = (node: unknown, path: string): void => {
+            if (typeof node === "string") wanted.push([path, node.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")]);
+            else if (typeof node === "object" && node !== null)
+              for (const [name, inner] of Object.entries(node)) walk(inner, path === "" ? name : `${path}.${name}`);
+          };
+          walk(document, "");
+          assert.deepEqual(await flatten(JSON.stringify(document, undefined, indented ? 2 : undefined)), wanted);
+        },
+      ),
       { numRuns: 60 },
     );
   });

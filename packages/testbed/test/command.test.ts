@@ -31,7 +31,9 @@ test("lines arrive one by one and input reaches the program", async () => {
 test("a program dies with a parent that is killed", async () => {
   const module = new URL("../src/command.ts", import.meta.url).href;
   const code = `import { runCommand } from ${JSON.stringify(module)}; await runCommand(["sh", "-c", "echo $$; exec sleep 60"], { onLine: (line) => console.log(line) });`;
-  const parent = spawn(process.execPath, ["--input-type=module", "--eval", code], { stdio: ["ignore", "pipe", "inherit"] });
+  const parent = spawn(process.execPath, ["--input-type=module", "--eval", code], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const [printed] = (await once(parent.stdout, "data")) as [Buffer];
   const pid = Number(printed.toString());
   assert.ok(existsSync(`/proc/${pid}`));

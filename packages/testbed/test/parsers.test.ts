@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseAptConfig, parseIndexTargets, sourceLines } from "../src/apt.ts";
 import { masterBootRecord } from "../src/disk.ts";
-import { isLeader } from "../src/host.ts";
+import { isLeader, keyFingerprint } from "../src/host.ts";
 import { loadOrder, moduleDepends } from "../src/kernel-modules.ts";
 import { mountPoints } from "../src/mounts.ts";
 import { isDebian } from "../src/prerequisites.ts";
@@ -27,12 +27,19 @@ describe("reading this machine's apt", () => {
     ]);
     const access = { sources, upstreamProxy: undefined, options: [] };
     assert.equal(sourceLines(access, false)[1], "deb https://mirror.example/debian-security bookworm-security main");
-    assert.equal(sourceLines(access, true)[1], "deb http://HTTPS///mirror.example/debian-security bookworm-security main");
+    assert.equal(
+      sourceLines(access, true)[1],
+      "deb http://HTTPS///mirror.example/debian-security bookworm-security main",
+    );
   });
 
   test("shares date checks and the proxy of apt's configuration, nothing else", () => {
-    const text = 'APT::Architecture "amd64";\nAcquire::http::Proxy "http://10.0.0.1:3128";\nAcquire::Check-Valid-Until "false";\n';
-    assert.deepEqual(parseAptConfig(text), { upstreamProxy: "http://10.0.0.1:3128", options: ['Acquire::Check-Valid-Until "false";'] });
+    const text =
+      'APT::Architecture "amd64";\nAcquire::http::Proxy "http://10.0.0.1:3128";\nAcquire::Check-Valid-Until "false";\n';
+    assert.deepEqual(parseAptConfig(text), {
+      upstreamProxy: "http://10.0.0.1:3128",
+      options: ['Acquire::Check-Valid-Until "false";'],
+    });
     assert.equal(parseAptConfig('Acquire::http::Proxy "";\n').upstreamProxy, undefined);
   });
 });
@@ -51,11 +58,15 @@ describe("finding what is left", () => {
   });
 
   test("a record that a crash cut off counts as none", () => {
-    assert.equal(parseRecord('{"version":1,"complete":tr'), undefined);
-    assert.equal(parseRecord('{"version":2,"complete":true,"options":{}}'), undefined);
-    assert.equal(parseRecord('{"version":1,"complete":true,"options":{"stateDir":1}}'), undefined);
     const options = { stateDir: "/a/b", cacheDir: "/c/d", providers: 2, nodesPerProvider: 1, wanDelayMs: 10 };
-    assert.deepEqual(parseRecord(JSON.stringify({ version: 1, complete: false, options })), { version: 1, complete: false, options });
+    const whole = { version: 1, options, complete: { bare: ["/c/d/x"], hypervisor: ["/c/d/y", "/c/d/x"] } };
+    const text = JSON.stringify(whole);
+    assert.deepEqual(parseRecord(text), whole);
+    assert.deepEqual(parseRecord(JSON.stringify({ version: 1, options })), { version: 1, options });
+    for (let length = 0; length < text.length; length += 1) assert.equal(parseRecord(text.slice(0, length)), undefined);
+    assert.equal(parseRecord(text.replace('"version":1', '"version":2')), undefined);
+    assert.equal(parseRecord(text.replace('"/a/b"', "1")), undefined);
+    assert.equal(parseRecord(text.replace('["/c/d/x"]', "true")), undefined);
   });
 
   test("a host's leader is the first process of its own pid namespace, one level down", () => {
@@ -64,6 +75,11 @@ describe("finding what is left", () => {
     assert.ok(!isLeader("Name:\tx\nNSpid:\t4711\t30\n"));
     assert.ok(!isLeader("Name:\tinner\nNSpid:\t4711\t30\t1\n"));
   });
+});
+
+test("a key's fingerprint is the one that ssh-keygen prints", () => {
+  const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f comment";
+  assert.equal(keyFingerprint(key), "SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA");
 });
 
 describe("this machine", () => {
@@ -84,14 +100,21 @@ describe("building a disk", () => {
     const view = new DataView(sector.buffer);
     assert.equal(sector.length, 512);
     assert.equal(sector[439], 7);
-    assert.deepEqual([sector[446], sector[450], view.getUint32(454, true), view.getUint32(458, true)], [0x80, 0x0e, 2_048, 49_152]);
-    assert.deepEqual([sector[462], sector[466], view.getUint32(470, true), view.getUint32(474, true)], [0, 0x83, 51_200, 81_920]);
+    assert.deepEqual(
+      [sector[446], sector[450], view.getUint32(454, true), view.getUint32(458, true)],
+      [0x80, 0x0e, 2_048, 49_152],
+    );
+    assert.deepEqual(
+      [sector[462], sector[466], view.getUint32(470, true), view.getUint32(474, true)],
+      [0, 0x83, 51_200, 81_920],
+    );
     assert.deepEqual([...sector.slice(510)], [0x55, 0xaa]);
     assert.throws(() => masterBootRecord(new Uint8Array(441), []), RangeError);
   });
 
   test("a module's needs are read from its file, dashes as underscores", () => {
-    const module = (depends: string): Buffer => Buffer.from(`\x7fELF...\0license=GPL\0depends=${depends}\0name=x\0`, "latin1");
+    const module = (depends: string): Buffer =>
+      Buffer.from(`\x7fELF...\0license=GPL\0depends=${depends}\0name=x\0`, "latin1");
     assert.deepEqual(moduleDepends(module("virtio,virtio-ring")), ["virtio", "virtio_ring"]);
     assert.deepEqual(moduleDepends(module("")), []);
     assert.deepEqual(moduleDepends(Buffer.from("nothing")), []);

@@ -30,7 +30,11 @@ describe("the plan of a testbed", () => {
         const plan = planTestbed({ ...defaultTestbedOptions, providers, nodesPerProvider });
         const addresses = [
           ...plan.hosts.map((host) => host.address),
-          ...plan.providers.flatMap((provider) => [provider.gateway, provider.link.wanAddress, provider.link.gatewayAddress]),
+          ...plan.providers.flatMap((provider) => [
+            provider.gateway,
+            provider.link.wanAddress,
+            provider.link.gatewayAddress,
+          ]),
         ];
         assert.equal(new Set(addresses).size, addresses.length);
         assert.equal(new Set(plan.hosts.map((host) => host.name)).size, providers * nodesPerProvider);
@@ -64,7 +68,8 @@ describe("the plan of a testbed", () => {
 describe("what belongs to the testbed", () => {
   test("a namespace is the testbed's by its whole name only", () => {
     for (const name of ["sk-wan", "sk-p1", "sk-p20"]) assert.ok(isTestbedNamespace(name), name);
-    for (const name of ["sk-p0", "sk-p21", "sk-p1x", "sk-wan2", "my-sk-p1", "sk-tenant", ""]) assert.ok(!isTestbedNamespace(name), name);
+    for (const name of ["sk-p0", "sk-p21", "sk-p1x", "sk-wan2", "my-sk-p1", "sk-tenant", ""])
+      assert.ok(!isTestbedNamespace(name), name);
   });
 
   test("a path lies within a directory, not beside one whose name begins alike", () => {

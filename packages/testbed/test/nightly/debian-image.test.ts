@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { runCommand } from "../../src/command.ts";
-import { buildDebianImage, defaultTestbedOptions, installPrerequisites, type GuestImage, type Progress } from "../../src/index.ts";
+import {
+  buildDebianImage,
+  defaultTestbedOptions,
+  installPrerequisites,
+  type GuestImage,
+  type Progress,
+} from "../../src/index.ts";
 import { guestMac, RunningGuest, staticAddress, writeSeed } from "../real/guest.ts";
 
 const quiet: Progress = () => undefined;
@@ -29,7 +35,12 @@ describe("the full Debian guest", () => {
       "network-config": JSON.stringify({
         version: 2,
         ethernets: {
-          nic0: { match: { macaddress: guestMac }, addresses: [`${staticAddress}/24`], routes: [{ to: "0.0.0.0/0", via: "10.0.2.2" }], mtu: 1370 },
+          nic0: {
+            match: { macaddress: guestMac },
+            addresses: [`${staticAddress}/24`],
+            routes: [{ to: "0.0.0.0/0", via: "10.0.2.2" }],
+            mtu: 1370,
+          },
         },
       }),
     });
@@ -37,12 +48,24 @@ describe("the full Debian guest", () => {
     await runCommand(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image.path, "-F", "qcow2", disk, "3G"]);
     await using guest = await RunningGuest.start(directory, disk, seed, staticAddress, 512);
     assert.equal(await guest.get("/", 600_000), "hello from web2 i-debian");
-    context.diagnostic(`boot to HTTP under TCG: ${Math.round(performance.now() - guest.startedAt)} ms, image ${image.sizeBytes} bytes`);
+    context.diagnostic(
+      `boot to HTTP under TCG: ${Math.round(performance.now() - guest.startedAt)} ms, image ${image.sizeBytes} bytes`,
+    );
     assert.equal(await guest.get("/ip"), `${staticAddress}/24`);
     assert.equal(await guest.get("/boot"), "1");
     const asDebian = { user: "debian", timeoutMs: 300_000 };
-    assert.equal(await guest.ssh(`${directory}/key`, "sudo cloud-init status --wait --long 1>&2; ls /var/log/ran; sudo id -u", asDebian), "/var/log/ran\n0\n");
-    assert.ok(Number(await guest.ssh(`${directory}/key`, "df -m --output=size / | tail -n 1", asDebian)) > 2_500, "the root file system grew with its disk");
+    assert.equal(
+      await guest.ssh(
+        `${directory}/key`,
+        "sudo cloud-init status --wait --long 1>&2; ls /var/log/ran; sudo id -u",
+        asDebian,
+      ),
+      "/var/log/ran\n0\n",
+    );
+    assert.ok(
+      Number(await guest.ssh(`${directory}/key`, "df -m --output=size / | tail -n 1", asDebian)) > 2_500,
+      "the root file system grew with its disk",
+    );
     context.diagnostic(`power button to off: ${Math.round(await guest.powerDown(180_000))} ms`);
   });
 });

@@ -2,6 +2,9 @@
 import { bringUp, defaultTestbedOptions } from "../../src/index.ts";
 
 const [stateDir, cacheDir, providers] = process.argv.slice(2);
-if (stateDir === undefined || cacheDir === undefined) throw new TypeError("usage: bring-up-process STATE_DIR CACHE_DIR PROVIDERS");
-await bringUp({ ...defaultTestbedOptions, stateDir, cacheDir, providers: Number(providers) }, (event) => console.log(JSON.stringify(event)));
+if (stateDir === undefined || cacheDir === undefined)
+  throw new TypeError("usage: bring-up-process STATE_DIR CACHE_DIR PROVIDERS");
+await bringUp({ ...defaultTestbedOptions, stateDir, cacheDir, providers: Number(providers) }, (event) =>
+  console.log(JSON.stringify(event)),
+);
 console.log(JSON.stringify({ step: "finished" }));

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { runCommand } from "../../src/command.ts";
-import { buildGuestImage, defaultTestbedOptions, installPrerequisites, type GuestImage, type Progress } from "../../src/index.ts";
+import {
+  buildGuestImage,
+  defaultTestbedOptions,
+  installPrerequisites,
+  type GuestImage,
+  type Progress,
+} from "../../src/index.ts";
 import { guestMac, leasedAddress, RunningGuest, staticAddress, writeSeed } from "./guest.ts";
 
 const quiet: Progress = () => undefined;
@@ -25,7 +31,19 @@ describe("the islet", () => {
 
   async function newDisk(name: string, size?: string): Promise<string> {
     const disk = `${directory}/${name}.qcow2`;
-    await runCommand(["qemu-img", "create", "-q", "-f", "qcow2", "-b", image.path, "-F", "qcow2", disk, ...(size === undefined ? [] : [size])]);
+    await runCommand([
+      "qemu-img",
+      "create",
+      "-q",
+      "-f",
+      "qcow2",
+      "-b",
+      image.path,
+      "-F",
+      "qcow2",
+      disk,
+      ...(size === undefined ? [] : [size]),
+    ]);
     return disk;
   }
 
@@ -48,14 +66,22 @@ describe("the islet", () => {
     {
       await using guest = await RunningGuest.start(directory, disk, seed, staticAddress, 96);
       assert.equal(await guest.get("/"), "hello from web1 i-one");
-      context.diagnostic(`boot to HTTP under TCG: ${Math.round(performance.now() - guest.startedAt)} ms, image ${image.sizeBytes} bytes`);
+      context.diagnostic(
+        `boot to HTTP under TCG: ${Math.round(performance.now() - guest.startedAt)} ms, image ${image.sizeBytes} bytes`,
+      );
       assert.equal(await guest.get("/boot"), "1");
       assert.equal(await guest.get("/ip"), `${staticAddress}/24`);
       assert.match(await guest.serial(), /GUEST-READY web1 i-one ip=10\.0\.2\.77\/24 boot=1 /);
       assert.equal(await guest.ssh(key, "cat /etc/note; stat -c %a /etc/note"), "a \\ b\n  c\n600\n");
       assert.equal(await guest.ssh(key, "cat /var/log/ran"), "it's run\n");
-      assert.equal(await guest.ssh(key, "cat /sys/class/net/eth0/mtu; ip route | head -n 1; cat /etc/resolv.conf"), "1370\ndefault via 10.0.2.2 dev eth0 \nnameserver 10.0.2.3\n");
-      assert.ok(Number(await guest.ssh(key, "df -m / | awk 'NR == 2 { print $2 }'")) > 180, "the root file system grew with its disk");
+      assert.equal(
+        await guest.ssh(key, "cat /sys/class/net/eth0/mtu; ip route | head -n 1; cat /etc/resolv.conf"),
+        "1370\ndefault via 10.0.2.2 dev eth0 \nnameserver 10.0.2.3\n",
+      );
+      assert.ok(
+        Number(await guest.ssh(key, "df -m / | awk 'NR == 2 { print $2 }'")) > 180,
+        "the root file system grew with its disk",
+      );
       first = { data: await guest.get("/data"), tick: Number(await guest.get("/tick")) };
       assert.match(first.data, /^[0-9a-f-]{36}$/);
       const offMs = await guest.powerDown();

@@ -17,7 +17,17 @@ export async function writeSeed(directory: string, seed: Seed): Promise<string> 
   await mkdir(`${directory}/seed`, { recursive: true });
   for (const [name, text] of Object.entries(seed)) await writeFile(`${directory}/seed/${name}`, text);
   const files = Object.keys(seed).map((name) => `${directory}/seed/${name}`);
-  await runCommand(["genisoimage", "-quiet", "-output", `${directory}/seed.iso`, "-volid", "cidata", "-joliet", "-rock", ...files]);
+  await runCommand([
+    "genisoimage",
+    "-quiet",
+    "-output",
+    `${directory}/seed.iso`,
+    "-volid",
+    "cidata",
+    "-joliet",
+    "-rock",
+    ...files,
+  ]);
   return `${directory}/seed.iso`;
 }
 
@@ -37,17 +47,36 @@ export class RunningGuest implements AsyncDisposable {
   }
 
   /** Boots a disk by the machine's BIOS; nothing of the guest is given to QEMU but its disks. */
-  static async start(directory: string, disk: string, seed: string | undefined, address: string, memoryMiB: number): Promise<RunningGuest> {
+  static async start(
+    directory: string,
+    disk: string,
+    seed: string | undefined,
+    address: string,
+    memoryMiB: number,
+  ): Promise<RunningGuest> {
     const [httpPort, sshPort] = [await freePort(), await freePort()];
     const forwards = `hostfwd=tcp:127.0.0.1:${httpPort}-${address}:80,hostfwd=tcp:127.0.0.1:${sshPort}-${address}:22`;
     const argv = [
-      ...["-machine", "q35,accel=tcg", "-cpu", "max", "-m", String(memoryMiB), "-nodefaults", "-no-user-config", "-display", "none"],
+      ...[
+        "-machine",
+        "q35,accel=tcg",
+        "-cpu",
+        "max",
+        "-m",
+        String(memoryMiB),
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+      ],
       ...["-serial", `file:${directory}/serial.log`, "-qmp", `unix:${directory}/qmp.sock,server=on,wait=off`],
       ...["-drive", `file=${disk},if=virtio,format=qcow2`, "-device", "virtio-rng-pci"],
       ...(seed === undefined ? [] : ["-drive", `file=${seed},if=virtio,format=raw,readonly=on`]),
       ...["-netdev", `user,id=n0,${forwards}`, "-device", `virtio-net-pci,netdev=n0,mac=${guestMac},romfile=`],
     ];
-    const process = spawn("setpriv", ["--pdeathsig", "KILL", "--", "qemu-system-x86_64", ...argv], { stdio: ["ignore", "inherit", "inherit"] });
+    const process = spawn("setpriv", ["--pdeathsig", "KILL", "--", "qemu-system-x86_64", ...argv], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     await once(process, "spawn");
     return new RunningGuest(process, directory, httpPort, sshPort);
   }
@@ -62,8 +91,23 @@ export class RunningGuest implements AsyncDisposable {
   }
 
   async ssh(key: string, command: string, { user = "root", timeoutMs = 60_000 } = {}): Promise<string> {
-    const settings = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=20"];
-    const argv = ["ssh", ...settings.flatMap((setting) => ["-o", setting]), "-i", key, "-p", String(this.sshPort), `${user}@127.0.0.1`, command];
+    const settings = [
+      "BatchMode=yes",
+      "StrictHostKeyChecking=no",
+      "UserKnownHostsFile=/dev/null",
+      "LogLevel=ERROR",
+      "ConnectTimeout=20",
+    ];
+    const argv = [
+      "ssh",
+      ...settings.flatMap((setting) => ["-o", setting]),
+      "-i",
+      key,
+      "-p",
+      String(this.sshPort),
+      `${user}@127.0.0.1`,
+      command,
+    ];
     return eventually(`ssh: ${command}`, timeoutMs, async () => (await runCommand(argv)).stdout);
   }
 

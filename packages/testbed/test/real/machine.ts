@@ -7,7 +7,8 @@ import { listNamespaces } from "../../src/network.ts";
 export async function traces(directories: readonly string[]): Promise<readonly string[]> {
   const mentions = (text: string): boolean => directories.some((directory) => text.includes(directory));
   const found: string[] = [];
-  for (const line of (await readFile("/proc/self/mountinfo", "utf8")).split("\n")) if (mentions(line)) found.push(`mount ${line}`);
+  for (const line of (await readFile("/proc/self/mountinfo", "utf8")).split("\n"))
+    if (mentions(line)) found.push(`mount ${line}`);
   for (const name of await listNamespaces()) found.push(`namespace ${name}`);
   for (const name of await listGroups()) found.push(`group ${name}`);
   if (existsSync("/sys/class/net/sk-wan0")) found.push("interface sk-wan0");
@@ -16,14 +17,19 @@ export async function traces(directories: readonly string[]): Promise<readonly s
     const commandLine = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).replaceAll("\0", " ");
     const groups = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
     // A zombie has no command line and belongs to the group it died in; it is only waiting to be counted.
-    if (commandLine !== "" && (mentions(commandLine) || groups.includes("skerry-testbed"))) found.push(`process ${pid} ${commandLine}`);
+    if (commandLine !== "" && (mentions(commandLine) || groups.includes("skerry-testbed")))
+      found.push(`process ${pid} ${commandLine}`);
   }
   for (const directory of directories.filter((one) => existsSync(one))) found.push(`directory ${directory}`);
   return found;
 }
 
 /** Repeats an attempt until it returns something, and throws its last error when the deadline passes. */
-export async function eventually<T>(what: string, timeoutMs: number, attempt: () => Promise<T | undefined>): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  timeoutMs: number,
+  attempt: () => Promise<T | undefined>,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
   do {

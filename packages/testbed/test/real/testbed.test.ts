@@ -55,8 +55,19 @@ describe("a testbed of two providers", () => {
   }
 
   async function ssh(host: TestbedHost, user: string, ...words: readonly string[]): Promise<string> {
-    const settings = ["BatchMode=yes", "StrictHostKeyChecking=yes", `UserKnownHostsFile=${knownHosts}`, "ConnectTimeout=5"];
-    const argv = ["ssh", ...settings.flatMap((setting) => ["-o", setting]), "-i", testbed.sshPrivateKeyPath, `${user}@${host.address}`];
+    const settings = [
+      "BatchMode=yes",
+      "StrictHostKeyChecking=yes",
+      `UserKnownHostsFile=${knownHosts}`,
+      "ConnectTimeout=5",
+    ];
+    const argv = [
+      "ssh",
+      ...settings.flatMap((setting) => ["-o", setting]),
+      "-i",
+      testbed.sshPrivateKeyPath,
+      `${user}@${host.address}`,
+    ];
     return (await runCommand([...argv, ...words])).stdout;
   }
 
@@ -67,13 +78,19 @@ describe("a testbed of two providers", () => {
   }
 
   test("has one hypervisor and one bare host, reachable with the key and the fingerprint it told", async () => {
-    assert.deepEqual(testbed.hosts.map(({ name, packages }) => [name, packages]), [
-      ["p1-h1", "hypervisor"],
-      ["p2-h1", "bare"],
-    ]);
+    assert.deepEqual(
+      testbed.hosts.map(({ name, packages }) => [name, packages]),
+      [
+        ["p1-h1", "hypervisor"],
+        ["p2-h1", "bare"],
+      ],
+    );
     assert.equal(await ssh(host(0), testbed.sshUser, "sudo", "id", "-u"), "0\n");
     assert.equal(await ssh(host(1), testbed.sshUser, "hostname"), "p2-h1\n");
-    assert.match(await ssh(host(0), testbed.sshUser, "sudo", "virsh", "--connect", "qemu:///system", "version"), /hypervisor: QEMU/);
+    assert.match(
+      await ssh(host(0), testbed.sshUser, "sudo", "virsh", "--connect", "qemu:///system", "version"),
+      /hypervisor: QEMU/,
+    );
     await assert.rejects(ssh(host(1), testbed.sshUser, "test", "-e", "/usr/bin/virsh"));
   });
 
@@ -97,7 +114,8 @@ describe("a testbed of two providers", () => {
   });
 
   test("carries packets of 1500 bytes between providers and no larger ones", async () => {
-    const send = (size: number): Promise<string> => ssh(host(0), testbed.sshUser, "ping", "-c", "1", "-W", "2", "-M", "do", "-s", String(size), host(1).address);
+    const send = (size: number): Promise<string> =>
+      ssh(host(0), testbed.sshUser, "ping", "-c", "1", "-W", "2", "-M", "do", "-s", String(size), host(1).address);
     await send(1_472);
     await assert.rejects(send(1_473));
   });
@@ -124,7 +142,9 @@ describe("a testbed of two providers", () => {
 
   test("is whole again after a second bringUp when a host was powered off and a link was cut", async () => {
     await ssh(host(1), testbed.sshUser, "sudo", "systemctl", "poweroff").catch(() => "");
-    await eventually("the power-off", 30_000, async () => ((await describeTestbed(options)) === undefined ? true : undefined));
+    await eventually("the power-off", 30_000, async () =>
+      (await describeTestbed(options)) === undefined ? true : undefined,
+    );
     const relays = await runCommand(["pgrep", "-f", "link\\.py sk-wan p2 sk-p2 "]);
     for (const pid of relays.stdout.trim().split("\n")) process.kill(Number(pid), "SIGKILL");
     testbed = await bringUp(options, quiet);
@@ -138,8 +158,14 @@ describe("a testbed of two providers", () => {
   });
 
   test("refuses other options and another state directory while it is up, and says what to do", async () => {
-    for (const other of [{ ...options, providers: 3 }, { ...options, stateDir: "/var/lib/skerry/testbed-other" }]) {
-      await assert.rejects(bringUp(other, quiet), (error: unknown) => error instanceof TestbedError && /take it down/i.test(error.remedy));
+    for (const other of [
+      { ...options, providers: 3 },
+      { ...options, stateDir: "/var/lib/skerry/testbed-other" },
+    ]) {
+      await assert.rejects(
+        bringUp(other, quiet),
+        (error: unknown) => error instanceof TestbedError && /take it down/i.test(error.remedy),
+      );
     }
   });
 });
@@ -154,7 +180,9 @@ describe("a bringUp that is killed in the middle", () => {
 
   /** Starts a bringUp and kills it with SIGKILL at the first progress event that matches. */
   async function killAt(cacheDir: string, matches: RegExp): Promise<void> {
-    const child = spawn(process.execPath, [script, options.stateDir, cacheDir, "2"], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [script, options.stateDir, cacheDir, "2"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const exited = once(child, "exit");
     let killed = false;
     for await (const line of createInterface({ input: child.stdout })) {
@@ -180,7 +208,10 @@ describe("a bringUp that is killed in the middle", () => {
       await takeDown({ ...options, cacheDir }, quiet);
       assert.deepEqual(await traces([options.stateDir, `${buildCache}/trees/.partial`]), []);
       const trees = await readdir(`${cacheDir}/trees`).catch(() => []);
-      assert.deepEqual(trees.filter((name) => name.startsWith(".")), []);
+      assert.deepEqual(
+        trees.filter((name) => name.startsWith(".")),
+        [],
+      );
     });
   }
 
