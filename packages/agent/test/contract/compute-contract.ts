@@ -64,7 +64,8 @@ export function computeDriverContract(title: string, prepare: () => Promise<Comp
   describe(title, () => {
     check("says what it accelerates with and stands on", async (driver) => {
       const probe = await driver.probe(never);
-      if (driver.name === "libvirt" && probe.accelerator !== "kvm") assert.ok(probe.reason !== undefined && probe.reason.length > 10);
+      if (driver.name === "libvirt" && probe.accelerator !== "kvm")
+        assert.ok(probe.reason !== undefined && probe.reason.length > 10);
       assert.ok(Object.keys(probe.versions).length > 0);
     });
 
@@ -104,7 +105,10 @@ export function computeDriverContract(title: string, prepare: () => Promise<Comp
       assert.equal(running?.state, "running");
       const startedAtMs = running.startedAtMs ?? 0;
       // The start time may be derived from the process's age in clock ticks.
-      assert.ok(startedAtMs >= before - 2000 && startedAtMs <= Date.now() + 2000, `started at ${startedAtMs}, now ${Date.now()}`);
+      assert.ok(
+        startedAtMs >= before - 2000 && startedAtMs <= Date.now() + 2000,
+        `started at ${startedAtMs}, now ${Date.now()}`,
+      );
       await eventually("a change was told", () => changes > 0, 10_000);
       unsubscribe();
 
@@ -113,7 +117,10 @@ export function computeDriverContract(title: string, prepare: () => Promise<Comp
       const found = await guestOf(again, id);
       assert.equal(found?.state, "running");
       assert.ok(Math.abs((found.startedAtMs ?? 0) - startedAtMs) < 2000, "the same start time after a restart");
-      await assert.rejects(again.define(await setup.definition(id), never), "a running guest's definition is not replaced");
+      await assert.rejects(
+        again.define(await setup.definition(id), never),
+        "a running guest's definition is not replaced",
+      );
 
       const log = await again.consoleLog(id, { follow: true, maxBytes: 65_536 }, never);
       await readUntil(log, setup.bootText, setup.bootMs);

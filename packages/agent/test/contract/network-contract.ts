@@ -48,7 +48,10 @@ export function networkDriverContract(title: string, prepare: () => Promise<Netw
       await driver.ensureOverlay(setup.overlay, never);
       const made = await driver.ensureNetwork(wish, never);
       assert.equal(made.id, wish.id);
-      assert.ok(made.bridge.length >= 1 && made.bridge.length <= 15, "a Linux interface's name has at most 15 characters");
+      assert.ok(
+        made.bridge.length >= 1 && made.bridge.length <= 15,
+        "a Linux interface's name has at most 15 characters",
+      );
       assert.ok(made.mtu >= 576 && made.mtu <= 1500);
       assert.deepEqual(await driver.ensureNetwork(wish, never), made);
       assert.deepEqual(await (await setup.open()).list(never), [made]);
@@ -66,7 +69,10 @@ export function networkDriverContract(title: string, prepare: () => Promise<Netw
     check("keeps networks apart", async (driver, setup) => {
       await driver.ensureOverlay(setup.overlay, never);
       const one = await driver.ensureNetwork(network(), never);
-      const two = await driver.ensureNetwork(network({ vni: 4712, cidr: "10.213.8.0/24", gateway: "10.213.8.1" }), never);
+      const two = await driver.ensureNetwork(
+        network({ vni: 4712, cidr: "10.213.8.0/24", gateway: "10.213.8.1" }),
+        never,
+      );
       assert.notEqual(one.bridge, two.bridge);
       assert.deepEqual(new Set((await driver.list(never)).map((state) => state.id)), new Set([one.id, two.id]));
       await driver.removeNetwork(one.id, never);

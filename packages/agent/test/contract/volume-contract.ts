@@ -158,7 +158,10 @@ export function volumeDriverContract(title: string, prepare: () => Promise<Volum
       const id = newId("vol");
       await driver.importOffset(id, 1, never);
       await driver.importWrite(id, 0, Readable.from([bytes]), never);
-      await assert.rejects(driver.importComplete(id, digestOf(randomBytes(8)), never), isSkerryError("digest-mismatch"));
+      await assert.rejects(
+        driver.importComplete(id, digestOf(randomBytes(8)), never),
+        isSkerryError("digest-mismatch"),
+      );
       assert.notEqual((await find(driver, id))?.state, "ready");
       assert.equal(await driver.importOffset(id, 1, never), 0);
     });
@@ -166,7 +169,10 @@ export function volumeDriverContract(title: string, prepare: () => Promise<Volum
     check("refuses to write beyond the end of what was imported", async (driver) => {
       const id = newId("vol");
       await driver.importOffset(id, 1, never);
-      await assert.rejects(driver.importWrite(id, 10, Readable.from([randomBytes(4)]), never), isSkerryError("conflict"));
+      await assert.rejects(
+        driver.importWrite(id, 10, Readable.from([randomBytes(4)]), never),
+        isSkerryError("conflict"),
+      );
     });
 
     check("removes a volume in any state, and again", async (driver, setup) => {
@@ -181,7 +187,13 @@ export function volumeDriverContract(title: string, prepare: () => Promise<Volum
     });
 
     check("refuses ids that the server did not make", async (driver) => {
-      for (const id of ["../../etc/passwd", "vol_", "vol_x/../y", "ins_01k00000000000000000000000", "vol_01K00000000000000000000000"]) {
+      for (const id of [
+        "../../etc/passwd",
+        "vol_",
+        "vol_x/../y",
+        "ins_01k00000000000000000000000",
+        "vol_01K00000000000000000000000",
+      ]) {
         await assert.rejects(driver.createBlank(id, 1, 8, never), isSkerryError("invalid-request"));
         await assert.rejects(driver.remove(id, never), isSkerryError("invalid-request"));
         assert.throws(() => driver.attachment(id), isSkerryError("invalid-request"));

@@ -37,12 +37,24 @@ describe("with qemu-img", { skip: qemuImg ? false : "needs qemu-img (Debian: qem
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", backed]);
     const external = join(folder.path, "external.qcow2");
     const data = join(folder.path, "data.raw");
-    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", "-o", `data_file=${data},data_file_raw=on`, external, "1M"]);
+    execFileSync("qemu-img", [
+      "create",
+      "-q",
+      "-f",
+      "qcow2",
+      "-o",
+      `data_file=${data},data_file_raw=on`,
+      external,
+      "1M",
+    ]);
     const volumes = await openDirectoryVolumes(join(folder.path, "volumes"));
     for (const path of [backed, external]) {
       await assert.rejects(
         volumes.createFromImage(newId("vol"), 1, { path, format: "qcow2" }, 16, never),
-        (error) => error instanceof SkerryError && error.code === "invalid-request" && /refers to another file/.test(error.message),
+        (error) =>
+          error instanceof SkerryError &&
+          error.code === "invalid-request" &&
+          /refers to another file/.test(error.message),
       );
     }
     assert.ok((await volumes.list(never)).every((file) => file.state === "partial"));
@@ -58,9 +70,14 @@ describe("with qemu-img", { skip: qemuImg ? false : "needs qemu-img (Debian: qem
     const id = newId("vol");
     await volumes.createFromImage(id, 1, { path: backed, format: "raw" }, 16, never);
     const { path } = volumes.attachment(id);
-    const info = JSON.parse(execFileSync("qemu-img", ["info", "--output=json", "-f", "qcow2", path], { encoding: "utf8" })) as object;
+    const info = JSON.parse(
+      execFileSync("qemu-img", ["info", "--output=json", "-f", "qcow2", path], { encoding: "utf8" }),
+    ) as object;
     assert.ok(!("backing-filename" in info));
-    await assert.rejects(volumes.createFromImage(newId("vol"), 1, { path: secret, format: "qcow2" }, 16, never), SkerryError);
+    await assert.rejects(
+      volumes.createFromImage(newId("vol"), 1, { path: secret, format: "qcow2" }, 16, never),
+      SkerryError,
+    );
   });
 
   test("refuses an image that is larger than the volume, and says how much it needs", async () => {
@@ -68,6 +85,9 @@ describe("with qemu-img", { skip: qemuImg ? false : "needs qemu-img (Debian: qem
     const path = join(folder.path, "large.qcow2");
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", path, "64M"]);
     const volumes = await openDirectoryVolumes(join(folder.path, "volumes"));
-    await assert.rejects(volumes.createFromImage(newId("vol"), 1, { path, format: "qcow2" }, 16, never), /needs a disk of 64 MiB/);
+    await assert.rejects(
+      volumes.createFromImage(newId("vol"), 1, { path, format: "qcow2" }, 16, never),
+      /needs a disk of 64 MiB/,
+    );
   });
 });

@@ -71,7 +71,10 @@ test("a simulated guest's ticks are kept on its disk and its runs are kept after
   const stream = await compute.dial(id, "10.0.0.2", 80, never);
   stream.write("GET /tick HTTP/1.0\r\n\r\n");
   stream.resume();
-  await eventually("the tick is on the disk", async () => (await readSimulatedHeader(disks[0]?.path ?? "")).ticks === 1);
+  await eventually(
+    "the tick is on the disk",
+    async () => (await readSimulatedHeader(disks[0]?.path ?? "")).ticks === 1,
+  );
   await compute.kill(id, never);
   await compute.undefine(id, never);
   const runs = readSimulatedRuns(join(folder.path, "runs")).get(id) ?? [];

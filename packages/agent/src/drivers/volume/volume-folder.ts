@@ -1,17 +1,13 @@
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { chmod, mkdir, open, readFile, readdir, rm, stat } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { addAbortSignal } from "node:stream";
 import type { Readable } from "node:stream";
 import { SkerryError } from "@skerry/model";
 import { renameDurably, syncDirectory, syncFile, writeDurably } from "../../durable-file.ts";
+import { chunkBytes, digestOfFile, isMissing, sizeOfFile, writeStream } from "../../file-bytes.ts";
 import { checkedId } from "../server-made-id.ts";
 import type { VolumeFile } from "../volume.ts";
-
-/** Read size for digests and transfers: large enough to stay off the event loop's back, small against the memory target. */
-const chunkBytes = 256 * 1024;
 
 /**
  * Volumes as files of one folder, whatever their format. `ID.EXTENSION` exists only once it is whole; a creation or an
@@ -50,8 +46,8 @@ export class VolumeFolder {
     const files: VolumeFile[] = [];
     for (const id of ids) {
       signal.throwIfAborted();
-      const ready = await sizeOf(this.finalPath(id));
-      const usedBytes = ready ?? (await sizeOf(this.#importing(id))) ?? (await sizeOf(this.#creating(id))) ?? 0;
+      const ready = await sizeOfFile(this.finalPath(id));
+      const usedBytes = ready ?? (await sizeOfFile(this.#importing(id))) ?? (await sizeOfFile(this.#creating(id))) ?? 0;
       files.push({ id, state: ready === undefined ? "partial" : "ready", epoch: await this.#epoch(id), usedBytes });
     }
     return files;
@@ -61,7 +57,7 @@ export class VolumeFolder {
   async create(id: string, epoch: number, make: (draft: string) => Promise<void>, signal: AbortSignal): Promise<void> {
     const path = this.finalPath(id);
     await this.#raiseEpoch(id, epoch);
-    if ((await sizeOf(path)) !== undefined) return;
+    if ((await sizeOfFile(path)) !== undefined) return;
     signal.throwIfAborted();
     const draft = this.#creating(id);
     await rm(this.#importing(id), { force: true });
@@ -80,7 +76,7 @@ export class VolumeFolder {
 
   /** Bytes of a ready volume's file. @throws SkerryError not-found */
   async sizeOfReady(id: string): Promise<number> {
-    const size = await sizeOf(this.finalPath(id));
+    const size = await sizeOfFile(this.finalPath(id));
     if (size === undefined) throw new SkerryError("not-found", `Volume ${id} is not on this node, or not whole.`);
     return size;
   }
@@ -96,7 +92,7 @@ export class VolumeFolder {
   }
 
   async importOffset(id: string, epoch: number, signal: AbortSignal): Promise<number> {
-    if ((await sizeOf(this.finalPath(id))) !== undefined && (await this.#epoch(id)) <= epoch) {
+    if ((await sizeOfFile(this.finalPath(id))) !== undefined && (await this.#epoch(id)) <= epoch) {
       throw new SkerryError("conflict", `Volume ${id} is whole on this node already.`, { remedy: "Remove it before it is imported anew." });
     }
     signal.throwIfAborted();
@@ -104,12 +100,12 @@ export class VolumeFolder {
     await rm(this.#creating(id), { force: true });
     const handle = await open(this.#importing(id), "a", 0o600);
     await handle.close();
-    return (await sizeOf(this.#importing(id))) ?? 0;
+    return (await sizeOfFile(this.#importing(id))) ?? 0;
   }
 
   async importWrite(id: string, offset: number, source: Readable, signal: AbortSignal): Promise<number> {
     const path = this.#importing(id);
-    const size = await sizeOf(path);
+    const size = await sizeOfFile(path);
     if (size === undefined || size < offset) {
       source.destroy();
       throw new SkerryError("conflict", `Volume ${id} has ${size ?? 0} bytes here, so that nothing can be written at ${offset}.`);
@@ -118,7 +114,7 @@ export class VolumeFolder {
     try {
       await handle.truncate(offset);
       return await withStorageError(id, async () => {
-        const end = await writeAll(handle, offset, addAbortSignal(signal, source));
+        const end = await writeStream(handle, offset, addAbortSignal(signal, source));
         await handle.sync();
         return end;
       });
@@ -129,9 +125,9 @@ export class VolumeFolder {
 
   async importComplete(id: string, digest: string, signal: AbortSignal): Promise<void> {
     const path = this.finalPath(id);
-    if ((await sizeOf(path)) !== undefined) return;
+    if ((await sizeOfFile(path)) !== undefined) return;
     const draft = this.#importing(id);
-    if ((await sizeOf(draft)) === undefined) throw new SkerryError("not-found", `Nothing of volume ${id} was imported here.`);
+    if ((await sizeOfFile(draft)) === undefined) throw new SkerryError("not-found", `Nothing of volume ${id} was imported here.`);
     const found = await digestOfFile(draft, signal);
     if (found !== digest) {
       await rm(draft, { force: true });
@@ -179,40 +175,6 @@ export class VolumeFolder {
     }
     if (epoch > held) await writeDurably(this.#epochPath(id), String(epoch));
   }
-}
-
-/** sha256 of a file, read once from its beginning. */
-export async function digestOfFile(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes, signal })) hash.update(chunk as Buffer);
-  return `sha256:${hash.digest("hex")}`;
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
-}
-
-/** Writes a stream from `offset` on, at the pace of the disk, and gives where it ended. */
-async function writeAll(handle: FileHandle, offset: number, source: Readable): Promise<number> {
-  let position = offset;
-  for await (const chunk of source) {
-    let rest = chunk as Uint8Array;
-    while (rest.length > 0) {
-      const { bytesWritten } = await handle.write(rest, 0, rest.length, position);
-      position += bytesWritten;
-      rest = rest.subarray(bytesWritten);
-    }
-  }
-  return position;
 }
 
 async function withStorageError<T>(id: string, work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,13 @@
+import type { ComputeDriver } from "./compute.ts";
+import type { NetworkDriver } from "./network.ts";
+import type { SeedBuilder } from "./seed.ts";
+import type { VolumeDriver } from "./volume.ts";
+
+/** What the agent drives its host with. */
+export interface Drivers {
+  readonly compute: ComputeDriver;
+  readonly volume: VolumeDriver;
+  readonly network: NetworkDriver;
+  /** Absent where guests read no seed. */
+  readonly seed?: SeedBuilder;
+}

@@ -1,0 +1,164 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { ObservedState, ServerMessage, WantedState } from "@skerry/protocol";
+import type { Identity } from "../identity.ts";
+import type { Log } from "../log.ts";
+import { retryDelayMs } from "../retry-delay.ts";
+import { LinkRefused, openSession } from "./session.ts";
+import type { Session } from "./session.ts";
+
+export interface LinkDeps {
+  readonly identity: Identity;
+  readonly reconnect: { readonly minMs: number; readonly maxMs: number; readonly refusedMs: number };
+  readonly wantedRevision: () => number;
+  readonly observed: () => ObservedState;
+  readonly onWanted: (state: WantedState) => void;
+  readonly onOpenStream: (message: Extract<ServerMessage, { type: "open-stream" }>, session: Session) => void;
+  readonly onConnected: () => void;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** Changes within this time go in one message; also the least time between two. */
+const gatherMs = 200;
+/** Beyond this the network is slower than the reports; the next heartbeat tells the newest. */
+const maxBufferedBytes = 1024 * 1024;
+/** Heartbeats in a row without a sign of the server, after which the link counts as dead. */
+const maxSilentBeats = 3;
+
+/** The node's one link to the server: kept up for as long as the agent runs. */
+export class Link {
+  readonly #deps: LinkDeps;
+  #session: Session | undefined;
+  #lastSent = "";
+  #pushTimer: NodeJS.Timeout | undefined;
+
+  constructor(deps: LinkDeps) {
+    this.#deps = deps;
+  }
+
+  /** Authorises images and streams; undefined while there is no link. */
+  sessionToken(): string | undefined {
+    return this.#session?.welcome.sessionToken;
+  }
+
+  /** This host's address as the last link had it. */
+  localAddress: string | undefined;
+
+  /** What is observed may have changed: it is sent soon if it did. */
+  changed(): void {
+    if (this.#session === undefined || this.#pushTimer !== undefined) return;
+    this.#pushTimer = setTimeout(() => {
+      this.#pushTimer = undefined;
+      this.#push(false);
+    }, gatherMs);
+  }
+
+  /** Keeps the link up until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { reconnect, random, log } = this.#deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      let waitMs: number;
+      try {
+        const upMs = await this.#runSession(signal);
+        if (signal.aborted) return;
+        failures = upMs > reconnect.maxMs ? 1 : failures + 1;
+        waitMs = retryDelayMs(failures, reconnect.minMs, reconnect.maxMs, random());
+        log.warn({ upMs: Math.round(upMs), retryInMs: waitMs }, "the link to the server ended");
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        const refused = error instanceof LinkRefused;
+        waitMs = refused
+          ? retryDelayMs(1, reconnect.refusedMs, reconnect.refusedMs, random())
+          : retryDelayMs(failures, reconnect.minMs, reconnect.maxMs, random());
+        log.warn(
+          { error, retryInMs: waitMs },
+          refused ? "the server refuses this node" : "the server cannot be reached",
+        );
+      }
+      // An abort ends the wait, and the loop with it.
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** @returns how long the link was up, ms */
+  async #runSession(signal: AbortSignal): Promise<number> {
+    const { identity, wantedRevision, onConnected, log } = this.#deps;
+    let silentBeats = 0;
+    // Messages may follow the welcome at once, before the session is there to be answered on.
+    const early: ServerMessage[] = [];
+    const opening = openSession(
+      identity,
+      wantedRevision(),
+      {
+        onMessage: (message) =>
+          this.#session === undefined ? void early.push(message) : this.#receive(message, this.#session),
+        onAlive: () => (silentBeats = 0),
+        onUnreadable: (error) => log.error({ error }, "a message of the server cannot be read; it is ignored"),
+      },
+      signal,
+    );
+    const session = await opening;
+    const sinceMs = performance.now();
+    this.#session = session;
+    this.localAddress = session.localAddress;
+    this.#lastSent = "";
+    const { heartbeatMs } = session.welcome;
+    log.info({ server: identity.server, heartbeatMs }, "linked to the server");
+    const beat = setInterval(() => {
+      silentBeats += 1;
+      if (silentBeats > maxSilentBeats) session.close();
+      session.ping();
+      this.#push(true);
+    }, heartbeatMs);
+    const close = (): void => session.close();
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      this.#push(true);
+      for (const message of early) this.#receive(message, session);
+      onConnected();
+      if (signal.aborted) session.close();
+      await session.closed;
+    } finally {
+      signal.removeEventListener("abort", close);
+      clearInterval(beat);
+      clearTimeout(this.#pushTimer);
+      this.#pushTimer = undefined;
+      this.#session = undefined;
+    }
+    return performance.now() - sinceMs;
+  }
+
+  #receive(message: ServerMessage, session: Session): void {
+    const { onWanted, onOpenStream, log } = this.#deps;
+    switch (message.type) {
+      case "wanted":
+        onWanted(message.state);
+        return;
+      case "open-stream":
+        onOpenStream(message, session);
+        return;
+      case "refused":
+        log.warn({ code: message.code, detail: message.detail }, "the server ends the link");
+        session.close();
+        return;
+      case "challenge":
+      case "welcome":
+      case "ping":
+        return; // Only meant before, or answered by the session.
+    }
+  }
+
+  /** @param beat also where nothing changed */
+  #push(beat: boolean): void {
+    const session = this.#session;
+    if (session === undefined || session.bufferedBytes() > maxBufferedBytes) return;
+    const state = this.#deps.observed();
+    // The agent's own footprint is never still; alone it is no news.
+    const comparable = JSON.stringify({ ...state, facts: { ...state.facts, agentResidentMiB: 0 } });
+    if (!beat && comparable === this.#lastSent) return;
+    this.#lastSent = comparable;
+    session.send({ type: "observed", state });
+  }
+}

@@ -1,0 +1,146 @@
+import { WebSocket } from "ws";
+import { SkerryError } from "@skerry/model";
+import { decodeServerMessage, encodeMessage, helloPayload, linkPath, protocolVersion } from "@skerry/protocol";
+import type { AgentMessage, ServerMessage } from "@skerry/protocol";
+import { agentVersion } from "../agent-version.ts";
+import { signWith } from "../identity.ts";
+import type { Identity } from "../identity.ts";
+import { openServerSocket } from "./server-socket.ts";
+
+export type Welcome = Extract<ServerMessage, { type: "welcome" }>;
+export type Refusal = Extract<ServerMessage, { type: "refused" }>;
+
+/** How long a goodbye waits for its answer. */
+const goodbyeMs = 1000;
+/** From the connection to the server's verdict. */
+const verdictMs = 20_000;
+
+/** One connection to the server, after the server's verdict on this node. */
+export interface Session {
+  readonly welcome: Welcome;
+  /** This host's address on the way to the server. */
+  readonly localAddress: string | undefined;
+  /** Bytes that wait to be taken by the network. */
+  bufferedBytes(): number;
+  send(message: AgentMessage): void;
+  /** Sends a WebSocket ping; the pong is told to `onAlive`. */
+  ping(): void;
+  /** Says goodbye, and hangs up where the server does not answer that. */
+  close(): void;
+  readonly closed: Promise<void>;
+}
+
+export interface SessionHandlers {
+  /** Messages after the welcome, in order. */
+  readonly onMessage: (message: ServerMessage) => void;
+  /** Called for whatever comes from the server. */
+  readonly onAlive: () => void;
+  /** A message that this version can't read; the session goes on. */
+  readonly onUnreadable: (error: unknown) => void;
+}
+
+/**
+ * Connects, proves the node's key, and waits for the verdict.
+ * @throws SkerryError host-unreachable; LinkRefused where the server does not want this node
+ */
+export async function openSession(
+  identity: Identity,
+  wantedRevision: number,
+  handlers: SessionHandlers,
+  signal: AbortSignal,
+): Promise<Session> {
+  signal.throwIfAborted();
+  const socket = openServerSocket(identity.server, linkPath, identity.authority);
+  const { promise, resolve, reject } = Promise.withResolvers<Session>();
+  const { promise: closed, resolve: settleClosed } = Promise.withResolvers<void>();
+  let localAddress: string | undefined;
+  let welcomed = false;
+  const fail = (error: Error): void => {
+    reject(error);
+    socket.terminate();
+  };
+  const send = (message: AgentMessage): void => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(encodeMessage(message));
+  };
+  const timer = setTimeout(
+    () => fail(new SkerryError("host-unreachable", "The server did not say whether it takes this node.")),
+    verdictMs,
+  );
+  const onAbort = (): void => fail(new SkerryError("operation-cancelled", "The agent stops."));
+  signal.addEventListener("abort", onAbort, { once: true });
+
+  const settle = (message: ServerMessage): void => {
+    if (message.type === "challenge") {
+      const { nodeId, key } = identity;
+      const signature = signWith(key, helloPayload(message.nonce, nodeId));
+      send({ type: "hello", nodeId, protocolVersion, agentVersion, signature, wantedRevision });
+    } else if (message.type === "refused") fail(new LinkRefused(message));
+    else if (message.type === "welcome") {
+      welcomed = true;
+      clearTimeout(timer);
+      const ping = (): void => {
+        if (socket.readyState === WebSocket.OPEN) socket.ping();
+      };
+      const close = (): void => {
+        socket.close(1000);
+        setTimeout(() => socket.terminate(), goodbyeMs).unref();
+      };
+      resolve({
+        welcome: message,
+        localAddress,
+        bufferedBytes: () => socket.bufferedAmount,
+        send,
+        ping,
+        close,
+        closed,
+      });
+    }
+  };
+  socket.on("upgrade", (response) => {
+    localAddress = response.socket.localAddress;
+  });
+  socket.on("message", (data, isBinary) => {
+    handlers.onAlive();
+    let message: ServerMessage;
+    try {
+      message = decodeServerMessage(isBinary ? "" : textOf(data));
+    } catch (error) {
+      handlers.onUnreadable(error);
+      return;
+    }
+    if (!welcomed) settle(message);
+    else if (message.type === "ping") send({ type: "pong" });
+    else handlers.onMessage(message);
+  });
+  socket.on("pong", handlers.onAlive);
+  socket.on("ping", handlers.onAlive);
+  socket.on("error", (error) =>
+    fail(
+      new SkerryError("host-unreachable", `The server ${identity.server} cannot be reached: ${error.message}`, {
+        cause: error,
+      }),
+    ),
+  );
+  socket.on("close", (code) => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+    reject(new SkerryError("host-unreachable", `The server closed the link (${code}).`));
+    settleClosed();
+  });
+  return await promise;
+}
+
+/** The server knows why it doesn't want this node; asking again soon is no use. */
+export class LinkRefused extends SkerryError {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super("join-refused", `The server refuses this node: ${refusal.detail} (${refusal.code})`);
+    this.refusal = refusal;
+  }
+}
+
+function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString("utf8");
+  return Buffer.isBuffer(data) ? data.toString("utf8") : Buffer.from(data).toString("utf8");
+}

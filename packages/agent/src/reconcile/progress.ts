@@ -1,0 +1,23 @@
+export interface Progress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** How far slow actions are, by volume. */
+export class ProgressBook {
+  readonly #byVolume = new Map<string, Progress>();
+  readonly #onChange: () => void;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  get(volumeId: string): Progress | undefined {
+    return this.#byVolume.get(volumeId);
+  }
+
+  set(volumeId: string, progress: Progress): void {
+    this.#byVolume.set(volumeId, progress);
+    this.#onChange();
+  }
+}
