@@ -19,7 +19,15 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
     .option("--advertise <address...>", "names or addresses that agents and clients use, for the certificate; the first is what new nodes dial")
     .action(async (flags: ServerFlags) => {
       const { startServer } = await import("@skerry/server");
-      const server = await startServer({ dataDir: flags.dataDir, listen: flags.listen ?? [{ host: "127.0.0.1", port: 7440 }], advertise: flags.advertise ?? [] }, signal);
+      const server = await startServer(
+        {
+          dataDir: flags.dataDir,
+          listen: flags.listen ?? [{ host: "127.0.0.1", port: 7440 }],
+          advertise: flags.advertise ?? [],
+          bundleAgent: async (outFile) => (await import("@skerry/agent")).buildAgentBundle(outFile),
+        },
+        signal,
+      );
       terminal.err.write(`Skerry serves at ${server.url}\n  authority ${server.caFile}\n  administrator's token in ${server.adminTokenFile}\n`);
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();

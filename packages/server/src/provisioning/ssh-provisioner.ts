@@ -1,10 +1,12 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { SkerryError } from "@skerry/model";
 import { prepareAgentArtifacts, provisioningSteps, type AgentArtifacts } from "@skerry/providers";
 import { provisioningStepNames, type HostProvisioner } from "../operations/host-provisioner.ts";
 
 export interface SshProvisionerOptions {
-  /** The agent as one file; undefined where this server was started without one, which refuses provisioning. */
-  readonly agentBundlePath: string | undefined;
+  /** Writes the agent as one file; undefined where this server was started without one, which refuses provisioning. */
+  readonly bundleAgent: ((outFile: string) => Promise<unknown>) | undefined;
   /** Directory for compressed artifacts. */
   readonly cacheDir: string;
   /** What a new node's agent dials. */
@@ -43,9 +45,12 @@ export function makeSshProvisioner(options: SshProvisionerOptions): HostProvisio
   };
 }
 
-async function prepareOnce({ agentBundlePath, cacheDir }: SshProvisionerOptions): Promise<AgentArtifacts> {
-  if (agentBundlePath === undefined) {
+async function prepareOnce({ bundleAgent, cacheDir }: SshProvisionerOptions): Promise<AgentArtifacts> {
+  if (bundleAgent === undefined) {
     throw new SkerryError("unavailable", "This control plane has no agent to install on hosts.", { remedy: "Start it with `skerry server`, which brings the agent along." });
   }
-  return prepareAgentArtifacts({ cacheDir, bundlePath: agentBundlePath }, () => undefined, AbortSignal.timeout(300_000));
+  await mkdir(cacheDir, { recursive: true });
+  const bundlePath = join(cacheDir, "agent.mjs");
+  await bundleAgent(bundlePath);
+  return prepareAgentArtifacts({ cacheDir, bundlePath }, () => undefined, AbortSignal.timeout(300_000));
 }
