@@ -21,14 +21,7 @@ import {
 } from "./network-lab.ts";
 import { enterOwnNamespaces } from "./own-namespaces.ts";
 
-enterOwnNamespaces(import.meta.url, [
-  "iproute2",
-  "iputils-ping",
-  "nftables",
-  "procps",
-  "wireguard-go",
-  "wireguard-tools",
-]);
+enterOwnNamespaces(import.meta.url, networkPackages);
 
 const never = new AbortController().signal;
 
