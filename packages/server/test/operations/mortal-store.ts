@@ -1,0 +1,79 @@
+import type { ChangeEvent, Committed, Store, Transaction } from "@skerry/store";
+
+/** When a process dies: just before or just after its n-th transaction (from 0) becomes durable. */
+export interface Death {
+  readonly transaction: number;
+  readonly when: "before" | "after";
+}
+
+/**
+ * The store as one run of the server sees it. Once dead, nothing of that run happens any more: its transactions neither run nor
+ * answer, and it hears of no change; the store itself lives on for the next run.
+ */
+export class MortalStore implements Store {
+  readonly #store: Store;
+  readonly #death: Death | undefined;
+  #begun = 0;
+  #inFlight = 0;
+  dead = false;
+
+  constructor(store: Store, death?: Death) {
+    this.#store = store;
+    this.#death = death;
+  }
+
+  /** Transactions that it still waits for. */
+  get inFlight(): number {
+    return this.dead ? 0 : this.#inFlight;
+  }
+
+  get transactions(): number {
+    return this.#begun;
+  }
+
+  kill(): void {
+    this.dead = true;
+  }
+
+  get revision(): number {
+    return this.#store.revision;
+  }
+
+  get zoneId(): string {
+    return this.#store.zoneId;
+  }
+
+  get: Store["get"] = (kind, key) => this.#store.get(kind, key);
+  getById: Store["getById"] = (kind, id) => this.#store.getById(kind, id);
+  list: Store["list"] = (kind, project) => this.#store.list(kind, project);
+  rehearse: Store["rehearse"] = (work) => this.#store.rehearse(work);
+  changes: Store["changes"] = (since, signal) => this.#store.changes(since, signal);
+  close: Store["close"] = () => Promise.resolve();
+
+  async transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
+    const number = this.#begun++;
+    if (number === this.#death?.transaction && this.#death.when === "before") this.kill();
+    if (this.dead) return never();
+    this.#inFlight++;
+    try {
+      const committed = await this.#store.transact(work);
+      if (number === this.#death?.transaction) this.kill();
+      return this.dead ? await never<Committed<T>>() : committed;
+    } catch (error) {
+      if (this.dead) return await never<Committed<T>>();
+      throw error;
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void {
+    return this.#store.subscribe((events) => {
+      if (!this.dead) listener(events);
+    });
+  }
+}
+
+function never<T>(): Promise<T> {
+  return new Promise(() => {});
+}

@@ -1,0 +1,25 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { kindNames } from "@skerry/model";
+import { openSqliteStore, type Store } from "@skerry/store";
+
+/** A store in a directory of its own that goes with it. */
+export async function openScratchStore(now: () => number): Promise<{ readonly store: Store; [Symbol.asyncDispose](): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), "skerry-test-"));
+  const store = await openSqliteStore({ path: join(directory, "zone.db"), now });
+  return {
+    store,
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** Makes room for the next run of a property over the same store. */
+export async function empty(store: Store): Promise<void> {
+  await store.transact((tx) => {
+    for (const kind of kindNames) for (const object of tx.list(kind)) tx.delete(kind, object.metadata.id);
+  });
+}
