@@ -81,11 +81,11 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
     done();
   });
 
-  for (const { method, url, group, takesBytes } of groupRoutes(routes)) {
+  for (const { method, url, group, takesBytes, maxBytes } of groupRoutes(routes)) {
     app.route({
       method,
       url,
-      ...(takesBytes ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}),
+      bodyLimit: takesBytes ? Number.MAX_SAFE_INTEGER : maxBytes,
       onRequest: (request, _reply, done) => {
         const open = group.get("")?.access === "public";
         const principal = open ? undefined : admitToken(request);
@@ -135,6 +135,7 @@ interface GroupedRoutes {
   readonly group: RouteGroup;
   /** Whether its body is a stream of bytes and not JSON. */
   readonly takesBytes: boolean;
+  readonly maxBytes: number;
 }
 
 function groupRoutes(routes: readonly Route[]): readonly GroupedRoutes[] {
@@ -144,7 +145,8 @@ function groupRoutes(routes: readonly Route[]): readonly GroupedRoutes[] {
     const [, stem = path, action = ""] = /^(.*)\{name\}:([a-z-]+)$/.exec(path) ?? [];
     const url = (action === "" ? path : `${stem}{target}`).replaceAll(/\{([a-z]+)\}/g, ":$1");
     const takesBytes = route.body?.contentType === "application/octet-stream";
-    const grouped = groups.get(`${method} ${url}`) ?? { method, url, group: new Map<string, Route>(), takesBytes };
+    const fresh = { method, url, group: new Map<string, Route>(), takesBytes, maxBytes: route.maxBodyBytes ?? maxBodyBytes };
+    const grouped = groups.get(`${method} ${url}`) ?? fresh;
     if (grouped.group.has(action)) throw new Error(`${method} ${path} is in the table twice`);
     grouped.group.set(action, route);
     groups.set(`${method} ${url}`, grouped);

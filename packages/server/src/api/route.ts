@@ -60,6 +60,8 @@ interface RouteBase {
     readonly schema: DocumentedSchema;
     readonly optional?: boolean;
   };
+  /** Where it takes less than others. */
+  readonly maxBodyBytes?: number;
   readonly replies: Readonly<Record<number, ReplyDescription>>;
 }
 

@@ -12,6 +12,7 @@ import { formatApiToken } from "../../src/authorisation/api-token.ts";
 import { mintSecret } from "../../src/authorisation/secret.ts";
 import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
+import { openAuthority, type Authority } from "../../src/pki/authority.ts";
 import { systemClock, type Clock } from "../../src/operations/clock.ts";
 import { openSealer, type Sealer } from "../../src/secrets/sealer.ts";
 import { plainIntents } from "./plain-intents.ts";
@@ -50,20 +51,26 @@ export interface Json {
   readonly [key: string]: Json;
 }
 
-export async function startApi(overrides: Partial<ApiDeps> & { readonly clock?: Clock } = {}): Promise<ApiHarness> {
+/** What every test's API stands on; tests may replace parts of it. */
+export interface BaseDeps extends ApiDeps {
+  readonly authority: Authority;
+}
+
+export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = () => ({})): Promise<ApiHarness> {
   const directory = await mkdtemp(join(tmpdir(), "skerry-api-"));
-  const clock = overrides.clock ?? systemClock;
-  const store = await openSqliteStore({ path: join(directory, "state.sqlite"), now: () => clock.nowMs() });
+  const clock = systemClock;
+  const store = await openSqliteStore({ path: join(directory, "state.sqlite") });
   const sealer = await openSealer(join(directory, "sealing.key"));
   const tokens = makeTokenWatch(store, clock);
   const logged: unknown[] = [];
   const note = (facts: object, message: string): void => void logged.push({ message, ...facts });
   const stopping = new AbortController();
-  const api = await buildApi({
+  const base: BaseDeps = {
     store,
     sealer,
     tokens,
     clock,
+    authority: await openAuthority(join(directory, "pki"), () => clock.nowMs()),
     intents: plainIntents,
     images: await openImageFiles(join(directory, "images")),
     gateway: { openStream: () => Promise.reject(new Error("no gateway in this test")) },
@@ -72,8 +79,8 @@ export async function startApi(overrides: Partial<ApiDeps> & { readonly clock?: 
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),
     version: "0.0.0-test",
     stopping: stopping.signal,
-    ...overrides,
-  });
+  };
+  const api = await buildApi({ ...base, ...change(base) });
 
   const harness: Omit<ApiHarness, "admin" | typeof Symbol.asyncDispose> = {
     api,

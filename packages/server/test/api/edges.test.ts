@@ -7,17 +7,10 @@ import { specs, startApi, type ApiHarness, type Json } from "./api-harness.ts";
 describe("what the API refuses before a route sees it", () => {
   let api: ApiHarness;
   before(async () => {
-    api = await startApi({
-      intents: {
-        ...plainIntents,
-        Site: {
-          ...plainIntents.Site,
-          create: () => {
-            throw new TypeError("secret detail of a defect");
-          },
-        },
-      },
-    });
+    const create = (): never => {
+      throw new TypeError("secret detail of a defect");
+    };
+    api = await startApi(() => ({ intents: { ...plainIntents, Site: { ...plainIntents.Site, create } } }));
   });
   after(() => api[Symbol.asyncDispose]());
 

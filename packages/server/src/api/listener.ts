@@ -1,0 +1,125 @@
+import { createServer, type Server } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { SkerryError, toProblem } from "@skerry/model";
+import type { FastifyInstance } from "fastify";
+import type { KeyPair } from "../pki/certificate.ts";
+import { routeUpgrade } from "./upgrade.ts";
+
+const maxHeaderBytes = 16 * 1024;
+const headersTimeoutMs = 20_000;
+const handshakeTimeoutMs = 20_000;
+const idleTimeoutMs = 75_000;
+/** A silent connection is asked by TCP whether its peer is still there. */
+const keepAliveMs = 30_000;
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+}
+
+/** The API on its sockets. */
+export interface Listener {
+  /** Where it listens, ports chosen. */
+  readonly addresses: readonly ListenAddress[];
+  /** Takes no more connections, lets requests under way end, and after `graceMs` cuts what is left. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Serves an API by TLS on every address. HTTP and WebSocket pass through the same router and so through the same guards.
+ * @throws SkerryError unavailable where an address can't be listened on
+ */
+export async function listen(app: FastifyInstance, pair: KeyPair, addresses: readonly ListenAddress[]): Promise<Listener> {
+  await using undo = new AsyncDisposableStack();
+  const servers: Server[] = [];
+  for (const address of addresses) {
+    const server = makeServer(app, pair);
+    undo.defer(() => closeServer(server, 0));
+    await bind(server, address);
+    servers.push(server);
+  }
+  undo.move();
+  return {
+    addresses: servers.map((server, index) => ({ host: addresses[index]?.host ?? "", port: (server.address() as AddressInfo).port })),
+    close: async (graceMs) => {
+      await Promise.all(servers.map((server) => closeServer(server, graceMs)));
+    },
+  };
+}
+
+function makeServer(app: FastifyInstance, pair: KeyPair): Server {
+  const server = createServer(
+    {
+      key: pair.key,
+      cert: pair.certificate,
+      minVersion: "TLSv1.3",
+      handshakeTimeout: handshakeTimeoutMs,
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      // Uploads take as long as they take; bodies of JSON and stalled uploads have limits of their own.
+      requestTimeout: 0,
+      keepAliveTimeout: idleTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
+    },
+    (request, response) => app.routing(request, response),
+  );
+  server.on("upgrade", (request, socket, head) => {
+    routeUpgrade((routed, response) => app.routing(routed, response), request, socket, head);
+  });
+  server.on("clientError", (error: Error & { code?: string }, socket: Socket) => refuse(error, socket));
+  // A failed handshake is the peer's affair.
+  server.on("tlsClientError", () => undefined);
+  return server;
+}
+
+/** What is no HTTP gets a last answer where one can still be written. */
+function refuse(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem = toProblem(
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? new SkerryError("too-large", `The request's headers are larger than ${maxHeaderBytes} bytes.`)
+      : new SkerryError("invalid-request", "That is not a valid HTTP request."),
+  );
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function bind(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(
+        new SkerryError("unavailable", `The server can not listen on ${host} port ${port}: ${error.message}.`, {
+          remedy: error.code === "EADDRINUSE" ? "Stop what listens there, or choose another port with --listen." : "Choose another address with --listen.",
+          cause: error,
+        }),
+      );
+    server.once("error", failed);
+    server.listen({ host, port, backlog: 4096 }, () => {
+      server.off("error", failed);
+      resolve();
+    });
+  });
+}
+
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}

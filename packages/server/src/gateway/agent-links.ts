@@ -1,0 +1,111 @@
+import type { WebSocket } from "ws";
+import { SkerryError } from "@skerry/model";
+import { hashSecret } from "../authorisation/secret.ts";
+import type { Clock } from "../operations/clock.ts";
+import type { Log } from "../operations/log.ts";
+import { AgentLink } from "./agent-link.ts";
+import type { GatewayDelegate } from "./gateway.ts";
+
+/** How many links may be open whose agents have not proved who they are. */
+const maxUnproven = 256;
+/** Changes within this time reach an agent as one wanted state. */
+const coalesceMs = 20;
+
+export interface AgentLinksDeps {
+  readonly delegate: GatewayDelegate;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly heartbeatMs: number;
+  readonly streamFailed: (nodeId: string, streamId: string, detail: string) => void;
+  /** Called when a node's link is gone and no newer one has replaced it. */
+  readonly unlinked: (nodeId: string) => void;
+}
+
+/** All agents' links: one for each node, the newest. */
+export class AgentLinks {
+  readonly #deps: AgentLinksDeps;
+  readonly #byNode = new Map<string, AgentLink>();
+  /** By the hash of the session's token, so that looking one up takes no time that tells of others. */
+  readonly #bySession = new Map<string, AgentLink>();
+  readonly #unproven = new Set<AgentLink>();
+  readonly #dirty = new Set<string>();
+  #cancelFlush: (() => void) | undefined;
+
+  constructor(deps: AgentLinksDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws SkerryError too-many-requests, before a connection is accepted that there is no room for */
+  checkRoom(): void {
+    if (this.#unproven.size < maxUnproven) return;
+    throw new SkerryError("too-many-requests", "Too many agents are just connecting.", { remedy: "Try again in a while." });
+  }
+
+  accept(webSocket: WebSocket): void {
+    const { delegate, clock, log, heartbeatMs, streamFailed } = this.#deps;
+    const link = new AgentLink(webSocket, {
+      delegate,
+      clock,
+      log,
+      heartbeatMs,
+      streamFailed,
+      proved: (proven, nodeId) => this.#proved(proven, nodeId),
+      ended: (ended) => this.#ended(ended),
+    });
+    this.#unproven.add(link);
+  }
+
+  get(nodeId: string): AgentLink | undefined {
+    return this.#byNode.get(nodeId);
+  }
+
+  /** The node whose session a token is; undefined for none that lives. */
+  nodeOfSession(token: string | undefined): string | undefined {
+    return token === undefined ? undefined : this.#bySession.get(hashSecret(token))?.nodeId;
+  }
+
+  push(nodeId: string): void {
+    if (!this.#byNode.has(nodeId)) return;
+    this.#dirty.add(nodeId);
+    this.#cancelFlush ??= this.#deps.clock.setTimer(coalesceMs, () => {
+      this.#cancelFlush = undefined;
+      const due = [...this.#dirty];
+      this.#dirty.clear();
+      for (const id of due) this.#byNode.get(id)?.sendWanted();
+    });
+  }
+
+  disconnect(nodeId: string, reason: string): void {
+    this.#byNode.get(nodeId)?.close(1000, reason.slice(0, 100));
+  }
+
+  closeAll(): void {
+    this.#cancelFlush?.();
+    for (const link of [...this.#unproven, ...this.#byNode.values()]) link.close(1001, "the server stops");
+  }
+
+  #proved(link: AgentLink, nodeId: string): void {
+    this.#unproven.delete(link);
+    const older = this.#byNode.get(nodeId);
+    this.#byNode.set(nodeId, link);
+    this.#bySession.set(link.session.hash, link);
+    older?.close(1000, "a newer link has replaced this one");
+    this.#deps.log.info({ nodeId, replaced: older !== undefined }, "an agent is linked");
+    this.#tell(nodeId, this.#deps.delegate.connected(nodeId));
+  }
+
+  #ended(link: AgentLink): void {
+    this.#unproven.delete(link);
+    this.#bySession.delete(link.session.hash);
+    const { nodeId } = link;
+    if (nodeId === undefined || this.#byNode.get(nodeId) !== link) return;
+    this.#byNode.delete(nodeId);
+    this.#deps.unlinked(nodeId);
+    this.#deps.log.info({ nodeId }, "an agent's link has ended");
+    this.#tell(nodeId, this.#deps.delegate.disconnected(nodeId));
+  }
+
+  #tell(nodeId: string, done: Promise<void>): void {
+    done.catch((error: unknown) => this.#deps.log.error({ error, nodeId }, "a link's coming or going could not be recorded"));
+  }
+}

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, describe, test } from "node:test";
+import { WebSocket } from "ws";
+import { linkPath, maxMessageBytes } from "@skerry/protocol";
+import { emptyWanted, startGateway, type GatewayHarness } from "./gateway-harness.ts";
+import { SmallAgent, idleReport, joinAs, makeAgentKey, type AgentKey } from "./small-agent.ts";
+
+interface Enrolled {
+  readonly nodeId: string;
+  readonly key: AgentKey;
+}
+
+/** Polls what only another part of this process changes. */
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5000;
+  while (!condition()) {
+    assert.ok(Date.now() < deadline, "it did not happen in time");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe("links", () => {
+  let zone: GatewayHarness;
+  let tokens = 0;
+  before(async () => {
+    zone = await startGateway();
+  });
+  after(() => zone[Symbol.asyncDispose]());
+
+  async function enrol(name: string): Promise<Enrolled> {
+    const key = makeAgentKey();
+    const { nodeId } = await joinAs(zone.access, await zone.joinToken(`token-${(tokens += 1)}`), key, name);
+    return { nodeId, key };
+  }
+  async function linked(name: string): Promise<Enrolled & { readonly agent: SmallAgent }> {
+    const enrolled = await enrol(name);
+    const agent = new SmallAgent(zone.access);
+    await agent.hello(enrolled.nodeId, enrolled.key);
+    return { ...enrolled, agent };
+  }
+
+  test("an agent that signs the challenge is welcomed and gets its wanted state, now and with each change", async () => {
+    const { nodeId, key } = await enrol("n1");
+    zone.delegate.wanted.set(nodeId, emptyWanted(nodeId, 7));
+    const agent = new SmallAgent(zone.access);
+    await agent.hello(nodeId, key);
+    assert.equal((await agent.next("wanted")).state.revision, 7);
+    assert.ok(zone.gateway.isConnected(nodeId));
+    assert.ok(zone.delegate.told.includes(`connected ${nodeId}`));
+
+    for (const revision of [8, 9, 10]) {
+      zone.delegate.wanted.set(nodeId, emptyWanted(nodeId, revision));
+      zone.gateway.push(nodeId);
+    }
+    assert.equal((await agent.next("wanted")).state.revision, 10, "changes close together come as one");
+    agent.webSocket.close();
+    await until(() => zone.delegate.told.includes(`disconnected ${nodeId}`));
+    assert.ok(!zone.gateway.isConnected(nodeId));
+  });
+
+  test("a wrong key, an unknown node and a signature over another challenge are refused for good", async () => {
+    const { nodeId, key } = await enrol("n2");
+    const wrongKey = new SmallAgent(zone.access);
+    const refusedKey = wrongKey.next("refused");
+    await assert.rejects(Promise.all([wrongKey.hello(nodeId, makeAgentKey()), refusedKey]));
+    for (const [id, signer, changes] of [
+      [nodeId, makeAgentKey(), {}],
+      ["nod_00000000000000000000000000", key, {}],
+      [nodeId, key, { signature: "AAAA" }],
+      [nodeId, key, { protocolVersion: 9 }],
+    ] as const) {
+      const agent = new SmallAgent(zone.access);
+      const closed = agent.closed();
+      await assert.rejects(agent.hello(id, signer, changes), /closed before a welcome/);
+      assert.equal((await closed).code, 1008);
+      assert.ok(!zone.gateway.isConnected(nodeId));
+    }
+  });
+
+  test("a newer link replaces the older, whose session ends, and the node stays connected", async () => {
+    const first = await linked("n3");
+    const closed = first.agent.closed();
+    const second = new SmallAgent(zone.access);
+    await second.hello(first.nodeId, first.key);
+    assert.match((await closed).reason, /newer link/);
+    assert.ok(zone.gateway.isConnected(first.nodeId));
+    assert.ok(!zone.delegate.told.includes(`disconnected ${first.nodeId}`));
+    assert.equal((await first.agent.fetchImage("sha256:x")).status, 401);
+    assert.equal((await second.fetchImage("sha256:x")).status, 404);
+    zone.gateway.disconnect(first.nodeId, "the node was deleted");
+    assert.match((await second.closed()).reason, /deleted/);
+  });
+
+  test("one bad message ends its own link and no other", async () => {
+    const good = await linked("n4");
+    const bad: (string | Buffer)[] = ["{", '{"type":"observed"}', '{"type":"pong","extra":1}', Buffer.from([1, 2, 3]), '{"type":"pong"'.padEnd(maxMessageBytes + 1, " ")];
+    for (const [index, message] of bad.entries()) {
+      const { agent } = await linked(`bad-${index}`);
+      const closed = agent.closed();
+      agent.webSocket.send(message);
+      assert.ok([1008, 1009].includes((await closed).code), `message ${index}`);
+    }
+    const { length } = zone.delegate.reports;
+    good.agent.send({ type: "observed", state: idleReport(3) });
+    await until(() => zone.delegate.reports.length > length);
+    assert.equal(zone.delegate.reports.at(-1)?.wantedRevision, 3);
+    good.agent.webSocket.close();
+  });
+
+  test("anything but a hello ends a link whose agent is not known", async () => {
+    const agent = new SmallAgent(zone.access);
+    await agent.next("challenge");
+    agent.send({ type: "observed", state: idleReport(1) });
+    assert.equal((await agent.closed()).code, 1008);
+  });
+
+  test("while a report is recorded the newest that comes meanwhile waits, and no other", async () => {
+    const { agent } = await linked("n5");
+    const gate = Promise.withResolvers<void>();
+    zone.delegate.holdReports = gate.promise;
+    const { length } = zone.delegate.reports;
+    for (const revision of [1, 2, 3, 4, 5]) agent.send({ type: "observed", state: idleReport(revision) });
+    // Links are read in order: what answers a later message has read the earlier ones.
+    agent.webSocket.ping();
+    await once(agent.webSocket, "pong");
+    gate.resolve();
+    await until(() => zone.delegate.reports.length === length + 2);
+    assert.deepEqual(zone.delegate.reports.slice(length).map((report) => report.wantedRevision), [1, 5]);
+    agent.webSocket.close();
+  });
+
+  test("a report that can't be recorded ends the link, so that the agent comes back with a whole one", async () => {
+    const { agent } = await linked("n6");
+    const failure = Promise.reject(new Error("the disk is gone"));
+    failure.catch(() => undefined);
+    zone.delegate.holdReports = failure;
+    agent.send({ type: "observed", state: idleReport(1) });
+    assert.equal((await agent.closed()).code, 1013);
+    zone.delegate.holdReports = Promise.resolve();
+  });
+
+  test("no more links than the limit may wait for their hello", async () => {
+    const open = await Promise.all(
+      Array.from({ length: 256 }, async () => {
+        const agent = new SmallAgent(zone.access);
+        await agent.next("challenge");
+        return agent;
+      }),
+    );
+    const late = new WebSocket(`wss://127.0.0.1:${zone.access.port}${linkPath}`, { ca: zone.access.authority });
+    const [, response] = (await once(late, "unexpected-response")) as [unknown, import("node:http").IncomingMessage];
+    assert.equal(response.statusCode, 429);
+    response.destroy();
+    for (const agent of open) agent.webSocket.terminate();
+    const { nodeId } = await linked("after-the-crowd");
+    assert.ok(zone.gateway.isConnected(nodeId));
+  });
+});
+
+describe("heartbeats", () => {
+  test("an agent that falls silent is cut off, one that answers is kept", async () => {
+    await using zone = await startGateway({ heartbeatMs: 100 });
+    const enrol = async (name: string): Promise<Enrolled & { readonly agent: SmallAgent }> => {
+      const key = makeAgentKey();
+      const { nodeId } = await joinAs(zone.access, await zone.joinToken(name), key, name);
+      const agent = new SmallAgent(zone.access);
+      await agent.hello(nodeId, key);
+      return { nodeId, key, agent };
+    };
+    const silent = await enrol("silent");
+    const lively = await enrol("lively");
+    const cut = silent.agent.closed();
+    let pings = 0;
+    const answering = (async () => {
+      for (; pings < 8; pings++) {
+        await lively.agent.next("ping");
+        lively.agent.send({ type: "pong" });
+      }
+    })();
+    assert.equal((await cut).code, 1006);
+    await until(() => !zone.gateway.isConnected(silent.nodeId));
+    await answering;
+    assert.ok(zone.gateway.isConnected(lively.nodeId));
+  });
+
+  test("a link without a hello is closed after five seconds", async () => {
+    await using zone = await startGateway();
+    const agent = new SmallAgent(zone.access);
+    const startMs = performance.now();
+    const { code } = await agent.closed();
+    const elapsedMs = performance.now() - startMs;
+    assert.equal(code, 1008);
+    assert.ok(elapsedMs > 4500 && elapsedMs < 8000, `${elapsedMs} ms`);
+  });
+});
