@@ -37,6 +37,15 @@ const files = [
 const rootLabel = "guest-debian";
 const kernelCommandLine = `root=LABEL=${rootLabel} rw console=ttyS0 quiet no_timer_check net.ifnames=0 mitigations=off cryptomgr.notests`;
 
+/** Modules that look for mirrors wait minutes where a guest has no way out, and the locale's needs a package of its own. */
+const cloudConfig = `datasource_list: [NoCloud, None]
+locale: false
+cloud_config_modules: [set-passwords, timezone, runcmd]
+system_info:
+  network:
+    renderers: [networkd]
+`;
+
 /**
  * Builds a full Debian 12 guest with systemd and real cloud-init (NoCloud only) on the same disk layout as the islet and
  * with the same pages on port 80: for nightly tests, since its boot takes about a minute under software emulation.
@@ -77,6 +86,7 @@ async function buildDebian(
   for (const name of ["etc/hostname", "etc/resolv.conf", "etc/apt/apt.conf.d/99mmdebstrap"])
     await rm(`${root}/${name}`, { force: true });
   await mkdir(`${root}/etc/systemd/system/multi-user.target.wants`, { recursive: true });
+  await symlink("/dev/null", `${root}/etc/systemd/system/e2scrub_reap.service`);
   for (const [target, unit] of [
     ["multi-user.target", "/etc/systemd/system/guest-pages.service"],
     ["multi-user.target", "/lib/systemd/system/systemd-networkd.service"],
@@ -120,10 +130,7 @@ async function writeAdditions(directory: string): Promise<void> {
   await put("etc/initramfs-tools/conf.d/guest", "MODULES=list\nCOMPRESS=zstd\n");
   await put("usr/share/initramfs-tools/modules.d/guest", "virtio_pci\nvirtio_blk\n");
   await put("etc/modules-load.d/guest.conf", "isofs\nvirtio_net\nvirtio_rng\nbutton\n");
-  await put(
-    "etc/cloud/cloud.cfg.d/90_guest.cfg",
-    "datasource_list: [NoCloud, None]\nsystem_info:\n  network:\n    renderers: [networkd]\n",
-  );
+  await put("etc/cloud/cloud.cfg.d/90_guest.cfg", cloudConfig);
   await mkdir(`${directory}/usr/local/sbin`, { recursive: true });
   await mkdir(`${directory}/etc/systemd/system`, { recursive: true });
   for (const [from, to, mode] of [

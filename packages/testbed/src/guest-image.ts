@@ -48,7 +48,7 @@ const kernelCommandLine = [
 
 /**
  * Builds "islet", a tiny real guest: Debian's cloud kernel, busybox and dropbear on a disk that any BIOS boots. What it
- * serves and understands of cloud-init is in docs/guest-image.md. Needs root and the testbed's packages.
+ * serves and understands of cloud-init is in this package's README. Needs root and the testbed's packages.
  */
 export async function buildGuestImage(
   options: { readonly cacheDir: string },
