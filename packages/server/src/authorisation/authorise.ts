@@ -2,7 +2,7 @@ import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/mode
 import type { Principal } from "./principal.ts";
 
 /** `connect` opens a byte stream into a guest; `act` asks for an action such as `:migrate`. */
-export const verbs = ["read", "create", "update", "delete", "act", "connect"] as const;
+export const verbs = ["read", "put", "patch", "delete", "act", "connect", "upload"] as const;
 export type Verb = (typeof verbs)[number];
 
 /** Where a thing lives: in a project, or in the zone where `project` is absent. */
