@@ -1,4 +1,3 @@
-import type { Capacity } from "@skerry/model";
 import type { View } from "@skerry/store";
 
 export interface Allocated {
@@ -48,13 +47,4 @@ function movingVolumes(view: View): ReadonlyMap<string, string> {
     if (target !== undefined) moving.set(`${metadata.project}/${metadata.name}`, target);
   }
   return moving;
-}
-
-/** What is left of a node's capacity; below zero where it was cut under what it already holds. */
-export function freeOn(capacity: Capacity, allocated: Readonly<Allocated> | undefined): Capacity {
-  return {
-    vcpus: capacity.vcpus - (allocated?.vcpus ?? 0),
-    memoryMiB: capacity.memoryMiB - (allocated?.memoryMiB ?? 0),
-    diskMiB: capacity.diskMiB - (allocated?.diskMiB ?? 0),
-  };
 }

@@ -16,7 +16,6 @@ import type { Random } from "../operations/random.ts";
 import { makeIntents } from "./intents.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
-import type { Place } from "./placing.ts";
 import { WantedStates } from "./wanted-states.ts";
 
 export interface ControllersDeps {
@@ -24,7 +23,6 @@ export interface ControllersDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly place: Place;
   readonly provisioner: HostProvisioner;
   /** A provider's private key in clear text. */
   readonly openKey: (provider: ProviderResource) => string | undefined;
@@ -66,7 +64,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const kinds = [
     ...instanceWatchKinds(sight),
     instanceDeleteKind,
-    instanceMigrateKind({ sight, place: deps.place, random }),
+    instanceMigrateKind({ sight, random }),
     nodeProvisionKind({ ...deps, sight }),
   ];
   const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });

@@ -13,11 +13,9 @@ import { projectIntents } from "./intents/project.ts";
 import { providerIntents } from "./intents/provider.ts";
 import { siteIntents } from "./intents/site.ts";
 import { volumeIntents } from "./intents/volume.ts";
-import type { Place } from "./placing.ts";
 
 export interface IntentDeps {
   readonly engine: Pick<OperationEngine, "submit" | "cancel">;
-  readonly place: Place;
   readonly random: Random;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */
   readonly authorityFingerprint: string;
@@ -28,8 +26,8 @@ export function makeIntents(deps: IntentDeps): IntentTable {
   return {
     Organisation: organisationIntents,
     Project: projectIntents,
-    Provider: providerIntents(deps),
-    Site: siteIntents(deps),
+    Provider: providerIntents,
+    Site: siteIntents,
     Node: nodeIntents(deps),
     Image: imageIntents,
     Volume: volumeIntents,

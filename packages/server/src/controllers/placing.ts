@@ -3,38 +3,12 @@ import {
   type Capacity,
   type InstanceResource,
   type NodeResource,
-  type PlacementConstraints,
-  type ProviderResource,
-  type SiteResource,
 } from "@skerry/model";
+import { obstacles, place, refusalError, type Candidate, type PlacementRequest, type RefusalReason } from "@skerry/placement";
 import type { View } from "@skerry/store";
-import { allocatedByNode, freeOn } from "./allocation.ts";
+import { allocatedByNode } from "./allocation.ts";
 import { rootVolumeOf } from "./reap.ts";
 import { findImage } from "./references.ts";
-
-/** A node as placement weighs it. */
-export interface Candidate {
-  readonly node: NodeResource;
-  readonly site: SiteResource;
-  readonly provider: ProviderResource;
-  readonly architecture: "x86_64" | "aarch64";
-  /** What it has left. */
-  readonly free: Capacity;
-}
-
-export interface PlacementRequest {
-  readonly constraints: PlacementConstraints;
-  readonly architecture: "x86_64" | "aarch64";
-  readonly need: Capacity;
-}
-
-/** Where, and why there; or why nowhere, one sentence per group of nodes that fail alike. */
-export type PlacementDecision =
-  | { readonly node: NodeResource; readonly reason: string }
-  | { readonly node?: never; readonly reason: string; readonly refusals: readonly string[] };
-
-/** The placement engine: exact about hard constraints, pure. */
-export type Place = (request: PlacementRequest, candidates: readonly Candidate[]) => PlacementDecision;
 
 /** Narrows a move's target; all given must hold. */
 export interface Target {
@@ -43,47 +17,37 @@ export interface Target {
   readonly toNode?: string;
 }
 
-export interface NodeChoice {
-  readonly request: PlacementRequest;
-  readonly target?: Target;
-  /** Nodes that do not come into question, by id, and why not. */
-  readonly except?: ReadonlyMap<string, string>;
-}
-
 /**
- * Chooses a node that is connected and schedulable, by hard constraints and what is free in this very transaction.
- * @throws SkerryError no-placement with the reason for every group of nodes
+ * Chooses a node by hard constraints and by what is free in this very transaction.
+ * @throws SkerryError no-placement with what stands in the way, and what would change it
  */
-export function chooseNode(view: View, place: Place, choice: NodeChoice): { readonly node: NodeResource; readonly reason: string } {
-  const { target = {}, except } = choice;
-  const refusals: string[] = [];
-  const all = candidatesOf(view, refusals).filter(
-    ({ node, site }) =>
-      (target.toProvider === undefined || site.spec.provider === target.toProvider) &&
-      (target.toSite === undefined || node.spec.site === target.toSite) &&
-      (target.toNode === undefined || node.metadata.name === target.toNode),
+export function chooseNode(view: View, request: PlacementRequest, target: Target = {}): { readonly node: string; readonly nodeId: string; readonly reason: string } {
+  const { toProvider, toSite, toNode } = target;
+  const fleet = fleetOf(view).filter(
+    ({ provider, site, name }) =>
+      (toProvider === undefined || provider === toProvider) && (toSite === undefined || site === toSite) && (toNode === undefined || name === toNode),
   );
-  const usable = all.filter(({ node }) => {
-    const obstacle = except?.get(node.metadata.id) ?? obstacleOf(node);
-    if (obstacle !== undefined) refusals.push(`${node.metadata.name} ${obstacle}`);
-    return obstacle === undefined;
-  });
-  const decision = place(choice.request, usable);
-  if (decision.node !== undefined) return decision;
-  const reasons = [...decision.refusals, ...refusals];
-  const where = describeTarget(target);
-  throw new SkerryError("no-placement", `No node${where} takes it: ${reasons.length === 0 ? "there is none" : reasons.join("; ")}.`, {
-    remedy: "Relax what it asks for, free or add capacity, or connect the nodes that are away: skerry node list",
-    facts: { reasons },
-  });
+  const decision = place(request, fleet);
+  if (decision.outcome === "placed") return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
+  if (fleet.length > 0 || Object.keys(target).length === 0) throw refusalError(decision);
+  throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, { remedy: "See what there is: skerry node list" });
 }
 
-/** Why an instance may not be on a node by its hard constraints, whatever is free there; undefined where it may. */
-export function violationOn(place: Place, request: PlacementRequest, candidate: Candidate): string | undefined {
-  const unbounded = { vcpus: 2 ** 40, memoryMiB: 2 ** 40, diskMiB: 2 ** 40 };
-  const decision = place(request, [{ ...candidate, free: unbounded }]);
-  if (decision.node !== undefined) return undefined;
-  return decision.refusals.length > 0 ? decision.refusals.join("; ") : decision.reason;
+const passingReasons: ReadonlySet<RefusalReason> = new Set(["excluded", "unhealthy", "unschedulable", "capacity-vcpus", "capacity-memory", "capacity-disk"]);
+
+/** Which hard constraints do not hold on a node, whatever is free there and whether it is there now; empty where all do. */
+export function violationsOn(request: PlacementRequest, candidate: Candidate): readonly RefusalReason[] {
+  return obstacles(request, candidate).filter((reason) => !passingReasons.has(reason));
+}
+
+/** What a node lacks of what is asked of it, where `given` is what it would get back. */
+export function lacking(request: PlacementRequest, candidate: Candidate, given: Readonly<Capacity>): readonly RefusalReason[] {
+  const used = {
+    vcpus: candidate.used.vcpus - given.vcpus,
+    memoryMiB: candidate.used.memoryMiB - given.memoryMiB,
+    diskMiB: candidate.used.diskMiB - given.diskMiB,
+  };
+  return obstacles(request, { ...candidate, used }).filter((reason) => reason.startsWith("capacity-"));
 }
 
 /**
@@ -91,8 +55,8 @@ export function violationOn(place: Place, request: PlacementRequest, candidate: 
  * made in this transaction before the call.
  * @throws SkerryError conflict that names the instances whose hard constraints would not hold any more
  */
-export function refuseViolations(view: View, place: Place, concerns: (candidate: Candidate) => boolean): void {
-  const candidates = new Map(candidatesOf(view, []).filter(concerns).map((candidate) => [candidate.node.metadata.id, candidate]));
+export function refuseViolations(view: View, concerns: (candidate: Candidate) => boolean): void {
+  const candidates = new Map(fleetOf(view).filter(concerns).map((candidate) => [candidate.id, candidate]));
   if (candidates.size === 0) return;
   const broken: string[] = [];
   for (const instance of view.list("Instance")) {
@@ -100,8 +64,8 @@ export function refuseViolations(view: View, place: Place, concerns: (candidate:
     for (const nodeId of [instance.assignment?.nodeId, instance.assignment?.movingTo?.nodeId]) {
       const candidate = nodeId === undefined ? undefined : candidates.get(nodeId);
       if (candidate === undefined) continue;
-      const why = violationOn(place, requestOf(view, instance), candidate);
-      if (why !== undefined) broken.push(`${instance.metadata.project}/${instance.metadata.name} (${why})`);
+      const why = violationsOn(requestOf(view, instance), candidate);
+      if (why.length > 0) broken.push(`${instance.metadata.project}/${instance.metadata.name} (${why.join(", ")})`);
     }
   }
   if (broken.length === 0) return;
@@ -114,42 +78,55 @@ export function refuseViolations(view: View, place: Place, concerns: (candidate:
 /** What an instance asks of its node. */
 export function requestOf(view: View, instance: InstanceResource): PlacementRequest {
   const { vcpus, memoryMiB, placement = {}, image } = instance.spec;
-  const { project = "" } = instance.metadata;
-  const source = findImage(view, project, image);
+  const source = findImage(view, instance.metadata.project ?? "", image);
   // Once the volume is filled its image may be gone; then it is what the present node can run.
   const node = instance.assignment === undefined ? undefined : view.getById("Node", instance.assignment.nodeId);
-  const architecture = source?.spec.architecture ?? node?.status.facts?.architecture ?? "x86_64";
+  const architecture = placement.architecture ?? source?.spec.architecture ?? node?.status.facts?.architecture;
   const diskMiB = rootVolumeOf(view, instance)?.spec.sizeMiB ?? instance.spec.diskMiB ?? source?.spec.virtualSizeMiB ?? 1;
-  return { constraints: placement, architecture, need: { vcpus, memoryMiB, diskMiB } };
+  return { vcpus, memoryMiB, diskMiB, constraints: { ...placement, ...(architecture === undefined ? {} : { architecture }) } };
 }
 
-/** Nodes whose facts are known, with their site and provider. */
-export function candidatesOf(view: View, refusals: string[]): readonly Candidate[] {
+const nothing: Capacity = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
+
+/** Every node as placement sees it; one that has not joined yet is there too, as unhealthy and without capacity. */
+export function fleetOf(view: View): readonly Candidate[] {
   const allocated = allocatedByNode(view);
-  const candidates: Candidate[] = [];
-  for (const node of view.list("Node")) {
-    const { facts } = node.status;
+  return view.list("Node").flatMap((node) => {
     const site = view.get("Site", { name: node.spec.site });
     const provider = site === undefined ? undefined : view.get("Provider", { name: site.spec.provider });
-    if (facts === undefined || site === undefined || provider === undefined) {
-      refusals.push(`${node.metadata.name} has not joined yet`);
-      continue;
-    }
-    const capacity = node.spec.capacityOverride ?? facts.capacity;
-    candidates.push({ node, site, provider, architecture: facts.architecture, free: freeOn(capacity, allocated.get(node.metadata.id)) });
-  }
-  return candidates;
+    if (site === undefined || provider === undefined) return [];
+    const { facts } = node.status;
+    const { country, tier, latitude, longitude, carbonGramsPerKWh, eurosPerVcpuHour } = site.spec;
+    return [
+      {
+        name: node.metadata.name,
+        id: node.metadata.id,
+        site: site.metadata.name,
+        provider: provider.metadata.name,
+        country,
+        jurisdiction: provider.spec.jurisdiction ?? provider.spec.country,
+        sovereigntyLevel: provider.spec.sovereigntyLevel ?? 0,
+        tier,
+        labels: node.metadata.labels,
+        architecture: facts?.architecture ?? "x86_64",
+        latitude,
+        longitude,
+        schedulable: node.spec.schedulable !== false && node.metadata.deletedAt === undefined,
+        healthy: isHealthy(node),
+        capacity: (facts === undefined ? undefined : (node.spec.capacityOverride ?? facts.capacity)) ?? nothing,
+        used: allocated.get(node.metadata.id) ?? nothing,
+        ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
+        ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
+      },
+    ];
+  });
 }
 
-function obstacleOf(node: NodeResource): string | undefined {
-  if (node.metadata.deletedAt !== undefined) return "is being deleted";
-  if (node.spec.schedulable === false) return "takes no new instances (spec.schedulable is false)";
-  if (!node.status.connected) return "is not connected";
-  return undefined;
+function isHealthy(node: NodeResource): boolean {
+  return node.status.connected && node.status.facts !== undefined;
 }
 
-function describeTarget(target: Target): string {
-  const { toProvider, toSite, toNode } = target;
+function describeTarget({ toProvider, toSite, toNode }: Target): string {
   const words = [
     toNode === undefined ? "" : ` called ${toNode}`,
     toSite === undefined ? "" : ` at site ${toSite}`,

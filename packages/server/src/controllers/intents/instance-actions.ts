@@ -4,7 +4,8 @@ import type { Transaction } from "@skerry/store";
 import type { ActionIntent, IntentContext, IntentOutcome } from "../../intents.ts";
 import { chooseNode, requestOf, type Target } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
-import { conflict, inUse } from "../refusal.ts";
+import { referenced } from "../references.ts";
+import { conflict } from "../refusal.ts";
 import { powerOf, refuseDeleted, submitChange } from "./instance-change.ts";
 import type { InstanceIntentDeps } from "./instance.ts";
 
@@ -70,11 +71,8 @@ function migrate(deps: InstanceIntentDeps, tx: Transaction, instance: InstanceRe
   }
   const { deadlineSeconds, ...target } = input as Target & { readonly deadlineSeconds?: number };
   const leaving = (volume.assignment.copies ?? []).map((copy) => copy.node);
-  const except = new Map([[assignment.nodeId, "is where it is now"]]);
-  for (const copy of volume.assignment.copies ?? []) except.set(copy.nodeId, "still has an earlier copy of its disk, which must go first");
-  const choice = chooseNode(tx, deps.place, { request: requestOf(tx, instance), target, except });
-  const to = { node: choice.node.metadata.name, nodeId: choice.node.metadata.id };
-  if (leaving.length > 6) throw inUse(`The disk of ${name}`, leaving, "Wait until earlier copies are removed.");
+  checkTarget(tx, target, assignment.node, leaving);
+  const { reason, ...to } = chooseNode(tx, { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving] }, target);
   const operation = deps.engine.submit(tx, {
     type: "instance.migrate",
     targets: [
@@ -89,12 +87,23 @@ function migrate(deps: InstanceIntentDeps, tx: Transaction, instance: InstanceRe
       volumeId: volume.metadata.id,
       from: { node: assignment.node, nodeId: assignment.nodeId },
       to,
-      reason: choice.reason,
+      reason,
     },
     deadlineMs: deadlineSeconds === undefined ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB : deadlineSeconds * 1000,
   });
   const resource = tx.put({ ...instance, assignment: { ...assignment, movingTo: to } });
   return { resource, operation };
+}
+
+/** @throws SkerryError invalid-request for what does not exist, conflict for where it can't go now */
+function checkTarget(tx: Transaction, { toProvider, toSite, toNode }: Target, present: string, leaving: readonly string[]): void {
+  if (toProvider !== undefined) referenced(tx, "Provider", toProvider, "/toProvider");
+  if (toSite !== undefined) referenced(tx, "Site", toSite, "/toSite");
+  if (toNode !== undefined) referenced(tx, "Node", toNode, "/toNode");
+  if (toNode === present) throw conflict(`It is on ${present} already.`, "Name another node, or none.");
+  if (toNode !== undefined && leaving.includes(toNode)) {
+    throw conflict(`${toNode} still has an earlier copy of its disk, which must go first.`, "Try again in a moment; if the node is away, bring it back first.");
+  }
 }
 
 function withPower(instance: InstanceResource, power: "running" | "stopped", stopGraceMs: number | undefined): InstanceResource {

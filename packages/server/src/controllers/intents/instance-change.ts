@@ -2,7 +2,7 @@ import type { InstanceResource, OperationResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
-import { candidatesOf, requestOf, violationOn, type Place } from "../placing.ts";
+import { fleetOf, lacking, requestOf, violationsOn } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { checkImageFits, findImage } from "../references.ts";
 import { conflict, invalidField, refuseChanges } from "../refusal.ts";
@@ -23,7 +23,7 @@ export function changeOf(before: InstanceResource, after: InstanceResource): Ins
 }
 
 /** @throws SkerryError conflict or invalid-request where an instance can't be changed so, with what to do instead */
-export function checkChange(view: View, place: Place, before: InstanceResource, after: InstanceResource): void {
+export function checkChange(view: View, before: InstanceResource, after: InstanceResource): void {
   const { name } = before.metadata;
   refuseDeleted(before);
   refuseChanges(before.spec, after.spec, ["runtime", "image", "networks"], "the guest was made with it");
@@ -31,22 +31,22 @@ export function checkChange(view: View, place: Place, before: InstanceResource, 
   if ((after.spec.rebootGeneration ?? 0) < (before.spec.rebootGeneration ?? 0)) {
     throw invalidField("/spec/rebootGeneration", `may only rise; it is ${before.spec.rebootGeneration ?? 0}`);
   }
-  if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, place, before, after);
+  if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, before, after);
   if (JSON.stringify(before.spec.placement) === JSON.stringify(after.spec.placement)) return;
   const { assignment } = after;
-  for (const candidate of candidatesOf(view, [])) {
-    const { id } = candidate.node.metadata;
-    if (id !== assignment?.nodeId && id !== assignment?.movingTo?.nodeId) continue;
-    const why = violationOn(place, requestOf(view, after), candidate);
-    if (why === undefined) continue;
+  const request = requestOf(view, after);
+  for (const candidate of fleetOf(view)) {
+    if (candidate.id !== assignment?.nodeId && candidate.id !== assignment?.movingTo?.nodeId) continue;
+    const why = violationsOn(request, candidate);
+    if (why.length === 0) continue;
     throw conflict(
-      `${name} is on ${candidate.node.metadata.name}, where this placement would not allow it: ${why}.`,
+      `${name} is on ${candidate.name}, where this placement would not allow it: ${why.join(", ")}.`,
       `Migrate it to where it may be first: skerry instance migrate ${name} --to-provider P`,
     );
   }
 }
 
-function checkResize(view: View, place: Place, before: InstanceResource, after: InstanceResource): void {
+function checkResize(view: View, before: InstanceResource, after: InstanceResource): void {
   const { name, project = "" } = before.metadata;
   const { state } = before.status;
   if (powerOf(before) === "running" || state === "running" || state === "starting" || state === "stopping") {
@@ -59,20 +59,13 @@ function checkResize(view: View, place: Place, before: InstanceResource, after: 
   }
   const image = findImage(view, project, after.spec.image);
   if (image !== undefined) checkImageFits(image, { memoryMiB: after.spec.memoryMiB });
-  const here = candidatesOf(view, []).find(({ node }) => node.metadata.id === before.assignment?.nodeId);
+  const here = fleetOf(view).find(({ id }) => id === before.assignment?.nodeId);
   if (here === undefined) return;
-  const request = requestOf(view, after);
-  const own = requestOf(view, before).need;
-  const free = {
-    vcpus: here.free.vcpus + own.vcpus,
-    memoryMiB: here.free.memoryMiB + own.memoryMiB,
-    diskMiB: here.free.diskMiB + own.diskMiB,
-  };
-  const need = { ...request.need, diskMiB: after.spec.diskMiB ?? sizeMiB };
-  const decision = place({ ...request, constraints: {}, need }, [{ ...here, free }]);
-  if (decision.node !== undefined) return;
+  const need = { ...requestOf(view, after), diskMiB: after.spec.diskMiB ?? sizeMiB };
+  const why = lacking(need, here, requestOf(view, before));
+  if (why.length === 0) return;
   throw conflict(
-    `The node ${here.node.metadata.name} has no room for that: ${decision.refusals.join("; ")}.`,
+    `The node ${here.name} has no room for that: ${why.join(", ")}.`,
     `Ask for less, or migrate it to a larger node first: skerry instance migrate ${name}`,
   );
 }

@@ -4,7 +4,7 @@ import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts
 import { timestamp } from "../../operations/clock.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
 import { leaseAddresses } from "../addressing/lease.ts";
-import { chooseNode, requestOf, type Place } from "../placing.ts";
+import { chooseNode, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
 import { removeInstance } from "./instance-removal.ts";
@@ -12,7 +12,6 @@ import { instanceActions } from "./instance-actions.ts";
 import { changeOf, checkChange, growVolume, submitChange } from "./instance-change.ts";
 
 export interface InstanceIntentDeps {
-  readonly place: Place;
   readonly engine: Pick<OperationEngine, "submit">;
 }
 
@@ -22,7 +21,7 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
     create: (tx, draft, context) => createInstance(deps, tx, draft, context),
     update(tx, before, after, context) {
       const change = changeOf(before, after);
-      checkChange(tx, deps.place, before, after);
+      checkChange(tx, before, after);
       const resource = tx.put(after);
       growVolume(tx, resource);
       const operation = submitChange(tx, deps.engine, resource, change, context);
@@ -44,9 +43,9 @@ function createInstance(deps: InstanceIntentDeps, tx: Transaction, draft: Instan
   if (tx.get("Volume", { project, name }) !== undefined) {
     throw conflict(`The project ${project} has a volume called ${name} already.`, "Choose another name for the instance.");
   }
-  const { node, reason } = chooseNode(tx, deps.place, { request: requestOf(tx, draft) });
+  const place = chooseNode(tx, requestOf(tx, draft));
   const since = timestamp(context.nowMs);
-  const assignment = { node: node.metadata.name, nodeId: node.metadata.id, epoch: 1, since, reason: reason.slice(0, 2048) };
+  const assignment = { ...place, epoch: 1, since };
   const volume: VolumeResource = {
     kind: "Volume",
     metadata: { name, project, id: context.makeId("vol"), revision: 0, generation: 1, labels: {}, createdAt: since, updatedAt: since },

@@ -2,13 +2,13 @@ import { strict, type NodeResource, type ProviderResource } from "@skerry/model"
 import type { Transaction, View } from "@skerry/store";
 import type { KindIntents } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
-import { refuseViolations, type Place } from "../placing.ts";
+import { refuseViolations } from "../placing.ts";
 import { reapInstance, reapNetwork } from "../reap.ts";
 import { referenced } from "../references.ts";
 import { conflict, inUse, refuseChanges } from "../refusal.ts";
 import { forget, store } from "./zone-kind.ts";
 
-export function nodeIntents(deps: { readonly place: Place; readonly engine: Pick<OperationEngine, "submit"> }): KindIntents<"Node"> {
+export function nodeIntents(deps: { readonly engine: Pick<OperationEngine, "submit"> }): KindIntents<"Node"> {
   return {
     initialStatus: { connected: false, conditions: [] },
     create(tx, draft) {
@@ -19,7 +19,7 @@ export function nodeIntents(deps: { readonly place: Place; readonly engine: Pick
       referenced(tx, "Site", after.spec.site, "/spec/site");
       if (before.status.publicKey !== undefined) refuseChanges(before.spec, after.spec, ["driver"], "the node has joined with it");
       const outcome = store(tx, after);
-      refuseViolations(tx, deps.place, ({ node }) => node.metadata.id === after.metadata.id);
+      refuseViolations(tx, ({ id }) => id === after.metadata.id);
       return outcome;
     },
     remove(tx, node, context) {

@@ -1,31 +1,29 @@
 import type { ProviderResource } from "@skerry/model";
 import type { KindIntents } from "../../intents.ts";
-import { refuseViolations, type Place } from "../placing.ts";
+import { refuseViolations } from "../placing.ts";
 import { inUse, invalidField } from "../refusal.ts";
 import { forget, store } from "./zone-kind.ts";
 
-export function providerIntents(deps: { readonly place: Place }): KindIntents<"Provider"> {
-  return {
-    initialStatus: { conditions: [] },
-    create(tx, draft) {
-      checkAccess(draft);
-      return store(tx, draft);
-    },
-    update(tx, _before, after) {
-      checkAccess(after);
-      const outcome = store(tx, after);
-      refuseViolations(tx, deps.place, ({ provider }) => provider.metadata.id === after.metadata.id);
-      return outcome;
-    },
-    remove(tx, provider, context) {
-      const { name } = provider.metadata;
-      const sites = tx.list("Site").filter((site) => site.spec.provider === name);
-      if (sites.length > 0) throw inUse(`The provider ${name}`, sites.map((site) => `site ${site.metadata.name}`), "Delete its sites first.");
-      return forget(tx, provider, context);
-    },
-    actions: {},
-  };
-}
+export const providerIntents: KindIntents<"Provider"> = {
+  initialStatus: { conditions: [] },
+  create(tx, draft) {
+    checkAccess(draft);
+    return store(tx, draft);
+  },
+  update(tx, _before, after) {
+    checkAccess(after);
+    const outcome = store(tx, after);
+    refuseViolations(tx, ({ provider }) => provider === after.metadata.name);
+    return outcome;
+  },
+  remove(tx, provider, context) {
+    const { name } = provider.metadata;
+    const sites = tx.list("Site").filter((site) => site.spec.provider === name);
+    if (sites.length > 0) throw inUse(`The provider ${name}`, sites.map((site) => `site ${site.metadata.name}`), "Delete its sites first.");
+    return forget(tx, provider, context);
+  },
+  actions: {},
+};
 
 function checkAccess(provider: ProviderResource): void {
   if (provider.spec.driver === "ssh" && provider.spec.ssh === undefined) {

@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import type { View } from "@skerry/store";
-import { candidatesOf, requestOf, violationOn, type Place } from "../../controllers/placing.ts";
+import { fleetOf, requestOf, violationsOn } from "../../controllers/placing.ts";
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind, StepContext } from "../operation-kind.ts";
 import type { Random } from "../random.ts";
@@ -24,7 +24,6 @@ import {
 
 export interface MigrationDeps {
   readonly sight: NodeSight;
-  readonly place: Place;
   readonly random: Random;
 }
 
@@ -147,13 +146,13 @@ function copy({ sight }: MigrationDeps): OperationStepKind {
   };
 }
 
-function switchStep({ sight, place }: MigrationDeps): OperationStepKind {
+function switchStep({ sight }: MigrationDeps): OperationStepKind {
   return {
     name: "switch",
     async run(context) {
       const migration = migrationOf(context.operation);
       await context.store.transact((tx) => {
-        refuseViolation(tx, place, migration);
+        refuseViolation(tx, migration);
         switchOwner(tx, migration, context.nowMs());
       });
     },
@@ -209,12 +208,12 @@ function release(): OperationStepKind {
 }
 
 /** Hard constraints hold in the transaction that commits the move, whatever was changed since the target was chosen. */
-function refuseViolation(view: View, place: Place, migration: Migration): void {
+function refuseViolation(view: View, migration: Migration): void {
   const { instance } = subjectOf(view, migration);
-  const candidate = candidatesOf(view, []).find(({ node }) => node.metadata.id === migration.to.nodeId);
+  const candidate = fleetOf(view).find(({ id }) => id === migration.to.nodeId);
   if (candidate === undefined) throw new SkerryError("conflict", `The node ${migration.to.node} is not there any more.`);
-  const why = violationOn(place, requestOf(view, instance), candidate);
-  if (why !== undefined) throw new SkerryError("no-placement", `${migration.to.node} does not satisfy its constraints any more: ${why}.`);
+  const why = violationsOn(requestOf(view, instance), candidate);
+  if (why.length > 0) throw new SkerryError("no-placement", `${migration.to.node} does not satisfy its constraints any more: ${why.join(", ")}.`);
 }
 
 /** Going back is only an improvement where there is something to go back to. */
