@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Client, ClientChannel } from "ssh2";
-import { SkerryError } from "@skerry/model";
+import type { SkerryError } from "@skerry/model";
 import * as failure from "./connection-failure.ts";
 import type { HostTarget } from "./host-target.ts";
 import { remoteCommand } from "./remote-command.ts";
@@ -27,12 +28,14 @@ const keptOutput = 256 * 1024;
 export class SshConnection implements AsyncDisposable {
   readonly target: HostTarget;
   readonly #client: Client;
+  readonly #socket: Socket;
   readonly #lost = new AbortController();
 
   /** @param silenceMs a link from which nothing came for so long is dead; keepalives see to it that a live one answers */
   constructor(target: HostTarget, client: Client, socket: Socket, silenceMs: number) {
     this.target = target;
     this.#client = client;
+    this.#socket = socket;
     // An error always precedes or is a close; what ran learns of it through #lost.
     client.on("error", (error) => this.#lose(error));
     client.on("close", () => this.#lose(undefined));
@@ -76,7 +79,8 @@ export class SshConnection implements AsyncDisposable {
 
   close(): void {
     this.#lose(undefined);
-    this.#client.destroy();
+    // The client alone leaves a socket that is half closed.
+    this.#socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,12 +149,16 @@ async function feed(channel: ClientChannel, input: ExecOptions["input"]): Promis
     channel.end(input ?? "");
     return;
   }
-  const closed = new Promise<void>((settle) => channel.once("close", settle));
-  for await (const chunk of input) {
-    if (channel.destroyed || channel.closed) return;
-    if (channel.write(chunk)) continue;
-    const drained = new Promise<void>((settle) => channel.once("drain", settle));
-    await Promise.race([drained, closed]);
+  const over = new AbortController();
+  channel.once("close", () => over.abort());
+  channel.once("exit", () => over.abort());
+  try {
+    for await (const chunk of input) {
+      over.signal.throwIfAborted();
+      if (!channel.write(chunk)) await once(channel, "drain", { signal: over.signal });
+    }
+  } catch (error) {
+    if (!over.signal.aborted) throw error;
   }
   channel.end();
 }

@@ -96,10 +96,10 @@ async function handshake(
       },
     });
     const outcome = await promise;
-    if (!(outcome instanceof SshConnection)) client.destroy();
+    if (!(outcome instanceof SshConnection)) socket.destroy();
     return outcome;
   } catch (error) {
-    client.destroy();
+    socket.destroy();
     throw error;
   } finally {
     signal.removeEventListener("abort", abort);

@@ -19,8 +19,11 @@ say memory-kib "$(awk '$1 == "MemTotal:" { print $2 }' /proc/meminfo)"
 for path in /opt /usr /var; do
   folder=$path
   [ -d "$folder" ] || folder=/
-  # Available KiB, mount point.
-  say "disk" "$path $(df -Pk "$folder" | awk 'NR == 2 { free = $4; sub(/^([^ ]+ +){5}/, ""); print free, $0 }')"
+  df -Pk "$folder" | {
+    read -r _
+    read -r _ _ _ free _ mount
+    say disk "$path $free $mount"
+  }
 done
 
 [ ! -c /dev/kvm ] || say kvm-device yes

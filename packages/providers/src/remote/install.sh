@@ -10,7 +10,7 @@ unit=$2
 config=$3
 shift 3
 
-# Removes the half-made release, keeps what was received.
+# Removes the half-made release; what was received stays where only space was lacking.
 give_up() {
   free=$(df -Pk /opt | awk 'NR == 2 { print $4 }')
   rm -rf "$staging"
@@ -18,6 +18,7 @@ give_up() {
     say full /opt
     exit 28
   fi
+  rm -rf "$home/incoming"
   say corrupt yes
   exit 1
 }
@@ -42,6 +43,11 @@ if [ ! -d "$release" ]; then
     shift 4
   done
   (cd "$staging" && sha256sum --check --quiet SHA256SUMS >&2) || give_up
+  # Not every processor and C library runs it; better known now than when it is the current one.
+  "$staging/node" --version >/dev/null || {
+    rm -rf "$staging"
+    exit 1
+  }
   # On the disk before it has its name: a release that has its name is whole, also after a power cut.
   sync "$staging"/* "$staging" || give_up
   # Another provisioning may have been faster.
