@@ -1,6 +1,5 @@
 import { Command } from "commander";
-import { readFileSync } from "node:fs";
-import type { Terminal } from "./output/terminal.ts";
+import type { CommandDeps } from "./command-deps.ts";
 import { addAgentCommands } from "./commands/agent.ts";
 import { addApplyCommand } from "./commands/apply.ts";
 import { addContextCommands } from "./commands/context.ts";
@@ -14,17 +13,7 @@ import { addOperationCommands } from "./commands/operation.ts";
 import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTestbedCommands } from "./commands/testbed.ts";
-
-/** Everything a command needs from outside; `signal` aborts at Ctrl-C. */
-export interface CommandDeps {
-  readonly terminal: Terminal;
-  readonly signal: AbortSignal;
-}
-
-export function version(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { version } from "./version.ts";
 
 /** The whole command tree; building it imports no server, agent or testbed. */
 export function buildProgram(deps: CommandDeps): Command {

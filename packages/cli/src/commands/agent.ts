@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 /** The agent has a command line of its own, since on a node it runs without this one; here it is only passed on. */
 export function addAgentCommands(program: Command, { signal }: CommandDeps): void {

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { SkerryError, isKindName, kindNames, kinds, parserOf, type KindName, type ResourceOf } from "@skerry/model";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { openSession, withMutation } from "../session.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 /** Creates or replaces what files describe, in the order in which kinds stand on each other. */
 export function addApplyCommand(program: Command, { terminal, signal }: CommandDeps): void {

@@ -5,7 +5,7 @@ import { SkerryError } from "@skerry/model";
 import { chooseContext, readContexts, writeContexts, type Context } from "../contexts.ts";
 import { printLines } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 interface AddOptions {
   readonly server: string;

@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 import { toNumber } from "./flag-values.ts";
 
 export interface DemoFlags {

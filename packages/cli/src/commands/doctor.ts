@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { printLines, renderValue } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
 import { paint } from "../output/terminal.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 export function addDoctorCommand(program: Command, { terminal, signal }: CommandDeps): void {
   program

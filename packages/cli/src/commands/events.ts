@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { openSession, withConnection } from "../session.ts";
 import { paint } from "../output/terminal.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 import { toNumber } from "./flag-values.ts";
 
 export function addEventsCommand(program: Command, { terminal, signal }: CommandDeps): void {

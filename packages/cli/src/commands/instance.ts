@@ -4,7 +4,7 @@ import { attachConsole } from "../console.ts";
 import { forwardPort } from "../port-forward.ts";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { openSession, withConnection, withMutation } from "../session.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 import { given, toNumber } from "./flag-values.ts";
 
 interface ActionFlags {

@@ -3,7 +3,7 @@ import { kindNames, kinds, type KindName } from "@skerry/model";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { renderList, renderValue } from "../output/render.ts";
 import { openSession, withConnection, withMutation } from "../session.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 import { draftFlags } from "./draft-flags.ts";
 import { labelsOf } from "./labels.ts";
 import { dashed } from "./reference.ts";

@@ -4,7 +4,7 @@ import { SkerryError, fromProblem } from "@skerry/model";
 import { openProgress, type ProgressLine } from "../output/progress.ts";
 import { stepLines } from "../mutation.ts";
 import { openSession, withConnection, type Session } from "../session.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 import { given, toNumber } from "./flag-values.ts";
 
 interface ProvisionFlags {

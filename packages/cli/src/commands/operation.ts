@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { concludeMutation, followOperation, operationSummary } from "../mutation.ts";
 import { openSession, withConnection, withMutation } from "../session.ts";
 import { renderValue } from "../output/render.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 export function addOperationCommands(program: Command, { terminal, signal }: CommandDeps): void {
   const operation = program.commands.find((command) => command.name() === "operation");

@@ -5,7 +5,7 @@ import { fieldColumns, fieldsOf } from "../explain.ts";
 import { printLines } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
 import { paint } from "../output/terminal.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 /** Commands about Skerry itself: what a kind's fields are, and completion for shells. */
 export function addReferenceCommands(program: Command, { terminal }: CommandDeps): void {

@@ -1,7 +1,8 @@
 import { InvalidArgumentError, type Command } from "commander";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
+import { version } from "../version.ts";
 
 interface ServerFlags {
   readonly dataDir: string;
@@ -24,6 +25,7 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
           dataDir: flags.dataDir,
           listen: flags.listen ?? [{ host: "127.0.0.1", port: 7440 }],
           advertise: flags.advertise ?? [],
+          version: version(),
           bundleAgent: async (outFile) => (await import("@skerry/agent")).buildAgentBundle(outFile),
         },
         signal,

@@ -4,7 +4,7 @@ import type { Progress as TestbedProgress, TestbedOptions } from "@skerry/testbe
 import { openProgress, type Progress, type ProgressLine } from "../output/progress.ts";
 import { printLines, renderValue } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 
 interface UpFlags {
   readonly providers: number;

@@ -8,7 +8,7 @@ import { formatDuration } from "../output/duration.ts";
 import { printLines } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
 import { paint, type Terminal } from "../output/terminal.ts";
-import type { CommandDeps } from "../program.ts";
+import type { CommandDeps } from "../command-deps.ts";
 import type { DemoControlPlane } from "./control-plane.ts";
 import { demoProviders } from "./continuum.ts";
 import { openNarrator, type Narrator } from "./narrator.ts";

@@ -8,7 +8,7 @@ import { imageFlags } from "../commands/image-flags.ts";
 import type { Progress, ProgressLine } from "../output/progress.ts";
 import { formatBytes, formatDuration } from "../output/duration.ts";
 import { stepLines } from "../mutation.ts";
-import { version } from "../program.ts";
+import { version } from "../version.ts";
 import { startControlPlane, type DemoControlPlane } from "./control-plane.ts";
 import { demoProviders, type DemoProvider } from "./continuum.ts";
 import { guestGet } from "./guest-http.ts";
