@@ -118,7 +118,8 @@ function lineReader(onLine: ((line: string) => void) | undefined): (text: string
   let partial = "";
   return (text) => {
     if (onLine === undefined) return;
-    const lines = (partial + text).split("\n");
+    // Programs that believe in a terminal end lines with a carriage return too.
+    const lines = (partial + text).split(/\r?\n/);
     partial = lines.pop() ?? "";
     for (const line of lines) onLine(line);
   };
