@@ -24,6 +24,7 @@ export const ObservedInstance = strict({
   id: Id,
   epoch: Type.Integer({ minimum: 0 }),
   generation: Type.Integer({ minimum: 0 }),
+  /** Only `starting`, `running` and `stopping` may have a process; `failed` has none, and says why in `error`. */
   state: oneOf(instanceStates),
   health: oneOf(["unknown", "healthy", "unhealthy"] as const),
   startedAt: optional(Timestamp),

@@ -24,6 +24,8 @@ export function applyObserved(tx: Transaction, nodeId: string, observed: Observe
   const node = tx.getById("Node", nodeId);
   if (node === undefined) return;
   applyObservedNode(tx, node, observed, concerned, nowMs);
+  // An agent that has not looked yet, or knows of no wish, says nothing about what is there.
+  if (observed.wantedRevision === 0) return;
   applyObservedVolumes(tx, nodeId, observed, concerned.volumes, nowMs);
   applyObservedInstances(tx, nodeId, observed, concerned.instances, nowMs);
 }

@@ -48,7 +48,7 @@ export class NodeWatch {
   /** Nobody is linked yet, whatever the last run of the server has left in the store. */
   async start(): Promise<void> {
     await this.#deps.store.transact((tx) => {
-      for (const node of tx.list("Node")) if (node.status.connected) markAway(tx, node, "Disconnected", this.#deps.clock.nowMs());
+      for (const node of tx.list("Node")) if (node.status.connected && !this.#deps.isLinked(node.metadata.id)) markAway(tx, node, "Disconnected", this.#deps.clock.nowMs());
     });
     this.#sweepLater();
   }

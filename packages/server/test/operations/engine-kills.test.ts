@@ -4,9 +4,9 @@ import { SkerryError, type OperationResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { OperationKind } from "../../src/operations/operation-kind.ts";
 import { startEngine, submit, untilDone } from "./engine-run.ts";
-import { ManualClock } from "./manual-clock.ts";
-import type { Death } from "./mortal-store.ts";
-import { empty, openScratchStore } from "./scratch-store.ts";
+import { ManualClock } from "../fakes/manual-clock.ts";
+import type { Death } from "../fakes/mortal-store.ts";
+import { empty, openScratchStore } from "../fakes/scratch-store.ts";
 import { WorkSite, failing } from "./work-site.ts";
 
 /** More transactions than any of these operations needs. */

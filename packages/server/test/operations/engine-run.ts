@@ -3,16 +3,11 @@ import type { Store } from "@skerry/store";
 import { makeOperationEngine, type OperationEngineDeps } from "../../src/operations/engine.ts";
 import type { OperationEngine, OperationKind, OperationRequest } from "../../src/operations/operation-kind.ts";
 import { isOver } from "../../src/operations/transitions.ts";
-import type { ManualClock } from "./manual-clock.ts";
-import { MortalStore, type Death } from "./mortal-store.ts";
+import type { ManualClock } from "../fakes/manual-clock.ts";
+import { passTime } from "../fakes/passing-time.ts";
+import { evenRandom, quietLog } from "../fakes/quiet.ts";
+import { MortalStore, type Death } from "../fakes/mortal-store.ts";
 
-/** Something that has to stand still before time may pass. */
-export interface Busy {
-  readonly inFlight: number;
-}
-
-export const quietLog = { info() {}, warn() {}, error() {} };
-export const evenRandom = { bytes: (count: number) => crypto.getRandomValues(new Uint8Array(count)), fraction: () => 0.5 };
 
 /** One run of the server's engine over a store that outlives it. */
 export interface EngineRun {
@@ -38,32 +33,6 @@ export async function submit(run: { readonly engine: OperationEngine; readonly s
     run.engine.submit(tx, { targets: [{ kind: "Site", name: "here" }], actor: "test", cause: "test", ...request }),
   );
   return result;
-}
-
-const realLimitMs = 20_000;
-
-/**
- * Lets time pass, from timer to timer and only while nothing is in flight, until `done`.
- * @throws Error after 20 real seconds, or when nothing can happen any more
- */
-export async function passTime(clock: ManualClock, busy: () => readonly Busy[], done: () => boolean): Promise<void> {
-  const giveUpMs = performance.now() + realLimitMs;
-  while (!done()) {
-    await stillness(busy);
-    if (done()) return;
-    const nextMs = clock.nextAtMs();
-    if (nextMs === undefined) throw new Error("nothing is going to happen any more");
-    if (performance.now() > giveUpMs) throw new Error("it takes too long");
-    clock.moveTo(nextMs);
-  }
-}
-
-/** Resolves when no transaction is in flight and nothing more follows by itself. */
-export async function stillness(busy: () => readonly Busy[]): Promise<void> {
-  for (let calm = 0; calm < 3; ) {
-    await new Promise((resolve) => setImmediate(resolve));
-    calm = busy().some(({ inFlight }) => inFlight > 0) ? 0 : calm + 1;
-  }
 }
 
 export function isDone(store: Store, operation: OperationResource): boolean {

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import type { Store } from "@skerry/store";
-import { isDone, passTime, startEngine, stillness, submit, untilDone, type EngineRun } from "./engine-run.ts";
-import { ManualClock } from "./manual-clock.ts";
-import { empty, openScratchStore } from "./scratch-store.ts";
+import { passTime, stillness } from "../fakes/passing-time.ts";
+import { isDone, startEngine, submit, untilDone, type EngineRun } from "./engine-run.ts";
+import { ManualClock } from "../fakes/manual-clock.ts";
+import { empty, openScratchStore } from "../fakes/scratch-store.ts";
 import { WorkSite, endless, failing } from "./work-site.ts";
 
 const minuteMs = 60_000;

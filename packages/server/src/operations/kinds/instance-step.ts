@@ -1,4 +1,4 @@
-import { SkerryError, type InstanceResource, type OperationResource } from "@skerry/model";
+import { SkerryError, type InstanceResource, type InstanceState, type OperationResource } from "@skerry/model";
 import type { ObservedInstance, ObservedVolume } from "@skerry/protocol";
 import type { View } from "@skerry/store";
 import type { NodeSight } from "../node-sight.ts";
@@ -54,13 +54,15 @@ export async function untilHealthy(context: StepContext, sight: NodeSight, nodeI
   });
 }
 
+const mayHaveProcess: ReadonlySet<InstanceState> = new Set(["starting", "running", "stopping"]);
+
 /** Waits until the node itself has seen the guest not running, after it knew that this was wanted. */
 export async function untilStopped(context: StepContext, sight: NodeSight, nodeId: string, id: string, since: number): Promise<void> {
   await context.until((store) => {
     sayWhatKeeps(context, store, nodeId, "waits for the guest to stop");
     if (!sight.answers(nodeId, since)) return false;
     const guest = sight.report(nodeId)?.instances.find((candidate) => candidate.id === id);
-    return guest === undefined || guest.state === "stopped" || guest.state === "absent";
+    return guest === undefined || !mayHaveProcess.has(guest.state);
   });
 }
 

@@ -12,7 +12,7 @@ export interface Death {
  */
 export class MortalStore implements Store {
   readonly #store: Store;
-  readonly #death: Death | undefined;
+  #death: Death | undefined;
   #begun = 0;
   #inFlight = 0;
   dead = false;
@@ -29,6 +29,11 @@ export class MortalStore implements Store {
 
   get transactions(): number {
     return this.#begun;
+  }
+
+  /** Dies at a later transaction, counted from now. */
+  dieAt({ transaction, when }: Death): void {
+    this.#death = { transaction: this.#begun + transaction, when };
   }
 
   kill(): void {

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import type { Store } from "@skerry/store";
+import { openScratchStore } from "../fakes/scratch-store.ts";
+import { anyScenario, playMigration, type Incident, type Scenario } from "./migration-scenario.ts";
+
+const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 25);
+const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
+
+describe("a cold migration", () => {
+  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
+  let store: Store;
+
+  before(async () => {
+    scratch = await openScratchStore(() => Date.now());
+    ({ store } = scratch);
+  });
+  after(() => scratch[Symbol.asyncDispose]());
+
+  const calm: Scenario = { incidents: [], running: true, sickTarget: false };
+
+  test("moves a running instance with its disk and says how long it was away", async () => {
+    const { state, owner, operation } = await playMigration(store, calm);
+    assert.deepEqual([state, owner], ["succeeded", 1]);
+    const { result, steps } = operation.status;
+    assert.deepEqual(steps.map(({ name, state: stepState }) => `${name} ${stepState}`), [
+      "choose succeeded",
+      "stop succeeded",
+      "offer succeeded",
+      "copy succeeded",
+      "switch succeeded",
+      "start succeeded",
+      "release succeeded",
+    ]);
+    assert.equal(result?.["digestEqual"], true);
+    assert.equal(result["sourceRemoved"], true);
+    assert.equal(typeof result["downtimeMs"], "number");
+  });
+
+  test("moves a stopped instance stopped", async () => {
+    const { state, owner, operation } = await playMigration(store, { ...calm, running: false });
+    assert.deepEqual([state, owner], ["succeeded", 1]);
+    assert.equal(operation.status.result?.["downtimeMs"], undefined);
+  });
+
+  test("goes back to the source, with a higher epoch, where the target never becomes healthy", async () => {
+    const { state, owner, operation } = await playMigration(store, { ...calm, sickTarget: true });
+    assert.deepEqual([state, owner], ["failed", 0]);
+    assert.equal(operation.status.problem?.code, "deadline-exceeded");
+    assert.equal(store.get("Instance", { project: "shop", name: "web" })?.assignment?.epoch, 3);
+  });
+
+  const work = (...nodes: readonly (0 | 1)[]): Incident[] => nodes.map((node) => ({ kind: "work", node }));
+  const copying: readonly Incident[] = [...work(0, 0), { kind: "deliver", node: 1 }, { kind: "act", node: 1 }, { kind: "act", node: 1 }, { kind: "report", node: 1 }];
+
+  test("gives up at its deadline where the target goes away in the middle of the copy, and runs at the source again", async () => {
+    const waiting = Array.from({ length: 70 }, (): Incident[] => [{ kind: "tick" }, ...work(0)]).flat();
+    const { state, owner, operation } = await playMigration(store, { ...calm, incidents: [...copying, { kind: "kill-agent", node: 1 }, ...waiting] });
+    assert.deepEqual([state, owner], ["failed", 0]);
+    assert.match(operation.status.problem?.detail ?? "", /step copy .*not connected/);
+  });
+
+  test("takes a half copied disk back when it is cancelled, and starts the source again", async () => {
+    const { state, owner } = await playMigration(store, { ...calm, incidents: [...copying, { kind: "cancel" }] });
+    assert.deepEqual([state, owner], ["cancelled", 0]);
+  });
+
+  test("never runs twice and ends in one place with one disk, whatever is killed, cut or rebooted when", async (t) => {
+    t.diagnostic(`seed ${seed}, ${runs} runs (SKERRY_TEST_SEED, SKERRY_TEST_RUNS)`);
+    const endings = new Map<string, number>();
+    await fc.assert(
+      fc.asyncProperty(anyScenario, async (scenario) => {
+        const { state, owner } = await playMigration(store, scenario);
+        const ending = `${state} at ${owner === 0 ? "source" : "target"}`;
+        endings.set(ending, (endings.get(ending) ?? 0) + 1);
+      }),
+      { numRuns: runs, seed },
+    );
+    t.diagnostic([...endings].map(([ending, count]) => `${ending}: ${count}`).join(", "));
+  });
+});

@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { InstanceResource, OperationResource } from "@skerry/model";
+import type { Store } from "@skerry/store";
+import { isOver } from "../../src/operations/transitions.ts";
+import type { Death } from "../fakes/mortal-store.ts";
+import { empty } from "../fakes/scratch-store.ts";
+import { ModelFleet } from "./model-fleet.ts";
+import type { ModelNode } from "./model-node.ts";
+import { act, create, instanceSpec, seedZone } from "./zone-fixture.ts";
+
+/** What can happen at any moment of a migration; `node` is 0 for the source and 1 for the target. */
+export type Incident =
+  | { readonly kind: "work" | "deliver" | "act" | "report" | "cut" | "link" | "kill-agent" | "start-agent" | "reboot"; readonly node: 0 | 1 }
+  | { readonly kind: "tick" | "kill-server" | "start-server" | "cancel" };
+
+export interface Scenario {
+  readonly incidents: readonly Incident[];
+  /** Whether the instance runs when the migration is asked for. */
+  readonly running: boolean;
+  /** Guests never become healthy at the target. */
+  readonly sickTarget: boolean;
+  /** The first run of the server ends at one of its transactions. */
+  readonly death?: Death;
+}
+
+const aNode = fc.constantFrom(0 as const, 1 as const);
+const nodeIncident = (...kinds: readonly Extract<Incident, { node: 0 | 1 }>["kind"][]) => fc.record({ kind: fc.constantFrom(...kinds), node: aNode });
+
+const incident: fc.Arbitrary<Incident> = fc.oneof(
+  { weight: 12, arbitrary: nodeIncident("work") },
+  { weight: 10, arbitrary: nodeIncident("deliver", "act", "act", "report") },
+  { weight: 3, arbitrary: fc.constant({ kind: "tick" as const }) },
+  { weight: 4, arbitrary: nodeIncident("cut", "link", "kill-agent", "start-agent", "reboot") },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("kill-server" as const, "start-server" as const) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: "cancel" as const }) },
+);
+
+export const anyScenario: fc.Arbitrary<Scenario> = fc.record(
+  {
+    incidents: fc.array(incident, { minLength: 5, maxLength: 60 }),
+    running: fc.boolean(),
+    sickTarget: fc.boolean(),
+    death: fc.record({ transaction: fc.nat({ max: 60 }), when: fc.constantFrom("before" as const, "after" as const) }),
+  },
+  { requiredKeys: ["incidents", "running", "sickTarget"] },
+);
+
+export interface Ending {
+  readonly state: OperationResource["status"]["state"];
+  /** Where the instance is: 0 at the source, 1 at the target. */
+  readonly owner: number;
+  readonly operation: OperationResource;
+}
+
+/** One migration with everything that may happen to it; checks after each event that no more than one copy runs, and the end. */
+export async function playMigration(store: Store, scenario: Scenario): Promise<Ending> {
+  await empty(store);
+  const fleet = new ModelFleet(store);
+  try {
+    const { operation, nodes } = await begin(fleet, scenario);
+    const [source] = nodes;
+    let lastOfSource = contentOf(source);
+    const check = () => {
+      const running = fleet.nodes.filter((node) => node.runs).map(({ name }) => name);
+      assert.ok(running.length <= 1, `the instance runs on ${running.join(" and ")}`);
+      if (!source.runs && source.disks.size > 0) lastOfSource = contentOf(source);
+    };
+    for (const event of scenario.incidents) {
+      await happen(fleet, nodes, operation, event);
+      check();
+    }
+    const ended = await heal(fleet, operation, check);
+    return checkEnding(store, nodes, scenario, ended, lastOfSource);
+  } finally {
+    fleet.killServer();
+  }
+}
+
+async function begin(fleet: ModelFleet, { running, sickTarget, death }: Scenario) {
+  await fleet.startServer();
+  await seedZone(fleet.store, fleet.controllers.intents, fleet.clock.nowMs(), 2);
+  fleet.addNodes();
+  await fleet.calm();
+  const wish = { name: "web", project: "shop" };
+  const spec = { ...instanceSpec, ...(running ? {} : { power: "stopped" as const }) };
+  await fleet.store.transact((tx) => create(tx, fleet.controllers.intents, "Instance", wish, spec, fleet.clock.nowMs()));
+  await fleet.calm();
+  const instance = instanceOf(fleet.store);
+  const nodes = [...fleet.nodes].sort((one) => (one.id === instance.assignment?.nodeId ? -1 : 1)) as [ModelNode, ModelNode];
+  nodes[1].sick = sickTarget;
+  if (running) assert.equal(instance.status.health, "healthy");
+  const { intents } = fleet.controllers;
+  const { result } = await fleet.store.transact((tx) => act(tx, intents, instanceOf(fleet.store), "migrate", {}, fleet.clock.nowMs()));
+  assert.ok(result.operation !== undefined);
+  if (death !== undefined) fleet.killServerAt(death);
+  await fleet.settle();
+  return { operation: result.operation, nodes };
+}
+
+async function happen(fleet: ModelFleet, nodes: readonly [ModelNode, ModelNode], operation: OperationResource, event: Incident): Promise<void> {
+  if (!fleet.serverIsUp && event.kind !== "start-server") fleet.killServer();
+  switch (event.kind) {
+    case "work": {
+      const node = nodes[event.node];
+      await fleet.link(node);
+      fleet.deliver(node);
+      while (node.act()) continue;
+      await fleet.report(node);
+      break;
+    }
+    case "deliver":
+      fleet.deliver(nodes[event.node]);
+      break;
+    case "act":
+      nodes[event.node].act();
+      break;
+    case "report":
+      await fleet.report(nodes[event.node]);
+      break;
+    case "cut":
+      await fleet.unlink(nodes[event.node]);
+      break;
+    case "link":
+      await fleet.link(nodes[event.node]);
+      break;
+    case "kill-agent":
+      nodes[event.node].alive = false;
+      await fleet.unlink(nodes[event.node]);
+      break;
+    case "start-agent":
+      nodes[event.node].alive = true;
+      break;
+    case "reboot":
+      await fleet.unlink(nodes[event.node]);
+      nodes[event.node].reboot();
+      break;
+    case "tick":
+      await fleet.tick();
+      break;
+    case "kill-server":
+      fleet.killServer();
+      break;
+    case "start-server":
+      if (!fleet.serverIsUp) {
+        fleet.killServer();
+        await fleet.startServer();
+      }
+      break;
+    case "cancel":
+      await cancel(fleet, operation);
+      break;
+  }
+}
+
+async function cancel(fleet: ModelFleet, operation: OperationResource): Promise<void> {
+  if (!fleet.serverIsUp) return;
+  const { intents } = fleet.controllers;
+  const current = fleet.store.getById("Operation", operation.metadata.id);
+  if (current === undefined) return;
+  await fleet.store
+    .transact((tx) => act(tx, intents, current, "cancel", {}, fleet.clock.nowMs()))
+    // Too late is an answer too.
+    .catch((error: unknown) => assert.equal((error as { code?: string }).code, "conflict"));
+  await fleet.settle();
+}
+
+/** A day at most, in steps of half a minute. */
+const mostTicks = 3000;
+
+async function heal(fleet: ModelFleet, operation: OperationResource, check: () => void): Promise<OperationResource> {
+  if (!fleet.serverIsUp) {
+    fleet.killServer();
+    await fleet.startServer();
+  }
+  for (const node of fleet.nodes) node.alive = true;
+  for (let ticks = 0; ticks < mostTicks; ticks++) {
+    if (!fleet.serverIsUp) {
+      fleet.killServer();
+      await fleet.startServer();
+    }
+    await fleet.calm();
+    check();
+    const current = fleet.store.getById("Operation", operation.metadata.id);
+    if (current !== undefined && isOver(current.status.state)) {
+      await fleet.calm();
+      check();
+      return current;
+    }
+    await fleet.tick();
+    check();
+  }
+  const current = fleet.store.getById("Operation", operation.metadata.id);
+  throw new Error(`the operation never ends: ${JSON.stringify(current?.status)}`);
+}
+
+function checkEnding(store: Store, nodes: readonly [ModelNode, ModelNode], scenario: Scenario, operation: OperationResource, lastOfSource: string): Ending {
+  const { assignment, metadata } = instanceOf(store);
+  const volume = store.get("Volume", { project: "shop", name: "web" });
+  const owner = nodes.findIndex(({ id }) => id === assignment?.nodeId);
+  const [there, elsewhere] = owner === 0 ? nodes : [nodes[1], nodes[0]];
+  assert.deepEqual([...elsewhere.disks.keys()], [], `a copy of the disk is left on ${elsewhere.name}`);
+  assert.deepEqual([...elsewhere.guests.keys()], [], `the guest is left on ${elsewhere.name}`);
+  assert.deepEqual([...there.disks.keys()], [volume?.metadata.id]);
+  assert.equal(there.guests.get(metadata.id)?.running, scenario.running, "it does as it did before");
+  assert.ok(contentOf(there).startsWith(lastOfSource), `${contentOf(there)} lacks what the source had: ${lastOfSource}`);
+  assert.equal(assignment?.epoch, volume?.assignment?.epoch);
+  assert.deepEqual(
+    [assignment?.heldBy, assignment?.movingTo, assignment?.former ?? [], volume?.assignment?.offeredTo, volume?.assignment?.copies ?? []],
+    [undefined, undefined, [], undefined, []],
+    "nothing waits any more",
+  );
+  if (operation.status.state === "succeeded") assert.equal(owner, 1);
+  return { state: operation.status.state, owner, operation };
+}
+
+function contentOf(node: ModelNode): string {
+  return [...node.disks.values()].map(({ content }) => content).join("");
+}
+
+function instanceOf(store: Store): InstanceResource {
+  const instance = store.get("Instance", { project: "shop", name: "web" });
+  assert.ok(instance !== undefined);
+  return instance;
+}
