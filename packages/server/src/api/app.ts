@@ -145,7 +145,13 @@ function groupRoutes(routes: readonly Route[]): readonly GroupedRoutes[] {
     const [, stem = path, action = ""] = /^(.*)\{name\}:([a-z-]+)$/.exec(path) ?? [];
     const url = (action === "" ? path : `${stem}{target}`).replaceAll(/\{([a-z]+)\}/g, ":$1");
     const takesBytes = route.body?.contentType === "application/octet-stream";
-    const fresh = { method, url, group: new Map<string, Route>(), takesBytes, maxBytes: route.maxBodyBytes ?? maxBodyBytes };
+    const fresh = {
+      method,
+      url,
+      group: new Map<string, Route>(),
+      takesBytes,
+      maxBytes: route.maxBodyBytes ?? maxBodyBytes,
+    };
     const grouped = groups.get(`${method} ${url}`) ?? fresh;
     if (grouped.group.has(action)) throw new Error(`${method} ${path} is in the table twice`);
     grouped.group.set(action, route);

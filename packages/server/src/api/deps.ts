@@ -1,3 +1,4 @@
+import type { KindName, ResourceOf } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
@@ -13,6 +14,8 @@ export interface ApiDeps {
   readonly store: Store;
   readonly intents: IntentTable;
   readonly gateway: Pick<Gateway, "openStream">;
+  /** A resource with the age of what was seen as of now: what is stored of it may lag behind. */
+  readonly freshen: <R extends ResourceOf<KindName>>(resource: R) => R;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

@@ -37,12 +37,20 @@ const Cursor = Type.Tuple([Type.String(), Type.String()]);
 type Cursor = Static<typeof Cursor>;
 const parseCursor = parserOf(Cursor, "cursor");
 
+/** What is listed, and for whom. */
+export interface ListScope {
+  readonly view: View;
+  readonly principal: Principal;
+  readonly kind: KindName;
+  /** One project's, or all. */
+  readonly project: string | undefined;
+  /** Called for each item that is shown. */
+  readonly finish: (item: ResourceOf<KindName>) => ResourceOf<KindName>;
+}
+
 /** The next page of what a principal may see of a kind, in order of (project, name). Costs the page and a binary search. */
 export function listPage(
-  view: View,
-  principal: Principal,
-  kind: KindName,
-  project: string | undefined,
+  { view, principal, kind, project, finish }: ListScope,
   query: Static<typeof ListQuery>,
 ): ListPage {
   const limit = Math.min(Number(query.limit ?? defaultListLimit), maxListLimit);
@@ -55,7 +63,7 @@ export function listPage(
   for (; index < all.length && items.length < limit; index++) {
     const item = all[index];
     if (item === undefined || !sees(principal, item) || !selects(item.metadata.labels)) continue;
-    items.push(show(represent(item)));
+    items.push(show(finish(represent(item))));
     last = item;
   }
   const next = last !== undefined && index < all.length ? { nextCursor: encodeCursor(placeOf(last)) } : {};

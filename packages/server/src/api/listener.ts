@@ -18,37 +18,44 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** The API on its sockets. */
+/** Sockets that are bound; what comes before `serve` waits for it. */
 export interface Listener {
   /** Where it listens, ports chosen. */
   readonly addresses: readonly ListenAddress[];
+  /** HTTP and WebSocket pass through the same router and so through the same guards. */
+  serve(app: FastifyInstance): void;
   /** Takes no more connections, lets requests under way end, and after `graceMs` cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
 
 /**
- * Serves an API by TLS on every address. HTTP and WebSocket pass through the same router and so through the same guards.
+ * Listens by TLS on every address.
  * @throws SkerryError unavailable where an address can't be listened on
  */
-export async function listen(app: FastifyInstance, pair: KeyPair, addresses: readonly ListenAddress[]): Promise<Listener> {
+export async function listen(pair: KeyPair, addresses: readonly ListenAddress[]): Promise<Listener> {
   await using undo = new AsyncDisposableStack();
   const servers: Server[] = [];
+  const served = Promise.withResolvers<FastifyInstance>();
   for (const address of addresses) {
-    const server = makeServer(app, pair);
+    const server = makeServer(served.promise, pair);
     undo.defer(() => closeServer(server, 0));
     await bind(server, address);
     servers.push(server);
   }
   undo.move();
   return {
-    addresses: servers.map((server, index) => ({ host: addresses[index]?.host ?? "", port: (server.address() as AddressInfo).port })),
+    addresses: servers.map((server, index) => ({
+      host: addresses[index]?.host ?? "",
+      port: (server.address() as AddressInfo).port,
+    })),
+    serve: (app) => served.resolve(app),
     close: async (graceMs) => {
       await Promise.all(servers.map((server) => closeServer(server, graceMs)));
     },
   };
 }
 
-function makeServer(app: FastifyInstance, pair: KeyPair): Server {
+function makeServer(served: Promise<FastifyInstance>, pair: KeyPair): Server {
   const server = createServer(
     {
       key: pair.key,
@@ -63,10 +70,10 @@ function makeServer(app: FastifyInstance, pair: KeyPair): Server {
       keepAlive: true,
       keepAliveInitialDelay: keepAliveMs,
     },
-    (request, response) => app.routing(request, response),
+    (request, response) => void served.then((app) => app.routing(request, response)),
   );
   server.on("upgrade", (request, socket, head) => {
-    routeUpgrade((routed, response) => app.routing(routed, response), request, socket, head);
+    routeUpgrade((routed, response) => void served.then((app) => app.routing(routed, response)), request, socket, head);
   });
   server.on("clientError", (error: Error & { code?: string }, socket: Socket) => refuse(error, socket));
   // A failed handshake is the peer's affair.
@@ -97,7 +104,10 @@ function bind(server: Server, { host, port }: ListenAddress): Promise<void> {
     const failed = (error: NodeJS.ErrnoException): void =>
       reject(
         new SkerryError("unavailable", `The server can not listen on ${host} port ${port}: ${error.message}.`, {
-          remedy: error.code === "EADDRINUSE" ? "Stop what listens there, or choose another port with --listen." : "Choose another address with --listen.",
+          remedy:
+            error.code === "EADDRINUSE"
+              ? "Stop what listens there, or choose another port with --listen."
+              : "Choose another address with --listen.",
           cause: error,
         }),
       );

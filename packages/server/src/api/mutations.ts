@@ -70,7 +70,7 @@ function replyOf(outcome: WriteOutcome, stored: ResourceOf<KindName> | undefined
   const location =
     operation === undefined ? pathOf(resource.kind, resource.metadata) : pathOf("Operation", operation.metadata);
   return {
-    status: operation !== undefined || resource.metadata.deletedAt !== undefined ? 202 : created ? 201 : 200,
+    status: operation !== undefined || stored?.metadata.deletedAt !== undefined ? 202 : created ? 201 : 200,
     headers: {
       ...(stored === undefined ? {} : { etag: entityTag(stored) }),
       ...(operation !== undefined || created ? { location } : {}),

@@ -29,7 +29,10 @@ function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
   const { plural } = kinds[kind];
   const answer = (call: Call): Reply => ({
     status: 200,
-    body: listPage(deps.store, call.principal, kind, call.params.project, call.query),
+    body: listPage(
+      { view: deps.store, principal: call.principal, kind, project: call.params.project, finish: deps.freshen },
+      call.query,
+    ),
   });
   const shape = {
     method: "GET",
@@ -77,7 +80,7 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
       const key = keyOf(kind, call.params);
       const resource = deps.store.get(kind, key);
       if (resource === undefined) throw notFound(kind, key);
-      return { status: 200, headers: { etag: entityTag(resource) }, body: represent(resource) };
+      return { status: 200, headers: { etag: entityTag(resource) }, body: deps.freshen(represent(resource)) };
     },
   };
 }

@@ -95,7 +95,10 @@ export class AgentLink {
       if (isBinary) throw new SkerryError("invalid-request", "Messages are text.");
       message = decodeAgentMessage(data.toString("utf8"));
     } catch (error) {
-      this.#deps.log.warn({ nodeId: this.#nodeId, detail: error instanceof Error ? error.message : "" }, "an agent sent what is not a message");
+      this.#deps.log.warn(
+        { nodeId: this.#nodeId, detail: error instanceof Error ? error.message : "" },
+        "an agent sent what is not a message",
+      );
       this.close(1008, "not a message");
       return;
     }
@@ -124,7 +127,10 @@ export class AgentLink {
   #greet(hello: Hello): void {
     const { delegate, heartbeatMs } = this.#deps;
     if (hello.protocolVersion !== protocolVersion && hello.protocolVersion !== protocolVersion - 1) {
-      this.#refuse("protocol-mismatch", `The agent speaks version ${hello.protocolVersion}, this server ${protocolVersion} and the one before.`);
+      this.#refuse(
+        "protocol-mismatch",
+        `The agent speaks version ${hello.protocolVersion}, this server ${protocolVersion} and the one before.`,
+      );
       return;
     }
     const publicKey = delegate.publicKeyOf(hello.nodeId);

@@ -38,7 +38,9 @@ export class AgentLinks {
   /** @throws SkerryError too-many-requests, before a connection is accepted that there is no room for */
   checkRoom(): void {
     if (this.#unproven.size < maxUnproven) return;
-    throw new SkerryError("too-many-requests", "Too many agents are just connecting.", { remedy: "Try again in a while." });
+    throw new SkerryError("too-many-requests", "Too many agents are just connecting.", {
+      remedy: "Try again in a while.",
+    });
   }
 
   accept(webSocket: WebSocket): void {
@@ -106,6 +108,8 @@ export class AgentLinks {
   }
 
   #tell(nodeId: string, done: Promise<void>): void {
-    done.catch((error: unknown) => this.#deps.log.error({ error, nodeId }, "a link's coming or going could not be recorded"));
+    done.catch((error: unknown) =>
+      this.#deps.log.error({ error, nodeId }, "a link's coming or going could not be recorded"),
+    );
   }
 }

@@ -1,6 +1,14 @@
 import type { Readable } from "node:stream";
 import { SkerryError } from "@skerry/model";
-import { JoinRequest, JoinResponse, imagePath, joinPath, linkPath, maxMessageBytes, streamPath } from "@skerry/protocol";
+import {
+  JoinRequest,
+  JoinResponse,
+  imagePath,
+  joinPath,
+  linkPath,
+  maxMessageBytes,
+  streamPath,
+} from "@skerry/protocol";
 import type { OpenRoute } from "../api/route.ts";
 import { requireUpgrade, webSocketDoor } from "../api/upgrade.ts";
 import { bearerToken } from "../authorisation/authentication.ts";
@@ -100,9 +108,12 @@ function imageRoute({ links, images, delegate }: AgentRoutesDeps): OpenRoute {
       const { digest = "" } = params;
       const needed = delegate
         .wantedStateOf(nodeId)
-        ?.volumes.some(({ presence, origin }) => presence === "present" && origin.kind === "image" && origin.digest === digest);
+        ?.volumes.some(
+          ({ presence, origin }) => presence === "present" && origin.kind === "image" && origin.digest === digest,
+        );
       const sizeBytes = needed === true ? await images.sizeOf(digest) : undefined;
-      if (sizeBytes === undefined) throw new SkerryError("not-found", "This node needs no such image, or its content is not here.");
+      if (sizeBytes === undefined)
+        throw new SkerryError("not-found", "This node needs no such image, or its content is not here.");
       const range = readRange(headers.range, sizeBytes);
       const { start, end } = range ?? { start: 0, end: sizeBytes - 1 };
       const content: Readable = images.read(digest, start, end);
@@ -124,11 +135,16 @@ function imageRoute({ links, images, delegate }: AgentRoutesDeps): OpenRoute {
 function nodeOf(links: AgentLinks, authorization: string | undefined): string {
   const nodeId = links.nodeOfSession(bearerToken(authorization));
   if (nodeId !== undefined) return nodeId;
-  throw new SkerryError("unauthenticated", "The session token is not that of a node's link.", { remedy: "Link again." });
+  throw new SkerryError("unauthenticated", "The session token is not that of a node's link.", {
+    remedy: "Link again.",
+  });
 }
 
 /** One range of bytes, both ends included; undefined where none is asked for. */
-function readRange(header: string | undefined, sizeBytes: number): { readonly start: number; readonly end: number } | undefined {
+function readRange(
+  header: string | undefined,
+  sizeBytes: number,
+): { readonly start: number; readonly end: number } | undefined {
   if (header === undefined) return undefined;
   const [, from, to] = /^bytes=(\d{1,15})-(\d{0,15})$/.exec(header) ?? [];
   const start = Number(from);

@@ -40,7 +40,12 @@ export class AgentStreams {
       };
       const abort = (): void => fail(signal.reason);
       const cancelTimer = this.#clock.setTimer(dialBackMs, () =>
-        fail(new SkerryError("deadline-exceeded", `The node's agent did not open the stream within ${dialBackMs / 1000} seconds.`)),
+        fail(
+          new SkerryError(
+            "deadline-exceeded",
+            `The node's agent did not open the stream within ${dialBackMs / 1000} seconds.`,
+          ),
+        ),
       );
       this.#expected.set(streamId, {
         nodeId,

@@ -26,9 +26,13 @@ const parseRequest = parserOf(JoinRequest, "join request");
 export async function join(deps: JoinDeps, body: unknown): Promise<JoinResponse> {
   const request = parseRequest(body);
   if (request.protocolVersion !== protocolVersion && request.protocolVersion !== protocolVersion - 1) {
-    throw new SkerryError("protocol-mismatch", `The agent speaks version ${request.protocolVersion}, this server ${protocolVersion} and the one before.`, {
-      remedy: "Install the agent of the server's version.",
-    });
+    throw new SkerryError(
+      "protocol-mismatch",
+      `The agent speaks version ${request.protocolVersion}, this server ${protocolVersion} and the one before.`,
+      {
+        remedy: "Install the agent of the server's version.",
+      },
+    );
   }
   const parts = parseJoinToken(request.token);
   if (parts === undefined) throw refused("The join token is not complete.", "Copy it whole: skj1. and three parts.");
@@ -50,7 +54,12 @@ export async function join(deps: JoinDeps, body: unknown): Promise<JoinResponse>
 function findToken(tx: Transaction, id: string, secret: string, nowMs: number): JoinTokenResource {
   const token = tx.getById("JoinToken", id);
   const { secretHash, expiresAt } = token?.status ?? {};
-  if (token === undefined || secretHash === undefined || expiresAt === undefined || !secretMatches(secret, secretHash)) {
+  if (
+    token === undefined ||
+    secretHash === undefined ||
+    expiresAt === undefined ||
+    !secretMatches(secret, secretHash)
+  ) {
     throw refused("The join token is not valid or was deleted.");
   }
   // Not `<=`: a moment that does not parse must count as over.
@@ -67,7 +76,8 @@ function enrol(deps: JoinDeps, tx: Transaction, token: JoinTokenResource, reques
     throw refused("The join token has been used.");
   }
   const twin = tx.list("Node").find((node) => node.status.publicKey === publicKey && node.metadata.name !== name);
-  if (twin !== undefined) throw refused(`The key is that of the node ${twin.metadata.name}.`, "Let each agent make a key of its own.");
+  if (twin !== undefined)
+    throw refused(`The key is that of the node ${twin.metadata.name}.`, "Let each agent make a key of its own.");
   if (known !== undefined) checkKnown(known, token, publicKey);
 
   const now = deps.clock.nowMs();
@@ -84,7 +94,8 @@ function enrol(deps: JoinDeps, tx: Transaction, token: JoinTokenResource, reques
 
 function checkKnown(node: NodeResource, token: JoinTokenResource, publicKey: string): void {
   const { name } = node.metadata;
-  if (node.metadata.deletedAt !== undefined) throw refused(`The node ${name} is being deleted.`, "Wait until it is gone.");
+  if (node.metadata.deletedAt !== undefined)
+    throw refused(`The node ${name} is being deleted.`, "Wait until it is gone.");
   if (node.spec.site !== token.spec.site) {
     throw refused(`The node ${name} stands at the site ${node.spec.site}, and the token is for ${token.spec.site}.`);
   }
@@ -96,7 +107,13 @@ function checkKnown(node: NodeResource, token: JoinTokenResource, publicKey: str
   }
 }
 
-function create(deps: JoinDeps, tx: Transaction, name: string, token: JoinTokenResource, context: IntentContext): NodeResource {
+function create(
+  deps: JoinDeps,
+  tx: Transaction,
+  name: string,
+  token: JoinTokenResource,
+  context: IntentContext,
+): NodeResource {
   const parts = { spec: { site: token.spec.site }, labels: {}, status: deps.intents.Node.initialStatus };
   const draft = makeDraft("Node", deps.makeId(kinds.Node.prefix), { name }, parts, context.nowMs);
   deps.intents.Node.create(tx, draft, context);

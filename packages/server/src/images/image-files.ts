@@ -29,6 +29,7 @@ export interface ImageFiles {
   sizeOf(digest: string): Promise<number | undefined>;
   /** Bytes `start` to `end`, both included. */
   read(digest: string, start: number, end: number): Readable;
+  remove(digest: string): Promise<void>;
   /** Removes what no digest of `kept` names, and what crashed uploads left. Not during an upload. */
   sweep(kept: ReadonlySet<string>): Promise<void>;
 }
@@ -57,6 +58,7 @@ export async function openImageFiles(directory: string): Promise<ImageFiles> {
     },
     read: (digest, start, end) =>
       createReadStream(pathOf(directory, digest), { start, end, highWaterMark: 256 * 1024 }),
+    remove: (digest) => rm(pathOf(directory, digest), { force: true }),
     async sweep(kept) {
       const keep = new Set([...kept].map((digest) => pathOf(directory, digest)));
       for (const name of await readdir(directory)) {

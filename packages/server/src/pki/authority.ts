@@ -25,7 +25,10 @@ export interface Authority {
   readonly certificateFile: string;
   /** SHA-256 of the certificate's DER, hex: what join tokens carry. */
   readonly fingerprint: string;
-  /** The server's pair for these host names and addresses and the local ones; made anew when one is missing or its end is near. */
+  /**
+   * The server's pair for these host names and addresses and the local ones; made anew when one is missing or its end is
+   * near. The authority itself ends the chain, so that an agent that knows only its fingerprint can check it.
+   */
   serverPair(advertised: readonly string[]): Promise<KeyPair>;
   /**
    * A certificate for a node's own key, for both ends of the data plane; its common name is the node's id. It lasts as
@@ -41,6 +44,7 @@ export async function openAuthority(directory: string, nowMs: () => number): Pro
   const certificateFile = join(directory, "ca.pem");
   const pair = await openAuthorityPair(join(directory, "ca.key"), certificateFile, nowMs());
   const certificate = new X509Certificate(pair.certificate);
+  const chained = (end: KeyPair): KeyPair => ({ ...end, certificate: end.certificate + pair.certificate });
 
   return {
     certificate: pair.certificate,
@@ -51,10 +55,10 @@ export async function openAuthority(directory: string, nowMs: () => number): Pro
       const keyFile = join(directory, "server.key");
       const pairFile = join(directory, "server.pem");
       const stored = await readPair(keyFile, pairFile);
-      if (stored !== undefined && serves(stored, names, certificate, nowMs())) return stored;
+      if (stored !== undefined && serves(stored, names, certificate, nowMs())) return chained(stored);
       const made = await makeServerPair(pair, names, validityOf(nowMs(), serverDays));
       await writePair(made, keyFile, pairFile);
-      return made;
+      return chained(made);
     },
     async issueNodeCertificate(publicKey, nodeId) {
       const der = readNodeKey(publicKey).export({ format: "der", type: "spki" });

@@ -41,7 +41,7 @@ export async function makeAuthorityPair(name: string, validity: Validity): Promi
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { key: await toPem(keys.privateKey), certificate: certificate.toString("pem") };
+  return { key: await toPem(keys.privateKey), certificate: `${certificate.toString("pem").trimEnd()}\n` };
 }
 
 /** A new ECDSA P-256 key for a server that goes by these host names and addresses, and its certificate. */
@@ -100,7 +100,7 @@ export async function issue(
     signingAlgorithm,
     extensions,
   });
-  return certificate.toString("pem");
+  return `${certificate.toString("pem").trimEnd()}\n`;
 }
 
 /** 127 random bits, positive, as RFC 5280 wants it. */

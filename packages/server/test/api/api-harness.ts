@@ -74,6 +74,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     intents: plainIntents,
     images: await openImageFiles(join(directory, "images")),
     gateway: { openStream: () => Promise.reject(new Error("no gateway in this test")) },
+    freshen: (resource) => resource,
     agentRoutes: [],
     log: { info: note, warn: note, error: note },
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),

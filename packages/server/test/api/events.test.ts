@@ -13,7 +13,12 @@ import { specs, startApi, type ApiHarness } from "./api-harness.ts";
 interface ServerEvent {
   readonly event: string;
   readonly id: number;
-  readonly data: { readonly revision?: number; readonly code?: string; readonly type?: string; readonly object?: { readonly kind: string; readonly metadata: { readonly name: string } } };
+  readonly data: {
+    readonly revision?: number;
+    readonly code?: string;
+    readonly type?: string;
+    readonly object?: { readonly kind: string; readonly metadata: { readonly name: string } };
+  };
 }
 
 /** Reads server-sent events from a response, as they come. */
@@ -25,7 +30,12 @@ async function* eventsOf(response: IncomingMessage): AsyncGenerator<ServerEvent>
     rest = frames.pop() ?? "";
     for (const frame of frames) {
       const field = (name: string): string => new RegExp(`^${name}: (.*)$`, "m").exec(frame)?.[1] ?? "";
-      if (field("event") !== "") yield { event: field("event"), id: Number(field("id")), data: JSON.parse(field("data")) as ServerEvent["data"] };
+      if (field("event") !== "")
+        yield {
+          event: field("event"),
+          id: Number(field("id")),
+          data: JSON.parse(field("data")) as ServerEvent["data"],
+        };
     }
   }
 }
@@ -39,8 +49,10 @@ describe("over real TLS", () => {
       authority = base.authority;
       return {};
     });
-    listener = await listen(api.api.app, await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
-    for (const project of ["ours", "theirs"]) await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
+    listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
+    listener.serve(api.api.app);
+    for (const project of ["ours", "theirs"])
+      await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
   });
   after(async () => {
     await listener.close(100);
@@ -48,7 +60,15 @@ describe("over real TLS", () => {
   });
 
   const call = (token: string, method: string, path: string, headers: Record<string, string> = {}) =>
-    httpsRequest({ host: "127.0.0.1", port: listener.addresses[0]?.port, ca: authority.certificate, agent: false, method, path, headers: { authorization: `Bearer ${token}`, ...headers } });
+    httpsRequest({
+      host: "127.0.0.1",
+      port: listener.addresses[0]?.port,
+      ca: authority.certificate,
+      agent: false,
+      method,
+      path,
+      headers: { authorization: `Bearer ${token}`, ...headers },
+    });
 
   async function watch(token: string, query: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
     const request = call(token, "GET", `/api/v1/events${query}`, headers);
@@ -56,7 +76,8 @@ describe("over real TLS", () => {
     const [response] = (await once(request, "response")) as [IncomingMessage];
     return response;
   }
-  const create = (project: string, name: string) => api.ask(api.admin, "PUT", `/api/v1/projects/${project}/volumes/${name}`, { spec: specs.Volume });
+  const create = (project: string, name: string) =>
+    api.ask(api.admin, "PUT", `/api/v1/projects/${project}/volumes/${name}`, { spec: specs.Volume });
 
   describe("the event stream", () => {
     test("gives every change after a revision once and in order, across a reconnect", async () => {
@@ -78,7 +99,10 @@ describe("over real TLS", () => {
         seen.push(id);
         if (data.object?.metadata.name === "a4") break;
       }
-      assert.deepEqual(seen, Array.from({ length: api.store.revision - since }, (_, index) => since + 1 + index));
+      assert.deepEqual(
+        seen,
+        Array.from({ length: api.store.revision - since }, (_, index) => since + 1 + index),
+      );
     });
 
     test("shows a token of one project its own changes, and moves it on past the others", async () => {
@@ -122,7 +146,12 @@ describe("over real TLS", () => {
 
     test("ends with a problem when its token is deleted, and when it expires", async () => {
       for (const end of ["deleted", "expired"] as const) {
-        const token = await api.token(`ending-${end}`, "viewer", undefined, end === "expired" ? Date.now() + 400 : undefined);
+        const token = await api.token(
+          `ending-${end}`,
+          "viewer",
+          undefined,
+          end === "expired" ? Date.now() + 400 : undefined,
+        );
         const response = await watch(token, "");
         const events = eventsOf(response);
         assert.equal((await events.next()).value?.event, "heartbeat");
@@ -145,10 +174,14 @@ describe("over real TLS", () => {
       assert.equal((await api.ask(api.admin, "PUT", "/api/v1/projects/ours/images/tiny", { spec })).status, 201);
     });
 
-    async function upload(body: Buffer, headers: Record<string, string> = {}): Promise<{ readonly status: number; readonly text: string }> {
+    async function upload(
+      body: Buffer,
+      headers: Record<string, string> = {},
+    ): Promise<{ readonly status: number; readonly text: string }> {
       const request = call(api.admin, "PUT", path, { ...octets, ...headers });
       const answered = once(request, "response") as Promise<[IncomingMessage]>;
-      for (let offset = 0; offset < body.length; offset += 100_000) request.write(body.subarray(offset, offset + 100_000));
+      for (let offset = 0; offset < body.length; offset += 100_000)
+        request.write(body.subarray(offset, offset + 100_000));
       request.end();
       const [response] = await answered;
       return { status: response.statusCode ?? 0, text: (await response.setEncoding("utf8").toArray()).join("") };
@@ -188,7 +221,10 @@ describe("over real TLS", () => {
     });
 
     test("of an image that does not exist, or as JSON, is refused", async () => {
-      assert.equal((await api.ask(api.admin, "PUT", path.replace("tiny", "gone"), Buffer.from("x"), octets)).status, 404);
+      assert.equal(
+        (await api.ask(api.admin, "PUT", path.replace("tiny", "gone"), Buffer.from("x"), octets)).status,
+        404,
+      );
       assert.equal((await api.ask(api.admin, "PUT", path, {})).status, 400);
     });
   });

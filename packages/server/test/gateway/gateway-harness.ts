@@ -59,7 +59,8 @@ export async function startGateway(options: { readonly heartbeatMs?: number } = 
   if (gateway === undefined || authority === undefined) throw new Error("the API was built without its gateway");
   const made = gateway;
   const zone = authority;
-  const listener = await listen(api.api.app, await zone.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
+  const listener = await listen(await zone.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
+  listener.serve(api.api.app);
   await api.store.transact((tx) => tx.put(draft("Site", { name: "s1" }, specs.Site, {})));
   return {
     api,

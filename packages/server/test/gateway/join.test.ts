@@ -12,7 +12,8 @@ describe("join", () => {
   });
   after(() => zone[Symbol.asyncDispose]());
 
-  const codeOf = (answer: { readonly body: Buffer }): unknown => (JSON.parse(answer.body.toString()) as { code?: unknown }).code;
+  const codeOf = (answer: { readonly body: Buffer }): unknown =>
+    (JSON.parse(answer.body.toString()) as { code?: unknown }).code;
 
   test("an agent with a token becomes a node with its key, its labels and a certificate by the zone's authority", async () => {
     const key = makeAgentKey();
@@ -26,7 +27,11 @@ describe("join", () => {
 
     const certificate = new X509Certificate(joined.certificate);
     assert.equal(certificate.subject, `CN=${joined.nodeId}`);
-    assert.ok(certificate.verify(createPublicKey(new X509Certificate(joined.authority).publicKey.export({ format: "pem", type: "spki" }))));
+    assert.ok(
+      certificate.verify(
+        createPublicKey(new X509Certificate(joined.authority).publicKey.export({ format: "pem", type: "spki" })),
+      ),
+    );
     assert.equal(certificate.publicKey.export({ format: "der", type: "spki" }).toString("base64"), key.publicKey);
   });
 
@@ -43,7 +48,9 @@ describe("join", () => {
 
   test("of two agents that bring one token at the same moment, one joins", async () => {
     const token = await zone.joinToken("race");
-    const answers = await Promise.all(["r1", "r2", "r3"].map((name) => askToJoin(zone.access, token, makeAgentKey(), name)));
+    const answers = await Promise.all(
+      ["r1", "r2", "r3"].map((name) => askToJoin(zone.access, token, makeAgentKey(), name)),
+    );
     assert.deepEqual(answers.map((answer) => answer.status).sort(), [200, 403, 403]);
     assert.equal(["r1", "r2", "r3"].filter((name) => zone.api.store.get("Node", { name }) !== undefined).length, 1);
   });
@@ -57,7 +64,8 @@ describe("join", () => {
       good.slice(0, -1),
       good.replace(fingerprint, "0".repeat(64)),
     ];
-    for (const token of wrong) assert.equal(codeOf(await askToJoin(zone.access, token, makeAgentKey(), "n4")), "join-refused");
+    for (const token of wrong)
+      assert.equal(codeOf(await askToJoin(zone.access, token, makeAgentKey(), "n4")), "join-refused");
     assert.equal(zone.api.store.get("Node", { name: "n4" }), undefined);
     assert.equal(zone.api.store.get("JoinToken", { name: "t4" })?.status.usedAt, undefined);
   });
@@ -70,7 +78,12 @@ describe("join", () => {
 
     const waiting = draft("Node", { name: "waiting" }, { site: "s1" }, { connected: false, conditions: [] });
     await zone.api.store.transact((tx) => tx.put(waiting));
-    const joined = await joinAs(zone.access, await zone.joinToken("t8", { node: "waiting" }), makeAgentKey(), "some-host");
+    const joined = await joinAs(
+      zone.access,
+      await zone.joinToken("t8", { node: "waiting" }),
+      makeAgentKey(),
+      "some-host",
+    );
     assert.equal(joined.nodeId, waiting.metadata.id);
     assert.equal(joined.nodeName, "waiting");
   });
@@ -84,16 +97,28 @@ describe("join", () => {
   });
 
   test("a token for another site can't take over a node", async () => {
-    await zone.api.store.transact((tx) => tx.put(draft("Node", { name: "elsewhere" }, { site: "s2" }, { connected: false, conditions: [] })));
-    assert.equal(codeOf(await askToJoin(zone.access, await zone.joinToken("t12"), makeAgentKey(), "elsewhere")), "join-refused");
+    await zone.api.store.transact((tx) =>
+      tx.put(draft("Node", { name: "elsewhere" }, { site: "s2" }, { connected: false, conditions: [] })),
+    );
+    assert.equal(
+      codeOf(await askToJoin(zone.access, await zone.joinToken("t12"), makeAgentKey(), "elsewhere")),
+      "join-refused",
+    );
   });
 
   test("requests that make no sense are refused as such", async () => {
-    const post = (body: string) => ask(zone.access, "/agent/v1/join", { method: "POST", headers: { "content-type": "application/json" } }, body);
+    const post = (body: string) =>
+      ask(zone.access, "/agent/v1/join", { method: "POST", headers: { "content-type": "application/json" } }, body);
     assert.equal(codeOf(await post("{}")), "invalid-request");
     assert.equal(codeOf(await post("{")), "invalid-request");
     assert.equal((await post(`"${"x".repeat(20_000)}"`)).status, 413);
-    const rsa = { protocolVersion: 1, token: await zone.joinToken("t13"), publicKey: "AAAA", signature: "AAAA", hostname: "n13" };
+    const rsa = {
+      protocolVersion: 1,
+      token: await zone.joinToken("t13"),
+      publicKey: "AAAA",
+      signature: "AAAA",
+      hostname: "n13",
+    };
     assert.equal(codeOf(await post(JSON.stringify(rsa))), "invalid-request");
     assert.equal(codeOf(await post(JSON.stringify({ ...rsa, protocolVersion: 9 }))), "protocol-mismatch");
   });

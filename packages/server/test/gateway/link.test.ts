@@ -94,7 +94,13 @@ describe("links", () => {
 
   test("one bad message ends its own link and no other", async () => {
     const good = await linked("n4");
-    const bad: (string | Buffer)[] = ["{", '{"type":"observed"}', '{"type":"pong","extra":1}', Buffer.from([1, 2, 3]), '{"type":"pong"'.padEnd(maxMessageBytes + 1, " ")];
+    const bad: (string | Buffer)[] = [
+      "{",
+      '{"type":"observed"}',
+      '{"type":"pong","extra":1}',
+      Buffer.from([1, 2, 3]),
+      '{"type":"pong"'.padEnd(maxMessageBytes + 1, " "),
+    ];
     for (const [index, message] of bad.entries()) {
       const { agent } = await linked(`bad-${index}`);
       const closed = agent.closed();
@@ -126,7 +132,10 @@ describe("links", () => {
     await once(agent.webSocket, "pong");
     gate.resolve();
     await until(() => zone.delegate.reports.length === length + 2);
-    assert.deepEqual(zone.delegate.reports.slice(length).map((report) => report.wantedRevision), [1, 5]);
+    assert.deepEqual(
+      zone.delegate.reports.slice(length).map((report) => report.wantedRevision),
+      [1, 5],
+    );
     agent.webSocket.close();
   });
 

@@ -33,7 +33,12 @@ export interface HttpAnswer {
 }
 
 /** One HTTPS request over real TLS. */
-export async function ask(access: ServerAccess, path: string, options: RequestOptions = {}, body?: string): Promise<HttpAnswer> {
+export async function ask(
+  access: ServerAccess,
+  path: string,
+  options: RequestOptions = {},
+  body?: string,
+): Promise<HttpAnswer> {
   const call = request({ host: "127.0.0.1", port: access.port, ca: access.authority, path, agent: false, ...options });
   call.end(body);
   const [response] = (await once(call, "response")) as [import("node:http").IncomingMessage];
@@ -57,13 +62,24 @@ export function makeAgentKey(): AgentKey {
 const parseJoinResponse = parserOf(JoinResponse, "join response");
 
 /** Asks to join; the answer as it came. */
-export function askToJoin(access: ServerAccess, token: string, key: AgentKey, hostname: string, signer: AgentKey = key): Promise<HttpAnswer> {
+export function askToJoin(
+  access: ServerAccess,
+  token: string,
+  key: AgentKey,
+  hostname: string,
+  signer: AgentKey = key,
+): Promise<HttpAnswer> {
   const signature = sign(null, joinPayload(token, key.publicKey), signer.privateKey).toString("base64");
   const body = JSON.stringify({ protocolVersion, token, publicKey: key.publicKey, signature, hostname });
   return ask(access, joinPath, { method: "POST", headers: { "content-type": "application/json" } }, body);
 }
 
-export async function joinAs(access: ServerAccess, token: string, key: AgentKey, hostname: string): Promise<JoinResponse> {
+export async function joinAs(
+  access: ServerAccess,
+  token: string,
+  key: AgentKey,
+  hostname: string,
+): Promise<JoinResponse> {
   const answer = await askToJoin(access, token, key, hostname);
   if (answer.status !== 200) throw new Error(`join answered ${answer.status}: ${answer.body.toString()}`);
   return parseJoinResponse(JSON.parse(answer.body.toString()));
@@ -79,7 +95,10 @@ export class SmallAgent {
 
   constructor(access: ServerAccess) {
     this.#access = access;
-    this.webSocket = new WebSocket(`wss://127.0.0.1:${access.port}${linkPath}`, { ca: access.authority, perMessageDeflate: false });
+    this.webSocket = new WebSocket(`wss://127.0.0.1:${access.port}${linkPath}`, {
+      ca: access.authority,
+      perMessageDeflate: false,
+    });
     this.webSocket.on("message", (data) => {
       this.#received.push(decodeServerMessage((data as Buffer).toString("utf8")));
       this.#wake();
@@ -100,10 +119,22 @@ export class SmallAgent {
   }
 
   /** Proves the key; resolves once welcomed. */
-  async hello(nodeId: string, key: AgentKey, changes: Partial<Extract<AgentMessage, { type: "hello" }>> = {}): Promise<void> {
+  async hello(
+    nodeId: string,
+    key: AgentKey,
+    changes: Partial<Extract<AgentMessage, { type: "hello" }>> = {},
+  ): Promise<void> {
     const { nonce } = await this.next("challenge");
     const signature = sign(null, helloPayload(nonce, nodeId), key.privateKey).toString("base64");
-    this.send({ type: "hello", nodeId, protocolVersion, agentVersion: "0.0.0-test", signature, wantedRevision: 0, ...changes });
+    this.send({
+      type: "hello",
+      nodeId,
+      protocolVersion,
+      agentVersion: "0.0.0-test",
+      signature,
+      wantedRevision: 0,
+      ...changes,
+    });
     this.sessionToken = (await this.next("welcome")).sessionToken;
   }
 

@@ -79,11 +79,17 @@ describe("streams to nodes", () => {
     const { streamId } = await agent.next("open-stream");
     other.agent.send({ type: "stream-failed", streamId, detail: "lies" });
     agent.send({ type: "stream-failed", streamId, detail: "the guest does not run" });
-    await assert.rejects(opening, (error: Error) => isCode("node-driver-failed")(error) && /does not run/.test(error.message));
+    await assert.rejects(
+      opening,
+      (error: Error) => isCode("node-driver-failed")(error) && /does not run/.test(error.message),
+    );
   });
 
   test("a node that is not connected, or goes while it is asked, fails as disconnected", async () => {
-    await assert.rejects(zone.gateway.openStream("nod_00000000000000000000000000", target, forever), isCode("node-disconnected"));
+    await assert.rejects(
+      zone.gateway.openStream("nod_00000000000000000000000000", target, forever),
+      isCode("node-disconnected"),
+    );
     const other = await secondAgent("n4");
     const opening = zone.gateway.openStream(other.nodeId, target, forever);
     await other.agent.next("open-stream");
@@ -113,7 +119,10 @@ describe("streams to nodes", () => {
   describe("from a client's WebSocket", () => {
     const url = (path: string): string => `wss://127.0.0.1:${zone.access.port}/api/v1/projects/ours/instances/${path}`;
     const open = (path: string, token: string, protocols: string[] = []): WebSocket =>
-      new WebSocket(url(path), protocols, { ca: zone.access.authority, ...(token === "" ? {} : { headers: { authorization: `Bearer ${token}` } }) });
+      new WebSocket(url(path), protocols, {
+        ca: zone.access.authority,
+        ...(token === "" ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      });
     let operator: string;
 
     before(async () => {
@@ -121,21 +130,44 @@ describe("streams to nodes", () => {
       const status = { state: "running", health: "unknown", addresses: [], conditions: [] } as const;
       await zone.api.store.transact((tx) => {
         tx.put(draft("Project", { name: "ours" }, specs.Project, {}));
-        tx.put({ ...draft("Instance", { name: "web", project: "ours" }, specs.Instance, { ...status, addresses: [], conditions: [] }), assignment });
-        tx.put(draft("Instance", { name: "nowhere", project: "ours" }, specs.Instance, { ...status, addresses: [], conditions: [] }));
+        tx.put({
+          ...draft("Instance", { name: "web", project: "ours" }, specs.Instance, {
+            ...status,
+            addresses: [],
+            conditions: [],
+          }),
+          assignment,
+        });
+        tx.put(
+          draft("Instance", { name: "nowhere", project: "ours" }, specs.Instance, {
+            ...status,
+            addresses: [],
+            conditions: [],
+          }),
+        );
       });
       operator = await zone.api.token("operator", "operator", "ours");
     });
 
     async function refusal(socket: WebSocket): Promise<{ readonly status: number; readonly code: unknown }> {
-      const [, response] = (await once(socket, "unexpected-response")) as [unknown, import("node:http").IncomingMessage];
+      const [, response] = (await once(socket, "unexpected-response")) as [
+        unknown,
+        import("node:http").IncomingMessage,
+      ];
       const chunks: Buffer[] = [];
       for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-      return { status: response.statusCode ?? 0, code: (JSON.parse(Buffer.concat(chunks).toString()) as { code?: unknown }).code };
+      return {
+        status: response.statusCode ?? 0,
+        code: (JSON.parse(Buffer.concat(chunks).toString()) as { code?: unknown }).code,
+      };
     }
 
     test("console, port and log reach the agent with their target, and bytes pass", async () => {
-      for (const [path, kind] of [["web/console", "console"], ["web/ports/8080", "port"], ["web/console-log?follow=true", "console-log"]] as const) {
+      for (const [path, kind] of [
+        ["web/console", "console"],
+        ["web/ports/8080", "port"],
+        ["web/console-log?follow=true", "console-log"],
+      ] as const) {
         const socket = open(path, operator);
         const order = await agent.next("open-stream");
         assert.equal(order.target.kind, kind);
@@ -202,11 +234,20 @@ describe("streams to nodes", () => {
     const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
     const spec = { ...specs.Image, digest, sizeBytes: content.length };
     await zone.api.ask(zone.api.admin, "PUT", "/api/v1/projects/ours/images/tiny", { spec });
-    const upload = await zone.api.ask(zone.api.admin, "PUT", "/api/v1/projects/ours/images/tiny/content", content, { "content-type": "application/octet-stream" });
+    const upload = await zone.api.ask(zone.api.admin, "PUT", "/api/v1/projects/ours/images/tiny/content", content, {
+      "content-type": "application/octet-stream",
+    });
     assert.equal(upload.status, 200, upload.text);
 
     assert.equal((await agent.fetchImage(digest)).status, 404, "the node needs it for nothing");
-    const volume = { id: "vol_00000000000000000000000000", presence: "present", epoch: 1, sizeMiB: 8, origin: { kind: "image", digest, sizeBytes: content.length, format: "qcow2" }, access: "write" } as const;
+    const volume = {
+      id: "vol_00000000000000000000000000",
+      presence: "present",
+      epoch: 1,
+      sizeMiB: 8,
+      origin: { kind: "image", digest, sizeBytes: content.length, format: "qcow2" },
+      access: "write",
+    } as const;
     zone.delegate.wanted.set(nodeId, { ...emptyWanted(nodeId, 1), volumes: [volume] });
     const whole = await agent.fetchImage(digest);
     assert.ok(whole.status === 200 && whole.body.equals(content));

@@ -1,0 +1,171 @@
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { SkerryError, makeId as makeIdAt } from "@skerry/model";
+import { openSqliteStore } from "@skerry/store";
+import { buildApi } from "./api/app.ts";
+import { listen, type ListenAddress } from "./api/listener.ts";
+import { ensureAdminToken } from "./authorisation/admin-token.ts";
+import { makeTokenWatch } from "./authorisation/token-watch.ts";
+import { makeControllers } from "./controllers/controllers.ts";
+import { makeAgentGateway } from "./gateway/agent-gateway.ts";
+import { cleanImages } from "./images/image-cleaning.ts";
+import { openImageFiles } from "./images/image-files.ts";
+import { makeJsonLog } from "./log.ts";
+import { systemClock } from "./operations/clock.ts";
+import type { Log } from "./operations/log.ts";
+import { systemRandom } from "./operations/random.ts";
+import { openAuthority } from "./pki/authority.ts";
+import { makeSshProvisioner } from "./provisioning/ssh-provisioner.ts";
+import { ensurePrivateDirectory } from "./secrets/private-file.ts";
+import { openProviderKey } from "./secrets/provider-key.ts";
+import { openSealer } from "./secrets/sealer.ts";
+
+export interface ServerOptions {
+  /** State, keys and images; made where it is missing, and closed to all but its owner. */
+  readonly dataDir: string;
+  /** Port 0: any that is free. */
+  readonly listen: readonly ListenAddress[];
+  /** Names and addresses that agents and clients use; the first is what new nodes dial. */
+  readonly advertise: readonly string[];
+  /** Of this software. */
+  readonly version: string;
+  /** Writes the agent as one file, for hosts that are provisioned; without it provisioning is refused. */
+  readonly bundleAgent?: (outFile: string) => Promise<unknown>;
+  /** Where log lines go, one JSON object each; standard error where absent. */
+  readonly writeLog?: (line: string) => void;
+}
+
+/** A control plane that serves. */
+export interface RunningServer extends AsyncDisposable {
+  /** Where new nodes and clients reach it. */
+  readonly url: string;
+  /** PEM of the zone's own authority. */
+  readonly caFile: string;
+  /** Written at the first start. */
+  readonly adminTokenFile: string;
+  /** Takes no more requests, ends streams and links, lets the rest finish and be written. May be called again. */
+  close(): Promise<void>;
+}
+
+/** How often agents show that they live. */
+const heartbeatMs = 5000;
+/** How long requests under way may take when the server stops. */
+const closeGraceMs = 5000;
+
+/**
+ * Starts a control plane; it stops when `signal` aborts or by `close`. What a killed one left is taken up where it was.
+ * @throws SkerryError unavailable with the remedy where the data directory or an address is in use or damaged
+ */
+export async function startServer(options: ServerOptions, signal: AbortSignal): Promise<RunningServer> {
+  const { dataDir, version } = options;
+  const clock = systemClock;
+  const random = systemRandom;
+  const nowMs = (): number => clock.nowMs();
+  const makeId = (prefix: string): string => makeIdAt(prefix, clock.nowMs(), random.bytes(10));
+  const log = makeJsonLog(options.writeLog ?? ((line) => process.stderr.write(line)), nowMs);
+  const startedMs = performance.now();
+
+  // Whatever was opened is closed in reverse order: after a start that fails halfway, and when the server stops.
+  const opened = new AsyncDisposableStack();
+  try {
+    signal.throwIfAborted();
+    await ensurePrivateDirectory(dataDir);
+    const store = await openSqliteStore({ path: join(dataDir, "state.db") });
+    opened.defer(() => store.close());
+    const [authority, sealer, images] = await Promise.all([
+      openAuthority(join(dataDir, "pki"), nowMs),
+      openSealer(join(dataDir, "sealing.key")),
+      openImageFiles(join(dataDir, "images")),
+    ]);
+    const adminTokenFile = join(dataDir, "admin.token");
+    if (await ensureAdminToken(store, clock, makeId, adminTokenFile))
+      log.info({ file: adminTokenFile }, "an admin's token was made");
+    opened.defer(await cleanImages(store, images, log));
+
+    const hosts = options.listen.map(({ host }) => host).filter((host) => !isWildcard(host));
+    const pair = await authority.serverPair([...options.advertise, ...hosts]);
+    const listener = await listen(pair, options.listen);
+    opened.defer(() => listener.close(closeGraceMs));
+    const url = urlOf(options.advertise[0], listener.addresses);
+
+    const controllers = makeControllers({
+      store,
+      clock,
+      random,
+      log,
+      provisioner: makeSshProvisioner({
+        bundleAgent: options.bundleAgent,
+        cacheDir: join(dataDir, "agent-artifacts"),
+        serverUrl: url,
+        zoneId: store.zoneId,
+      }),
+      openKey: (provider) => openProviderKey(sealer, provider),
+      authorityFingerprint: authority.fingerprint,
+      heartbeatMs,
+    });
+    opened.defer(() => controllers.stop());
+    const { intents, delegate } = controllers;
+    const gateway = makeAgentGateway({ store, intents, delegate, authority, images, clock, log, makeId, heartbeatMs });
+    const tokens = makeTokenWatch(store, clock);
+    opened.defer(() => tokens.close());
+    const stopping = new AbortController();
+    const { app } = await buildApi({
+      store,
+      intents,
+      gateway,
+      agentRoutes: gateway.routes,
+      freshen: (resource) => controllers.freshen(resource),
+      tokens,
+      sealer,
+      images,
+      clock,
+      log,
+      makeId,
+      version,
+      stopping: stopping.signal,
+    });
+    opened.defer(() => app.close());
+    opened.defer(async () => {
+      // New connections end first, then streams and links, so that requests under way are all that is waited for.
+      const closed = listener.close(closeGraceMs);
+      stopping.abort(new SkerryError("unavailable", "The server stops."));
+      gateway.close();
+      await closed;
+    });
+    await controllers.start(gateway);
+    listener.serve(app);
+    log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
+
+    const close = closeOnce(opened, log, signal);
+    return { url, caFile: authority.certificateFile, adminTokenFile, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await opened.disposeAsync();
+    throw error;
+  }
+}
+
+/** Closes at the first call or when the signal aborts; every call resolves when it is done. */
+function closeOnce(opened: AsyncDisposableStack, log: Log, signal: AbortSignal): () => Promise<void> {
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    signal.removeEventListener("abort", abort);
+    closed ??= opened.disposeAsync().then(() => log.info({}, "the control plane has stopped"));
+    return closed;
+  };
+  const abort = (): void => {
+    close().catch((error: unknown) => log.error({ error }, "the control plane did not stop cleanly"));
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return close;
+}
+
+/** What clients and agents dial: the first advertised name, else the first address. */
+function urlOf(advertised: string | undefined, [first]: readonly ListenAddress[]): string {
+  const host = advertised ?? (first === undefined || isWildcard(first.host) ? "127.0.0.1" : first.host);
+  return `https://${isIP(host) === 6 ? `[${host}]` : host}:${first?.port ?? 0}`;
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::" || host === "";
+}
