@@ -142,7 +142,7 @@ export function labelsCheck(labels: Readonly<Record<string, string>>): Check {
     explain(failing, only, total) {
       const lone = only.map(missing).filter((labels) => labels.length === 1);
       const nearest = mostFrequent(lone.flat());
-      const verdict = wanted.length === 1 ? `${asked}` : `one or more of ${asked}`;
+      const verdict = wanted.length === 1 ? asked : `one or more of ${asked}`;
       return refusal(
         {
           reason: "labels",

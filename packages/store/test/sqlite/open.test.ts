@@ -9,6 +9,7 @@ import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { SkerryError } from "@skerry/model";
 import { openSqliteStore } from "@skerry/store";
+import type { Store } from "@skerry/store";
 import { instance } from "../contract/samples.ts";
 import { makeSqlitePlace } from "./place.ts";
 
@@ -20,6 +21,12 @@ async function makeFile(t: TestContext): Promise<string> {
   for (const serial of [1, 2, 3]) await store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
   await store.close();
   return place.path;
+}
+
+async function open(t: TestContext, path: string): Promise<Store> {
+  const store = await openSqliteStore({ path });
+  t.after(() => store.close());
+  return store;
 }
 
 function change(path: string, sql: string): void {
@@ -58,10 +65,9 @@ describe("opening the SQLite store", () => {
     // Killed, it leaves its files behind, but no lock.
     holder.kill("SIGKILL");
     await exited;
-    const store = await openSqliteStore({ path });
+    const store = await open(t, path);
     assert.match((await refusal(path)).message, new RegExp(`this process \\(pid ${process.pid}\\)`));
     assert.equal((await store.transact((tx) => tx.put(instance(4, "still-works")))).revision, 4);
-    await store.close();
   });
 
   test("a body that is no JSON is refused, the row named and the way out one that works", async (t) => {
@@ -72,9 +78,8 @@ describe("opening the SQLite store", () => {
     const sql = /"(DELETE .*)"/.exec(error.remedy ?? "")?.[1];
     assert.ok(sql !== undefined);
     change(path, sql);
-    const store = await openSqliteStore({ path });
+    const store = await open(t, path);
     assert.equal(store.list("Instance").length, 2);
-    await store.close();
   });
 
   for (const [what, sql, message] of [
@@ -109,12 +114,11 @@ describe("opening the SQLite store", () => {
   test("a damaged row of the log is refused when a consumer reaches it", async (t) => {
     const path = await makeFile(t);
     change(path, "UPDATE changes SET body = 'x' WHERE revision = 2");
-    const store = await openSqliteStore({ path });
+    const store = await open(t, path);
     const read = async (): Promise<void> => {
       for await (const event of store.changes(0, AbortSignal.timeout(20_000))) assert.ok(event.revision < 2);
     };
     await assert.rejects(read(), /damaged row in changes \(revision = 2\)/);
-    await store.close();
   });
 
   test("a store of a newer version, a file that is no store, and a missing folder are refused", async (t) => {
@@ -130,11 +134,10 @@ describe("opening the SQLite store", () => {
   test("its files are for its owner's eyes only", async (t) => {
     const place = await makeSqlitePlace();
     t.after(() => place.dispose());
-    const store = await place.open();
+    const store = await open(t, place.path);
     await store.transact((tx) => tx.put(instance(1, "a")));
     for (const suffix of ["", "-wal", ".owner"]) {
       assert.equal((await stat(place.path + suffix)).mode & 0o777, 0o600, suffix);
     }
-    await store.close();
   });
 });
