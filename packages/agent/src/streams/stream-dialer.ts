@@ -1,4 +1,3 @@
-import { finished } from "node:stream/promises";
 import { pipeline } from "node:stream";
 import type { Duplex, Readable } from "node:stream";
 import { createWebSocketStream } from "ws";
@@ -22,6 +21,12 @@ const maxStreams = 64;
 const openMs = 15_000;
 /** Bytes of the console log that are sent at most, from before its end. */
 const logBytes = 256 * 1024;
+
+/** What a guest sends, and what takes what is sent to it. A log only sends, whatever its stream could do. */
+interface GuestEnd {
+  readonly from: Readable;
+  readonly to?: Duplex;
+}
 
 /** Connects consoles and ports of guests with the control plane, by connections that the node opens. */
 export class StreamDialer {
@@ -49,21 +54,21 @@ export class StreamDialer {
     }
   }
 
-  async #connect(target: StreamTarget, signal: AbortSignal): Promise<Duplex | Readable> {
+  async #connect(target: StreamTarget, signal: AbortSignal): Promise<GuestEnd> {
     const { compute, wanted } = this.#deps;
     const instance = wanted()?.instances.find((each) => each.id === target.instanceId);
     if (instance === undefined)
       throw new SkerryError("not-found", `Instance ${target.instanceId} is not on this node.`);
     switch (target.kind) {
       case "console":
-        return await compute.console(instance.id, signal);
+        return both(await compute.console(instance.id, signal));
       case "console-log":
-        return await compute.consoleLog(instance.id, { follow: target.follow, maxBytes: logBytes }, signal);
+        return { from: await compute.consoleLog(instance.id, { follow: target.follow, maxBytes: logBytes }, signal) };
       case "port": {
         const address = instance.nics[0]?.address.split("/")[0];
         if (address === undefined)
           throw new SkerryError("conflict", `Instance ${instance.name} has no address: it is on no network.`);
-        return await this.#dialPort(instance.id, address, target.port, signal);
+        return both(await this.#dialPort(instance.id, address, target.port, signal));
       }
     }
   }
@@ -85,27 +90,31 @@ export class StreamDialer {
     }
   }
 
-  #join(guest: Duplex | Readable, streamId: string, sessionToken: string, signal: AbortSignal): void {
+  #join({ from, to }: GuestEnd, streamId: string, sessionToken: string, signal: AbortSignal): void {
     const { identity, log } = this.#deps;
     const socket = openServerSocket(identity.server, streamPath + streamId, identity.authority, {
       authorization: `Bearer ${sessionToken}`,
     });
     const remote = createWebSocketStream(socket);
     const abort = (): void => {
-      guest.destroy();
+      from.destroy();
       socket.terminate();
     };
     signal.addEventListener("abort", abort, { once: true });
-    // Errors are how streams end when a peer goes away; both ends are closed below whatever happened.
+    // Errors are how streams end when a peer goes away; both ends are closed whatever happened.
     const settle = (): void => undefined;
-    pipeline(guest, remote, settle);
-    if ("write" in guest) pipeline(remote, guest, settle);
-    else remote.resume();
-    remote.once("close", () => guest.destroy());
-    void Promise.allSettled([finished(guest, { cleanup: true }), finished(remote, { cleanup: true })]).then(() => {
+    pipeline(from, remote, settle);
+    // The last bytes for the guest are written before its end is closed: a serial line never ends by itself.
+    if (to === undefined) remote.resume().once("end", () => from.destroy());
+    else pipeline(remote, to, () => to.destroy());
+    from.once("close", () => {
       signal.removeEventListener("abort", abort);
       this.#open -= 1;
       log.info({ streamId }, "a stream ended");
     });
   }
+}
+
+function both(stream: Duplex): GuestEnd {
+  return { from: stream, to: stream };
 }
