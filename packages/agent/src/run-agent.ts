@@ -40,7 +40,7 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
   using journal = openJournal(dataFolder);
   const nowMs = (): number => Date.now();
   const random = (): number => Math.random();
-  const drivers = await openDrivers(options.driver ?? "libvirt", dataFolder, options.simulated);
+  using drivers = await openDrivers(options.driver ?? "libvirt", dataFolder, options.simulated);
   const overlayPort = options.overlayPort ?? defaults.overlayPort;
   const factOptions = { dataFolder, capacityOverride: options.capacityOverride };
   // One ends, all end: the journal is closed last.

@@ -96,7 +96,7 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     await eventually("the link", () => gateway.nodes.get(nodeId)?.observed);
     const reach = async (change: Partial<typeof guest>, state: string) => {
       gateway.want(nodeId, wish(nodeId, { volumes: [disk], instances: [{ ...guest, ...change }] }));
-      return await eventually(`${state} with ${JSON.stringify(change)}`, () => {
+      return eventually(`${state} with ${JSON.stringify(change)}`, () => {
         const seen = instance(guest.id);
         return seen?.state === state && seen.rebootGeneration === (change.rebootGeneration ?? 0) ? seen : undefined;
       });

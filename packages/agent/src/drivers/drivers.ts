@@ -3,8 +3,8 @@ import type { NetworkDriver } from "./network.ts";
 import type { SeedBuilder } from "./seed.ts";
 import type { VolumeDriver } from "./volume.ts";
 
-/** What the agent drives its host with. */
-export interface Drivers {
+/** What the agent drives its host with; disposing closes connections and touches no guest. */
+export interface Drivers extends Disposable {
   readonly compute: ComputeDriver;
   readonly volume: VolumeDriver;
   readonly network: NetworkDriver;

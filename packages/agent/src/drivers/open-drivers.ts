@@ -1,16 +1,31 @@
 import { join } from "node:path";
-import { SkerryError } from "@skerry/model";
 import type { SimulatedComputeOptions } from "./compute/simulated.ts";
 import type { Drivers } from "./drivers.ts";
 
 /** Opens the drivers of a kind over the agent's data folder; only their own code is loaded. */
-export async function openDrivers(
+export function openDrivers(
   kind: "libvirt" | "simulated",
   dataFolder: string,
   simulated: SimulatedComputeOptions | undefined,
 ): Promise<Drivers> {
-  if (kind === "simulated") return await openSimulated(dataFolder, simulated);
-  throw new SkerryError("host-unsupported", "This agent was built without the libvirt driver.");
+  return kind === "simulated" ? openSimulated(dataFolder, simulated) : openReal(dataFolder);
+}
+
+async function openReal(dataFolder: string): Promise<Drivers> {
+  const [{ openLibvirt }, { openLinuxNetworks }, { openDirectoryVolumes }, { openSeedFolder }] = await Promise.all([
+    import("./compute/libvirt/libvirt-guests.ts"),
+    import("./network/linux/linux-networks.ts"),
+    import("./volume/directory.ts"),
+    import("../seed/seed-folder.ts"),
+  ]);
+  const compute = openLibvirt({ folder: join(dataFolder, "guests") });
+  return {
+    compute,
+    volume: await openDirectoryVolumes(join(dataFolder, "volumes")),
+    network: openLinuxNetworks({ folder: join(dataFolder, "network") }),
+    seed: await openSeedFolder(join(dataFolder, "seeds")),
+    [Symbol.dispose]: () => compute[Symbol.dispose](),
+  };
 }
 
 async function openSimulated(dataFolder: string, options: SimulatedComputeOptions | undefined): Promise<Drivers> {
@@ -24,5 +39,6 @@ async function openSimulated(dataFolder: string, options: SimulatedComputeOption
     compute: openSimulatedCompute(folder, options),
     volume: await openSimulatedVolumes(join(dataFolder, "volumes")),
     network: await openSimulatedNetworks(folder),
+    [Symbol.dispose]: () => undefined,
   };
 }

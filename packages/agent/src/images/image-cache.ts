@@ -49,7 +49,7 @@ export class ImageCache {
     if (current?.controller.signal.aborted === true) {
       // Its last waiter has just left; its file is closed first.
       await current.ended;
-      return await this.get(digest, sizeBytes, onBytes, signal);
+      return this.get(digest, sizeBytes, onBytes, signal);
     }
     const download = current ?? this.#begin(digest, sizeBytes);
     const { path, controller, listeners } = download;

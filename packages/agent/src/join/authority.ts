@@ -27,7 +27,7 @@ export async function fetchAuthority(server: URL, fingerprint: string, signal: A
   };
   deadline.addEventListener("abort", onAbort, { once: true });
   socket.once("secureConnect", () => resolve(findInChain(socket.getPeerCertificate(true), fingerprint)));
-  socket.once("error", (error) => {
+  socket.once("error", (error: Error) => {
     reject(
       new SkerryError("host-unreachable", `The server ${server.host} cannot be reached: ${error.message}`, {
         remedy: "Check the address, and that this host may connect to it.",

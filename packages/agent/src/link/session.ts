@@ -127,7 +127,7 @@ export async function openSession(
     reject(new SkerryError("host-unreachable", `The server closed the link (${code}).`));
     settleClosed();
   });
-  return await promise;
+  return promise;
 }
 
 /** The server knows why it doesn't want this node; asking again soon is no use. */

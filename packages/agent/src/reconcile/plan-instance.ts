@@ -135,7 +135,7 @@ export function definitionHash(wanted: WantedInstance, nics: readonly PluggedNic
     rootVolume,
     sshKeys,
     userData ?? "",
-    nics.map((nic) => Object.entries(nic).toSorted()),
+    nics.map(({ networkId, mac, address, gateway, bridge, mtu }) => [networkId, mac, address, gateway, bridge, mtu]),
   ];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

@@ -48,7 +48,7 @@ export function volumeDriverContract(title: string, prepare: () => Promise<Volum
   const donor = async (driver: VolumeDriver, setup: VolumeContractSetup): Promise<Buffer> => {
     const id = newId("vol");
     await driver.createFromImage(id, 1, await setup.image(), 16, never);
-    return await bytesOf((await driver.read(id, 0, never)).stream);
+    return bytesOf((await driver.read(id, 0, never)).stream);
   };
 
   describe(title, () => {

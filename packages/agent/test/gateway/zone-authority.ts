@@ -1,3 +1,5 @@
+// @peculiar/x509 needs the metadata API to be there before it is loaded.
+// oxlint-disable-next-line import/no-unassigned-import
 import "reflect-metadata";
 import { X509Certificate, createHash, createPublicKey, randomBytes } from "node:crypto";
 import type { webcrypto } from "node:crypto";

@@ -88,7 +88,7 @@ export class VolumeFolder {
 
   async digest(id: string, signal: AbortSignal): Promise<string> {
     await this.sizeOfReady(id);
-    return await digestOfFile(this.finalPath(id), signal);
+    return digestOfFile(this.finalPath(id), signal);
   }
 
   async importOffset(id: string, epoch: number, signal: AbortSignal): Promise<number> {
