@@ -83,8 +83,8 @@ export interface Client {
   action<K extends KindName>(kind: K, key: ResourceKey, action: string, input?: Readonly<Record<string, unknown>>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
   /** The same client whose mutations only rehearse: what each would change. */
   plan<K extends KindName>(kind: K, key: ResourceKey, mutation: PlannedMutation<K>, signal?: AbortSignal): Promise<readonly PlannedChange[]>;
-  /** Every change after `since` in order, none skipped, none twice, across reconnects. */
-  watch(since: number, signal: AbortSignal): AsyncIterable<WatchEvent>;
+  /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */
+  watch(since: number, signal: AbortSignal, kinds?: readonly KindName[]): AsyncIterable<WatchEvent>;
   /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */
   waitForOperation(name: string, onChange: (operation: OperationResource) => void, signal?: AbortSignal): Promise<OperationResource>;
   uploadImage(key: ResourceKey, content: ReadableStream<Uint8Array>, sizeBytes: number, signal?: AbortSignal): Promise<void>;

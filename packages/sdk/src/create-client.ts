@@ -39,7 +39,7 @@ export function createClient(options: ClientOptions): Client {
       const answer = (await transport.json({ ...plannedCall(kind, key, mutation), query: { dryRun: true }, signal })) as { plan: readonly PlannedChange[] };
       return answer.plan;
     },
-    watch: (since, signal) => watchEvents(transport, since, signal),
+    watch: (since, signal, kindsOnly) => watchEvents(transport, since, kindsOnly, signal),
     waitForOperation: (name, onChange, signal) => waitForOperation(client, name, onChange, signal),
     uploadImage: async (key, content, sizeBytes, signal) => {
       await transport.send({ method: "PUT", path: `${resourcePath("Image", key)}/content`, signal }, { content, sizeBytes });
@@ -60,8 +60,8 @@ async function waitForOperation(client: Client, name: string, onChange: (operati
   const enough = new AbortController();
   const either = signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]);
   try {
-    for await (const event of client.watch(revision, either)) {
-      if (event.object.kind !== "Operation" || event.object.metadata.name !== name) continue;
+    for await (const event of client.watch(revision, either, ["Operation"])) {
+      if (event.object.metadata.name !== name) continue;
       operation = event.object as OperationResource;
       onChange(operation);
       if (operation.status.endedAt !== undefined) return operation;

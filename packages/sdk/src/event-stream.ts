@@ -1,22 +1,35 @@
-import { SkerryError } from "@skerry/model";
+import { Problem, SkerryError, fromProblem, parserOf, type KindName } from "@skerry/model";
 import type { WatchEvent } from "./client.ts";
 import type { Transport } from "./transport.ts";
 
 /** Longest pause between tries to come back, milliseconds. */
 const maxPauseMs = 10_000;
 
-/** Every change after `since`, over server-sent events, coming back at the last revision seen after each break. */
-export async function* watchEvents(transport: Transport, since: number, signal: AbortSignal): AsyncGenerator<WatchEvent, void, void> {
+const parseProblem = parserOf(Problem, "problem");
+
+/**
+ * Every change after `since`, over server-sent events, coming back after each break where the stream had come to.
+ * @throws SkerryError with the problem by which the server ended it, where coming back is no use
+ */
+export async function* watchEvents(
+  transport: Transport,
+  since: number,
+  kinds: readonly KindName[] | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<WatchEvent, void, void> {
   let revision = since;
   let pauseMs = 100;
   while (!signal.aborted) {
     try {
-      const response = await transport.send({ method: "GET", path: "/api/v1/events", query: { since: revision }, headers: { accept: "text/event-stream" }, signal });
+      const query = { since: revision, kinds: kinds?.join(",") };
+      const response = await transport.send({ method: "GET", path: "/api/v1/events", query, headers: { accept: "text/event-stream" }, signal });
       if (response.body === null) throw new SkerryError("unavailable", "The event stream has no body.");
-      for await (const event of parseEvents(response.body)) {
-        revision = event.revision;
+      for await (const { event, data } of parseFrames(response.body)) {
+        if (event === "problem") throw fromProblem(parseProblem(data));
+        // Heartbeats count too: they tell of changes that this reader does not see.
+        revision = (data as { revision: number }).revision;
         pauseMs = 100;
-        yield event;
+        if (event === "change") yield data as WatchEvent;
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -28,10 +41,17 @@ export async function* watchEvents(transport: Transport, since: number, signal: 
   }
 }
 
-/** Parses a server-sent event stream (WHATWG HTML, 9.2.6); events without data (heartbeats) are passed over. */
-export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<WatchEvent, void, void> {
+export interface EventFrame {
+  readonly event: string;
+  /** Parsed JSON. */
+  readonly data: unknown;
+}
+
+/** Parses a stream of server-sent events (WHATWG HTML, 9.2.6); those without data are passed over. */
+export async function* parseFrames(body: ReadableStream<Uint8Array>): AsyncGenerator<EventFrame, void, void> {
   const decoder = new TextDecoder();
   let rest = "";
+  let event = "message";
   let data = "";
   for await (const chunk of body) {
     rest += decoder.decode(chunk, { stream: true });
@@ -39,13 +59,21 @@ export async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGener
     rest = lines.pop() ?? "";
     for (const line of lines) {
       if (line === "") {
-        if (data !== "") yield JSON.parse(data) as WatchEvent;
+        if (data !== "") yield { event, data: JSON.parse(data) as unknown };
+        event = "message";
         data = "";
       } else if (line.startsWith("data:")) {
-        data += line.slice(line.startsWith("data: ") ? 6 : 5);
+        data += fieldValue(line);
+      } else if (line.startsWith("event:")) {
+        event = fieldValue(line);
       }
     }
   }
+}
+
+function fieldValue(line: string): string {
+  const value = line.slice(line.indexOf(":") + 1);
+  return value.startsWith(" ") ? value.slice(1) : value;
 }
 
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

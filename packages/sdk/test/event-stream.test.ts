@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError, toProblem } from "@skerry/model";
-import { parseEvents } from "../src/event-stream.ts";
+import { parseFrames } from "../src/event-stream.ts";
 import { Transport, type FetchInit } from "../src/transport.ts";
 import { createClient } from "../src/create-client.ts";
 
@@ -24,11 +24,24 @@ describe("event stream", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.string({ unit: "grapheme" }), { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), async (names, sizes) => {
         const sent = names.map((name, index) => ({ revision: index + 1, type: "created", object: { name } }));
-        const text = sent.map((event) => `: heartbeat\n\nid: ${event.revision}\ndata: ${JSON.stringify(event)}\n\n`).join("");
-        const received = await Array.fromAsync(parseEvents(cut(new TextEncoder().encode(text), sizes)));
-        assert.deepEqual(received, sent);
+        const text = sent.map((event) => `: comment\n\nid: ${event.revision}\nevent: change\ndata: ${JSON.stringify(event)}\n\n`).join("");
+        const received = await Array.fromAsync(parseFrames(cut(new TextEncoder().encode(text), sizes)));
+        assert.deepEqual(received, sent.map((data) => ({ event: "change", data })));
       }),
     );
+  });
+
+  test("a heartbeat moves it on, and a problem ends it with the server's own error", async () => {
+    const asked: string[] = [];
+    const answers = ['event: heartbeat\ndata: {"revision":7}\n\n', `event: problem\ndata: ${JSON.stringify(toProblem(new SkerryError("unauthenticated", "The token expired.")))}\n\n`];
+    const fetch = async (url: string) => {
+      asked.push(new URL(url).searchParams.get("since") ?? "");
+      return new Response(answers.shift() ?? "");
+    };
+    const client = createClient({ server: "https://host", token: "t", fetch, openSocket: () => assert.fail("no socket") });
+    const seen = Array.fromAsync(client.watch(3, new AbortController().signal));
+    await assert.rejects(seen, (error: unknown) => error instanceof SkerryError && error.code === "unauthenticated");
+    assert.deepEqual(asked, ["3", "7"]);
   });
 
   test("comes back after a break at the last revision seen, and gives every change once", async () => {
@@ -36,7 +49,7 @@ describe("event stream", () => {
     const answers = [[1, 2], [3], [4, 5]];
     const fetch = async (url: string) => {
       asked.push(new URL(url).searchParams.get("since") ?? "");
-      const text = (answers.shift() ?? []).map((revision) => `data: ${JSON.stringify({ revision })}\n\n`).join("");
+      const text = (answers.shift() ?? []).map((revision) => `event: change\ndata: ${JSON.stringify({ revision })}\n\n`).join("");
       return new Response(text);
     };
     const client = createClient({ server: "https://host", token: "t", fetch, openSocket: () => assert.fail("no socket") });
