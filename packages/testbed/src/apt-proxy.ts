@@ -1,7 +1,7 @@
 import { chown, mkdir, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import type { AptAccess } from "./apt.ts";
+import { readAptSettings } from "./apt.ts";
 import { runCommand } from "./command.ts";
 import { groupProcesses, startInGroup } from "./control-group.ts";
 import { aptProxyPort, controlPlaneAddress } from "./plan.ts";
@@ -19,8 +19,9 @@ export interface AptProxyPaths {
 }
 
 /** Starts Debian's caching proxy on the control plane's address unless it runs; resolves when it answers. */
-export async function ensureAptProxy(paths: AptProxyPaths, access: AptAccess, signal?: AbortSignal): Promise<void> {
+export async function ensureAptProxy(paths: AptProxyPaths, signal?: AbortSignal): Promise<void> {
   if ((await groupProcesses(group)).length > 0) return;
+  const { upstreamProxy } = await readAptSettings(signal);
   const [uid, gid] = await Promise.all([idOf("-u", signal), idOf("-g", signal)]);
   for (const directory of [paths.cache, paths.directory, `${paths.directory}/log`]) {
     await mkdir(directory, { recursive: true, mode: 0o755 });
@@ -37,7 +38,7 @@ export async function ensureAptProxy(paths: AptProxyPaths, access: AptAccess, si
     "ExThreshold: 30",
     // A mirror may listen on any port; only hosts of the testbed reach this proxy.
     "AllowUserPorts: 0",
-    ...(access.upstreamProxy === undefined ? [] : [`Proxy: ${access.upstreamProxy}`]),
+    ...(upstreamProxy === undefined ? [] : [`Proxy: ${upstreamProxy}`]),
   ];
   await writeFile(`${paths.directory}/acng.conf`, `${lines.join("\n")}\n`, { mode: 0o644 });
   const identity = ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--init-groups"];

@@ -16,24 +16,26 @@ const publicSources: readonly AptSource[] = [
   { uri: "http://deb.debian.org/debian-security", suite: `${suite}-security` },
 ];
 
-/** How this machine reaches Debian: mirrors, an upstream proxy, and whether its mirrors' dates may be stale. */
-export interface AptAccess {
-  readonly sources: readonly AptSource[];
+/** apt settings of this machine that others must share to reach what it reaches. */
+export interface AptSettings {
   readonly upstreamProxy: string | undefined;
-  /** apt options, as lines of an apt.conf, that hosts need as much as this machine does. */
+  /** Whether mirrors' dates may be stale, as lines of an apt.conf. */
   readonly options: readonly string[];
 }
 
-/** Reads this machine's own apt configuration; where it has no Debian 12 source, Debian's public default stands in. */
-export async function readAptAccess(signal?: AbortSignal): Promise<AptAccess> {
+export async function readAptSettings(signal?: AbortSignal): Promise<AptSettings> {
+  return parseAptConfig((await runCommand(["apt-config", "dump"], { signal })).stdout);
+}
+
+/**
+ * This machine's own Debian 12 sources; where it has none, Debian's public default stands in. Takes seconds on a machine
+ * that keeps no package cache, so that only those ask who build something.
+ */
+export async function readAptSources(signal?: AbortSignal): Promise<readonly AptSource[]> {
   const format = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
   const targets = await runCommand(["apt-get", "indextargets", "--format", format, "Created-By: Packages"], { signal });
   const found = parseIndexTargets(targets.stdout);
-  const config = await runCommand(["apt-config", "dump"], { signal });
-  return {
-    sources: found.some((source) => source.suite === suite) ? found : publicSources,
-    ...parseAptConfig(config.stdout),
-  };
+  return found.some((source) => source.suite === suite) ? found : publicSources;
 }
 
 /** Debian 12's own sources among the lines "origin|uri|suite|component"; an origin is unknown before the first update. */
@@ -50,15 +52,15 @@ export function parseIndexTargets(text: string): readonly AptSource[] {
 }
 
 /** The options of `apt-config dump` that a host must share; values are quoted there and stay so. */
-export function parseAptConfig(text: string): Pick<AptAccess, "upstreamProxy" | "options"> {
+export function parseAptConfig(text: string): AptSettings {
   const shared = /^Acquire::(Check-Valid-Until|Check-Date) "(true|false)";$/;
   const proxy = /^Acquire::http::Proxy "(http:\/\/[^"\s]+)";$/m.exec(text)?.[1];
   return { upstreamProxy: proxy, options: text.split("\n").filter((line) => shared.test(line)) };
 }
 
 /** One-line sources; behind the caching proxy an https mirror is asked for by the proxy's own notation, so that it can cache. */
-export function sourceLines(access: AptAccess, throughProxy: boolean): readonly string[] {
-  return access.sources.map(({ uri, suite: name }) => {
+export function sourceLines(sources: readonly AptSource[], throughProxy: boolean): readonly string[] {
+  return sources.map(({ uri, suite: name }) => {
     const address = throughProxy ? uri.replace(/^https:\/\//, "http://HTTPS///") : uri;
     return `deb ${address} ${name} main`;
   });

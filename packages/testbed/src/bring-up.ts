@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { readAptAccess } from "./apt.ts";
 import { aptProxyUrl, ensureAptProxy } from "./apt-proxy.ts";
 import { runCommand } from "./command.ts";
 import { listGroups, removeGroup } from "./control-group.ts";
@@ -43,10 +42,9 @@ export async function bringUp(options: TestbedOptions, progress: Progress, signa
   await raiseInotifyLimit();
 
   await timed("networks", progress, () => ensureNetwork(plan, signal));
-  const access = await readAptAccess(signal);
   const proxyPaths = { directory: `${options.stateDir}/apt-proxy`, cache: `${options.cacheDir}/apt` };
-  await ensureAptProxy(proxyPaths, access, signal);
-  const trees = layers ?? (await ensureTrees({ cacheDir: options.cacheDir, access }, progress, signal));
+  await ensureAptProxy(proxyPaths, signal);
+  const trees = layers ?? (await ensureTrees(options.cacheDir, progress, signal));
   const userKey = await ensureUserKey(options.stateDir, signal);
   await bootHosts(plan, trees, userKey, progress, signal);
   await writeRecord(options, trees);

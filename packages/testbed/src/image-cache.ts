@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { aptProxyAnswers, aptProxyUrl } from "./apt-proxy.ts";
-import { readAptAccess, sourceLines, suite } from "./apt.ts";
+import { readAptSettings, readAptSources, sourceLines, suite } from "./apt.ts";
 import { runCommand } from "./command.ts";
 import type { Progress } from "./testbed.ts";
 
@@ -68,17 +68,17 @@ export async function debootstrap(
   report: (detail: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const access = await readAptAccess(signal);
+  const settings = await readAptSettings(signal);
   const throughProxy = await aptProxyAnswers();
-  const proxy = throughProxy ? aptProxyUrl : access.upstreamProxy;
-  const aptOptions = [...access.options, 'APT::Install-Recommends "false";'];
+  const proxy = throughProxy ? aptProxyUrl : settings.upstreamProxy;
+  const aptOptions = [...settings.options, 'APT::Install-Recommends "false";'];
   if (proxy !== undefined) aptOptions.push(`Acquire::http::Proxy "${proxy}";`);
   await runCommand(
     [
       ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
       ...["mmdebstrap", "--mode=root", ...options],
       ...aptOptions.map((option) => `--aptopt=${option}`),
-      ...[suite, target, ...sourceLines(access, throughProxy)],
+      ...[suite, target, ...sourceLines(await readAptSources(signal), throughProxy)],
     ],
     { onLine: (line) => line.startsWith("I: ") && report(line.slice(3)), signal },
   );

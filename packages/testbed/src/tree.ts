@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { sourceLines, suite, type AptAccess } from "./apt.ts";
+import { readAptSettings, readAptSources, sourceLines, suite } from "./apt.ts";
 import { aptProxyUrl } from "./apt-proxy.ts";
 import { runCommand } from "./command.ts";
 import { inGroup } from "./control-group.ts";
@@ -22,11 +22,6 @@ import { visitorUser, type HostPackages, type Progress } from "./testbed.ts";
 /** Lower layers of a host's file system, uppermost first, as overlayfs wants them. */
 export type TreeLayers = Readonly<Record<HostPackages, readonly string[]>>;
 
-export interface TreeInputs {
-  readonly cacheDir: string;
-  readonly access: AptAccess;
-}
-
 /** Group in which every process of a build runs. */
 const buildGroup = "build";
 const partialPrefix = ".partial-";
@@ -35,14 +30,14 @@ const partialPrefix = ".partial-";
  * Builds what is missing of both trees and returns their layers: the hypervisor's packages are a layer above the bare
  * tree, so that the common part is unpacked once. The apt proxy must be up. A tree appears by rename, whole or not at all.
  */
-export async function ensureTrees(inputs: TreeInputs, progress: Progress, signal?: AbortSignal): Promise<TreeLayers> {
-  const trees = `${inputs.cacheDir}/trees`;
+export async function ensureTrees(cacheDir: string, progress: Progress, signal?: AbortSignal): Promise<TreeLayers> {
+  const trees = `${cacheDir}/trees`;
   await mkdir(trees, { recursive: true, mode: 0o755 });
   const code = await textOf(["./tree.ts", "./tree-contents.ts"].map((name) => new URL(name, import.meta.url)));
   const bare = `${trees}/bare-${fingerprint([suite, aptProxyUrl, ...code])}`;
   const hypervisor = `${trees}/hypervisor-${fingerprint([suite, aptProxyUrl, ...code])}`;
   if (!existsSync(bare)) {
-    await timed("build bare tree", progress, (onLine) => buildBare(bare, inputs, onLine, signal));
+    await timed("build bare tree", progress, (onLine) => buildBare(bare, onLine, signal));
   }
   if (!existsSync(hypervisor)) {
     await timed("build hypervisor tree", progress, (onLine) => buildHypervisor(hypervisor, bare, onLine, signal));
@@ -62,25 +57,21 @@ export async function removePartialTrees(cacheDir: string): Promise<void> {
   }
 }
 
-async function buildBare(
-  path: string,
-  inputs: TreeInputs,
-  onLine: (line: string) => void,
-  signal?: AbortSignal,
-): Promise<void> {
+async function buildBare(path: string, onLine: (line: string) => void, signal?: AbortSignal): Promise<void> {
   const partial = await freshPartial(path);
+  const settings = await readAptSettings(signal);
   const argv = [
     "mmdebstrap",
     "--mode=root",
     "--variant=minbase",
     `--include=${barePackages.join(",")}`,
     ...dpkgOptions.map((option) => `--dpkgopt=${option}`),
-    ...[...inputs.access.options, `Acquire::http::Proxy "${aptProxyUrl}";`, 'APT::Install-Recommends "false";'].map(
+    ...[...settings.options, `Acquire::http::Proxy "${aptProxyUrl}";`, 'APT::Install-Recommends "false";'].map(
       (option) => `--aptopt=${option}`,
     ),
     suite,
     partial,
-    ...sourceLines(inputs.access, true),
+    ...sourceLines(await readAptSources(signal), true),
   ];
   await runCommand(await inGroup(buildGroup, argv), { onLine, signal });
   for (const [name, contents] of Object.entries(bareFiles(aptProxyUrl))) await put(`${partial}${name}`, contents);

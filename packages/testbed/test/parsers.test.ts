@@ -25,10 +25,9 @@ describe("reading this machine's apt", () => {
       { uri: "http://mirror.example/debian", suite: "bookworm" },
       { uri: "https://mirror.example/debian-security", suite: "bookworm-security" },
     ]);
-    const access = { sources, upstreamProxy: undefined, options: [] };
-    assert.equal(sourceLines(access, false)[1], "deb https://mirror.example/debian-security bookworm-security main");
+    assert.equal(sourceLines(sources, false)[1], "deb https://mirror.example/debian-security bookworm-security main");
     assert.equal(
-      sourceLines(access, true)[1],
+      sourceLines(sources, true)[1],
       "deb http://HTTPS///mirror.example/debian-security bookworm-security main",
     );
   });
