@@ -34,7 +34,10 @@ export async function installAgent(
     report("verifying and unpacking", total, total);
     const args = [release.digest, agentUnit, config, ...release.files.flatMap(installWords)];
     const answer = await runScript(connection, "install", { args, root: true, timeoutMs: installMs }, signal);
-    if (answer.exitCode === 0) return;
+    if (answer.exitCode === 0) {
+      report(`release ${release.digest.slice(0, 12)} with Node ${release.nodeVersion} is in place`, total, total);
+      return;
+    }
     if (attempt > 0 || !answer.values.has("corrupt")) throw scriptFailure(connection, "install", answer);
     report("what was copied is damaged: copying it again", 0, total);
   }

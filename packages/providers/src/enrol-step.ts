@@ -13,7 +13,8 @@ const joinMs = 60_000;
 /** Lets the agent join where it has not yet, and starts it. */
 export async function enrol(connection: SshConnection, deps: ProvisioningDeps, report: StepReport, signal: AbortSignal): Promise<void> {
   const state = await readState(connection, [], signal);
-  if (requireOurs(connection.target.address, state.enrolment, deps) === "not-joined") {
+  const enrolment = requireOurs(connection.target.address, state.enrolment, deps);
+  if (enrolment === "not-joined" || deps.rejoin === true) {
     report("joining");
     await join(connection, deps, signal);
   }

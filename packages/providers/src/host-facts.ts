@@ -38,7 +38,7 @@ export interface HostFacts {
 /** Which control plane a host belongs to, as far as the host knows. */
 export type HostEnrolment =
   | { readonly state: "none" }
-  /** `joined` is false where an installation was cut before the agent had joined. */
+  /** `joined` is false where an installation was cut before the agent had joined; an agent that was joined by hand knows no zone. */
   | { readonly state: "configured"; readonly joined: boolean; readonly zoneId?: string; readonly nodeName?: string; readonly serverUrl?: string };
 
 /** What of Skerry is on a host. */
@@ -92,29 +92,32 @@ export function readHostState({ values, all }: ScriptAnswer): HostState {
     .flatMap(([name = "", status]) => (status === "installed" ? [name] : []));
   return {
     installedPackages: new Set(packages),
-    enrolment: readEnrolment(values.get("config"), values.has("identity")),
+    enrolment: readEnrolment(values.get("config"), values.get("identity")),
     ...(release === undefined ? {} : { release: printable(release) }),
   };
 }
 
-function readEnrolment(configBase64: string | undefined, joined: boolean): HostEnrolment {
-  if (configBase64 === undefined && !joined) return { state: "none" };
-  const config = parseObject(Buffer.from(configBase64 ?? "", "base64").toString("utf8"));
-  const text = (key: string): string | undefined => (typeof config[key] === "string" ? printable(config[key]) : undefined);
-  const [zoneId, nodeName, serverUrl] = [text("zoneId"), text("nodeName"), text("serverUrl")];
+function readEnrolment(configBase64: string | undefined, identityBase64: string | undefined): HostEnrolment {
+  if (configBase64 === undefined && identityBase64 === undefined) return { state: "none" };
+  const config = parseObject(configBase64);
+  const identity = parseObject(identityBase64);
+  const text = (value: unknown): string | undefined => (typeof value === "string" ? printable(value) : undefined);
+  const zoneId = text(config["zoneId"]);
+  const nodeName = text(identity["nodeName"]) ?? text(config["nodeName"]);
+  const serverUrl = text(identity["server"]) ?? text(config["serverUrl"]);
   return {
     state: "configured",
-    joined,
+    joined: identityBase64 !== undefined,
     ...(zoneId === undefined ? {} : { zoneId }),
     ...(nodeName === undefined ? {} : { nodeName }),
     ...(serverUrl === undefined ? {} : { serverUrl }),
   };
 }
 
-/** An unreadable configuration says nothing, which counts as another's. */
-function parseObject(text: string): Record<string, unknown> {
+/** An unreadable file says nothing, which counts as another's. */
+function parseObject(base64: string | undefined): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(Buffer.from(base64 ?? "", "base64").toString("utf8"));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
   } catch {
     // Not JSON: see above.

@@ -6,10 +6,10 @@ import type { HostTarget } from "./host-target.ts";
 /* Whether a host may become a node: pure judgements over its facts, each refusal with its remedy. */
 
 /** Systems on which provisioning is known to work, by os-release's ID and VERSION_ID. */
-export const supportedSystems: Readonly<Record<string, readonly string[]>> = {
-  debian: ["12", "13"],
-  ubuntu: ["22.04", "24.04"],
-};
+const supportedSystems: ReadonlyMap<string, readonly string[]> = new Map([
+  ["debian", ["12", "13"]],
+  ["ubuntu", ["22.04", "24.04"]],
+]);
 
 const supportedNames = "Debian 12 or 13, or Ubuntu 22.04 or 24.04";
 
@@ -45,7 +45,7 @@ export function requireSupported(facts: HostFacts, releases: readonly AgentRelea
       facts: seen,
     });
   };
-  if (supportedSystems[facts.systemId]?.includes(facts.systemVersion) !== true) {
+  if (supportedSystems.get(facts.systemId)?.includes(facts.systemVersion) !== true) {
     return refuse("this system is not supported", `Install ${supportedNames} on it.`);
   }
   if (!facts.systemd || !facts.apt) {
@@ -83,21 +83,25 @@ export function requireSpace(facts: HostFacts, needs: SpaceNeeds): void {
 export interface WantedEnrolment {
   readonly zoneId: string;
   readonly nodeName: string;
+  readonly serverUrl: string;
 }
 
 /** Whether the agent has joined already. @throws SkerryError host-enrolled-elsewhere */
 export function requireOurs(hostname: string, enrolment: HostEnrolment, wanted: WantedEnrolment): "joined" | "not-joined" {
   if (enrolment.state === "none") return "not-joined";
-  const { zoneId, nodeName, serverUrl } = enrolment;
-  if (zoneId === wanted.zoneId && nodeName === wanted.nodeName) return enrolment.joined ? "joined" : "not-joined";
-  const owner =
-    zoneId === wanted.zoneId
-      ? `already the node ${nodeName ?? "(unknown)"} of this zone`
-      : `enrolled at another control plane${serverUrl === undefined ? "" : ` (${serverUrl})`}`;
+  const { zoneId, nodeName, serverUrl, joined } = enrolment;
+  // One that was joined by hand is known by its server; the agent itself proves at the next join that this is the same one.
+  const sameZone = zoneId === wanted.zoneId || (zoneId === undefined && serverUrl === wanted.serverUrl);
+  if (sameZone && nodeName === wanted.nodeName) return joined ? "joined" : "not-joined";
+  const where = serverUrl === undefined ? "" : ` (${serverUrl})`;
+  const owner = sameZone
+    ? `already the node ${nodeName ?? "(unknown)"} of this zone`
+    : `${joined ? "enrolled at" : "being made a node of"} another control plane${where}`;
+  const undo = joined
+    ? "delete the node there, then on the host: sudo systemctl disable --now skerry-agent && sudo rm -rf /etc/skerry /var/lib/skerry (the disks of its instances go with it)"
+    : "on the host: sudo rm -rf /etc/skerry";
   throw new SkerryError("host-enrolled-elsewhere", `The host ${hostname} is ${owner}. Nothing on it was changed.`, {
-    remedy:
-      "If it should come here: delete the node there, then on the host: " +
-      "sudo systemctl disable --now skerry-agent && sudo rm -rf /etc/skerry /var/lib/skerry (this removes the disks of its instances too)",
+    remedy: `If it should come here: ${undo}`,
     facts: { ...(zoneId === undefined ? {} : { zoneId }), ...(nodeName === undefined ? {} : { nodeName }), ...(serverUrl === undefined ? {} : { serverUrl }) },
   });
 }

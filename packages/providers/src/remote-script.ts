@@ -35,15 +35,17 @@ export function scriptText(name: ScriptName): string {
   return readFileSync(new URL(`./remote/${name}.sh`, import.meta.url), "utf8");
 }
 
+/** A script as it travels: a shell that gets only part of a group runs nothing of it. The script's own input is empty. */
+export function wholeOrNothing(script: string): string {
+  return `{ (\n${script}\n) </dev/null; exit "$?"; }\n`;
+}
+
 /** The words that make a program run as root. */
 export function asRoot(user: string): readonly string[] {
   return user === "root" ? [] : ["sudo", "-n", "--"];
 }
 
-/**
- * Runs a script by the host's /bin/sh. Its text travels on standard input as one function, so that a connection cut
- * while it travels runs nothing of it.
- */
+/** Runs a script by the host's /bin/sh, to which its text travels on standard input. */
 export async function runScript(
   connection: SshConnection,
   name: ScriptName,
@@ -66,7 +68,7 @@ export async function runScript(
   try {
     const result = await connection.exec(
       [program ?? "/bin/sh", ...rest],
-      { input: `main() {\n${scriptText(name)}\n}\nmain "$@" </dev/null\n`, onLine },
+      { input: wholeOrNothing(scriptText(name)), onLine },
       timeout === undefined ? signal : AbortSignal.any([signal, timeout]),
     );
     return { exitCode: result.exitCode, values: new Map(all), all, complaint: lastLines(result.stderr) };

@@ -38,7 +38,7 @@ install() {
 # The lists on the host mostly do; they are fetched anew where packages are unknown or gone from the mirror.
 install "$@" && exit 0
 printf 'dlstatus:0:0:Fetching package lists\n' >&3
-apt-get -q -o DPkg::Lock::Timeout=600 -o APT::Status-Fd=3 update && install "$@"
+apt-get -q -o DPkg::Lock::Timeout=600 update && install "$@"
 UNIT
   systemd-run --quiet --collect --unit="$unit" --property=RuntimeMaxSec=3600 /bin/sh "$dir/packages.sh" "$@"
 fi

@@ -5,11 +5,15 @@ unit=skerry-agent.service
 dir=/run/skerry-provision
 mkdir -p -m 0700 "$dir"
 
-wanted=$({ readlink /opt/skerry/current; cat /etc/systemd/system/skerry-agent.service /etc/skerry/agent.json; } | sha256sum)
+wanted=$({
+  readlink /opt/skerry/current
+  cat /etc/systemd/system/skerry-agent.service /etc/skerry/agent.json /var/lib/skerry/identity.json
+} | sha256sum)
 systemctl daemon-reload
 systemctl enable --quiet "$unit"
 if ! systemctl is-active --quiet "$unit" || [ "$(cat "$dir/started" 2>/dev/null)" != "$wanted" ]; then
-  systemctl restart "$unit"
+  # Its end shows below.
+  systemctl restart "$unit" || :
   printf '%s\n' "$wanted" >"$dir/started"
 fi
 
@@ -20,7 +24,7 @@ while [ "$looks" -lt 5 ]; do
   sleep 0.2
   looks=$((looks + 1))
   [ "$pid" = 0 ] || [ "$(systemctl show --property=MainPID --value "$unit")" != "$pid" ] || continue
-  journalctl --unit="$unit" --lines=8 --output=cat --no-pager >&2 || :
+  journalctl --unit="$unit" --lines=6 --output=cat --no-pager _TRANSPORT=stdout >&2 || :
   rm -f "$dir/started"
   exit 1
 done

@@ -10,5 +10,7 @@ fi
 if [ -f /etc/skerry/agent.json ]; then
   say config "$(head -c 65536 /etc/skerry/agent.json | base64 -w 0)"
 fi
-if [ -e /var/lib/skerry/identity ] || [ -e /var/lib/skerry/identity.json ]; then say identity yes; fi
+if [ -f /var/lib/skerry/identity.json ]; then
+  say identity "$(head -c 65536 /var/lib/skerry/identity.json | base64 -w 0)"
+fi
 if [ -L /opt/skerry/current ]; then say release "$(basename "$(readlink /opt/skerry/current)")"; fi

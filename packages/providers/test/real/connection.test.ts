@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
 import { SkerryError, type ErrorCode } from "@skerry/model";
@@ -12,6 +12,11 @@ import { SshdHost } from "./sshd/sshd-host.ts";
 
 const times = { connectMs: 2_000, loginMs: 2_000, silenceMs: 800 };
 const signal = AbortSignal.timeout(60_000);
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
 
 async function refusal(target: HostTarget, code: ErrorCode): Promise<SkerryError> {
   try {
@@ -95,9 +100,8 @@ describe("a connection to a real SSH server", () => {
   test("says that nothing listens", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
-    const address = server.address();
+    const port = portOf(server);
     server.close();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
     assert.match((await refusal(host.target({ port }), "host-unreachable")).message, /nothing listens/);
   });
 
@@ -109,7 +113,6 @@ describe("a connection to a real SSH server", () => {
     await using server = createServer((socket) => socket.resume().on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(0, "127.0.0.1");
     await using mute = createServer((socket) => socket.resume().on("error", () => undefined)).listen(0, "127.0.0.1");
     await Promise.all([once(server, "listening"), once(mute, "listening")]);
-    const portOf = (one: typeof server): number => Number(Object(one.address()).port);
     assert.match((await refusal(host.target({ port: portOf(server) }), "host-unreachable")).message, /not an SSH server/);
     assert.match((await refusal(host.target({ port: portOf(mute) }), "host-unreachable")).message, /does not answer/);
   });

@@ -83,7 +83,7 @@ describe("a host that cannot become a node is refused with the remedy, and nothi
 
   const elsewhere = JSON.stringify({ ...ourConfig, zoneId: "zon_theirs", serverUrl: "https://there:7443" });
   test("a node of another control plane, which is named", async () => {
-    const error = await refusal({ files: { "/etc/skerry/agent.json": elsewhere, "/var/lib/skerry/identity/key": "x" } }, "host-enrolled-elsewhere");
+    const error = await refusal({ files: { "/etc/skerry/agent.json": elsewhere, "/var/lib/skerry/identity.json": "{}" } }, "host-enrolled-elsewhere");
     assert.match(error.message, /https:\/\/there:7443/);
     assert.match(error.remedy ?? "", /systemctl disable --now skerry-agent/);
   });
@@ -93,12 +93,12 @@ describe("a host that cannot become a node is refused with the remedy, and nothi
   });
 
   test("another node of this zone", async () => {
-    const files = { "/etc/skerry/agent.json": JSON.stringify({ ...ourConfig, nodeName: "edge-2" }), "/var/lib/skerry/identity/key": "x" };
+    const files = { "/etc/skerry/agent.json": JSON.stringify({ ...ourConfig, nodeName: "edge-2" }), "/var/lib/skerry/identity.json": "{}" };
     assert.match((await refusal({ files }, "host-enrolled-elsewhere")).message, /already the node edge-2 of this zone/);
   });
 
   test("a node of nobody knows whom", async () => {
-    await refusal({ files: { "/var/lib/skerry/identity/key": "x", "/etc/skerry/agent.json": "not json" } }, "host-enrolled-elsewhere");
+    await refusal({ files: { "/var/lib/skerry/identity.json": "{}", "/etc/skerry/agent.json": "not json" } }, "host-enrolled-elsewhere");
   });
 });
 
@@ -106,7 +106,7 @@ describe("inspecting a host", () => {
   let host: SshdHost;
   before(async () => {
     host = await SshdHost.start({
-      files: { "/etc/os-release": debian, "/etc/skerry/agent.json": JSON.stringify(ourConfig), "/var/lib/skerry/identity/key": "x" },
+      files: { "/etc/os-release": debian, "/etc/skerry/agent.json": JSON.stringify(ourConfig), "/var/lib/skerry/identity.json": "{}" },
     });
   });
   after(async () => {

@@ -135,8 +135,8 @@ export class SshdHost implements AsyncDisposable {
   }
 
   /** Everything below /etc, /var and /opt that differs from how the host began, one path per line. */
-  async changes(): Promise<string> {
-    return await this.within(["sh", "-c", 'cd "$0" && find etc var /opt -newer sshd_config ! -type d | sort', this.#dir]);
+  changes(): Promise<string> {
+    return this.within(["sh", "-c", 'cd "$0" && find etc var /opt -newer sshd_config ! -type d | sort', this.#dir]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
