@@ -8,7 +8,7 @@ import { mutate, type Write } from "./mutations.ts";
 import { represent } from "./representation.ts";
 import { entityTag } from "./revision-match.ts";
 import { schemaRef, type Call, type GuardedRoute, type Params, type Reply, type ReplyDescription } from "./route.ts";
-import { act, notFound, patch, put, remove } from "./writes.ts";
+import { act, intentsOf, notFound, patch, put, remove } from "./writes.ts";
 
 const DryRun = strict({
   dryRun: optional(oneOf(["true", "false"] as const, "true: change nothing, answer with the plan")),
@@ -137,7 +137,7 @@ function writeRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName):
 }
 
 function actionRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName): GuardedRoute[] {
-  return Object.entries(deps.intents[kind].actions).map(([action, intent]) => ({
+  return Object.entries(intentsOf(deps.intents, kind).actions).map(([action, intent]) => ({
     method: "POST",
     path: `${itemPath(kind)}:${action}`,
     operationId: `${action.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())}${kind}`,

@@ -175,6 +175,6 @@ function seal(kind: KindName, id: string, spec: object, before: object | undefin
 }
 
 /** The table's row for a kind known only at run time; the kinds of resource and row agree by construction. */
-function intentsOf(table: IntentTable, kind: KindName): KindIntents<KindName> {
-  return table[kind] as unknown as KindIntents<KindName>;
+export function intentsOf(table: IntentTable, kind: KindName): KindIntents<KindName> {
+  return table[kind];
 }

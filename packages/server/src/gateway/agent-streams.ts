@@ -36,7 +36,7 @@ export class AgentStreams {
       };
       const fail = (error: unknown): void => {
         settle();
-        reject(error as Error);
+        reject(error);
       };
       const abort = (): void => fail(signal.reason);
       const cancelTimer = this.#clock.setTimer(dialBackMs, () =>

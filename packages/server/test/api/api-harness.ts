@@ -43,12 +43,12 @@ export interface Answer {
   readonly status: number;
   readonly headers: LightMyRequestResponse["headers"];
   readonly text: string;
-  /** Parsed, for tests to look into. */
-  readonly body: Json;
-}
-
-export interface Json {
-  readonly [key: string]: Json;
+  /** What is at a path of the JSON body, such as `items.0.metadata.name`; undefined where there is nothing. */
+  at(path: string): unknown;
+  /** The same, where it must be text. */
+  textAt(path: string): string;
+  /** The same of each item of an array. */
+  each(array: string, path: string): readonly unknown[];
 }
 
 /** What every test's API stands on; tests may replace parts of it. */
@@ -104,12 +104,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
           ? {}
           : { payload: body instanceof Buffer || typeof body === "string" ? body : JSON.stringify(body) }),
       });
-      return {
-        status: response.statusCode,
-        headers: response.headers,
-        text: response.body,
-        body: parse(response.body),
-      };
+      return answerOf(response);
     },
   };
   return {
@@ -153,12 +148,42 @@ export function draft<K extends KindName>(
   return makeDraft(kind, makeId(kinds[kind].prefix, nowMs, randomBytes(10)), key, { spec, status, labels: {} }, nowMs);
 }
 
-function parse(text: string): Json {
+function answerOf({ statusCode, headers, body }: LightMyRequestResponse): Answer {
+  const at = (path: string): unknown => valueAt(parse(body), path);
+  return {
+    status: statusCode,
+    headers,
+    text: body,
+    at,
+    textAt: (path) => {
+      const value = at(path);
+      if (typeof value !== "string") throw new TypeError(`${path} is not text in ${body.slice(0, 200)}`);
+      return value;
+    },
+    each: (array, path) => {
+      const items = at(array);
+      if (!Array.isArray(items)) throw new TypeError(`${array} is not an array in ${body.slice(0, 200)}`);
+      return items.map((item) => valueAt(item, path));
+    },
+  };
+}
+
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as Json;
+    return JSON.parse(text);
   } catch {
-    return {};
+    // Not every answer is JSON.
+    return undefined;
   }
+}
+
+function valueAt(root: unknown, path: string): unknown {
+  return path
+    .split(".")
+    .reduce(
+      (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined) as unknown,
+      root,
+    );
 }
 
 /** Specs that pass every kind's schema. */

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { sealedMark, openProviderKey } from "../../src/secrets/provider-key.ts";
 import { plainIntents } from "./plain-intents.ts";
-import { specs, startApi, type ApiHarness, type Json } from "./api-harness.ts";
+import { specs, startApi, type ApiHarness } from "./api-harness.ts";
+
+interface OpenApi {
+  readonly openapi: string;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
+}
 
 describe("what the API refuses before a route sees it", () => {
   let api: ApiHarness;
@@ -30,7 +36,7 @@ describe("what the API refuses before a route sees it", () => {
     ];
     for (const [body, headers, status, code] of cases) {
       const answer = await put(body, headers);
-      assert.deepEqual([answer.status, answer.body["code"]], [status, code], `${body.slice(0, 60)}: ${answer.text}`);
+      assert.deepEqual([answer.status, answer.at("code")], [status, code], `${body.slice(0, 60)}: ${answer.text}`);
       assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
       assert.ok(!answer.text.includes("    at "), "no stack trace");
     }
@@ -38,7 +44,7 @@ describe("what the API refuses before a route sees it", () => {
 
   test("a defect answers internal without its message, and is logged with it", async () => {
     const answer = await api.ask(api.admin, "PUT", "/api/v1/sites/s1", { spec: specs.Site });
-    assert.deepEqual([answer.status, answer.body["code"]], [500, "internal"]);
+    assert.deepEqual([answer.status, answer.at("code")], [500, "internal"]);
     assert.ok(!answer.text.includes("secret detail"));
     const entry = api.logged.find((line) => (line as { code?: string }).code === "internal") as { error: Error };
     assert.match(entry.error.message, /secret detail of a defect/);
@@ -54,11 +60,11 @@ describe("what the API refuses before a route sees it", () => {
   });
 
   test("the OpenAPI document names every route, refers to nothing that is not there and repeats no operation id", async () => {
-    const { body: document, text } = await api.ask(api.admin, "GET", "/api/v1/openapi.json");
-    assert.equal(document["openapi"] as unknown, "3.1.0");
-    for (const route of api.api.routes)
-      assert.ok(document["paths"]?.[route.path]?.[route.method.toLowerCase()], route.path);
-    const schemas = document["components"]?.["schemas"] ?? {};
+    const { text } = await api.ask(api.admin, "GET", "/api/v1/openapi.json");
+    const document = JSON.parse(text) as OpenApi;
+    assert.equal(document.openapi, "3.1.0");
+    for (const route of api.api.routes) assert.ok(document.paths[route.path]?.[route.method.toLowerCase()], route.path);
+    const schemas = document.components.schemas;
     for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/([A-Za-z]+)"/g))
       assert.ok(name in schemas, name);
     const ids = [...text.matchAll(/"operationId":"([A-Za-z]+)"/g)].map((match) => match[1]);
@@ -68,7 +74,7 @@ describe("what the API refuses before a route sees it", () => {
 
   test("whoami tells whose token it is", async () => {
     const token = await api.token("ci", "operator", "ours");
-    assert.deepEqual((await api.ask(token, "GET", "/api/v1/whoami")).body, {
+    assert.deepEqual(JSON.parse((await api.ask(token, "GET", "/api/v1/whoami")).text), {
       name: "ci",
       role: "operator",
       project: "ours",
@@ -95,7 +101,7 @@ describe("secrets", () => {
     assert.equal(refused.status, 400);
 
     const created = await api.ask(api.admin, "PUT", provider, { spec: ssh("KEY ONE") });
-    assert.equal(created.body["resource"]?.["spec"]?.["ssh"]?.["privateKey"] as unknown, sealedMark);
+    assert.equal(created.at("resource.spec.ssh.privateKey"), sealedMark);
     assert.ok(!JSON.stringify(stored()).includes("KEY ONE"));
     assert.equal(openProviderKey(api.sealer, stored()), "KEY ONE");
 
@@ -114,7 +120,7 @@ describe("secrets", () => {
 
   test("no read, list, plan, event or log shows a private key, sealed or open, nor a token's hash", async () => {
     const made = await api.ask(api.admin, "PUT", "/api/v1/api-tokens/t1", { spec: specs.ApiToken });
-    assert.match(String(made.body["secret"]), /^skt1\./);
+    assert.match(made.textAt("secret"), /^skt1\./);
     const seen = [
       await api.ask(api.admin, "GET", provider),
       await api.ask(api.admin, "GET", "/api/v1/providers"),
@@ -137,7 +143,7 @@ describe("secrets", () => {
       spec: { role: "viewer", lifetimeSeconds: 60 },
     });
     assert.equal(made.headers["cache-control"], "no-store");
-    const secret = String(made.body["secret"]);
+    const secret = made.textAt("secret");
     assert.equal((await api.ask(secret, "GET", "/api/v1/whoami")).status, 200);
     assert.equal((await api.ask(`${secret.slice(0, -1)}_`, "GET", "/api/v1/whoami")).status, 401);
     await api.ask(api.admin, "DELETE", "/api/v1/api-tokens/short");
@@ -154,6 +160,6 @@ describe("secrets", () => {
     const seen = await api.ask(foreign, "PUT", "/api/v1/projects/theirs/instances/x?dryRun=true", {
       spec: specs.Instance,
     });
-    assert.equal((seen.body["plan"] as unknown as Json[]).length, 1);
+    assert.equal(seen.each("plan", "kind").length, 1);
   });
 });

@@ -22,7 +22,7 @@ interface ServerEvent {
 }
 
 /** Reads server-sent events from a response, as they come. */
-async function* eventsOf(response: IncomingMessage): AsyncGenerator<ServerEvent> {
+async function* eventsOf(response: IncomingMessage): AsyncGenerator<ServerEvent, undefined> {
   let rest = "";
   for await (const chunk of response.setEncoding("utf8") as AsyncIterable<string>) {
     rest += chunk;

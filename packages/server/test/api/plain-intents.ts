@@ -26,11 +26,11 @@ const initialStatuses: { readonly [K in KindName]: ResourceOf<K>["status"] } = {
 function plain<K extends KindName>(kind: K, actions: KindIntents<K>["actions"] = {}): KindIntents<K> {
   return {
     initialStatus: initialStatuses[kind],
-    create: (tx, draft) => ({ resource: tx.put(draft as ResourceOf<KindName>) }),
-    update: (tx, _before, after) => ({ resource: tx.put(after as ResourceOf<KindName>) }),
+    create: (tx, draft) => ({ resource: tx.put(draft) }),
+    update: (tx, _before, after) => ({ resource: tx.put(after) }),
     remove: (tx, resource) => {
       tx.delete(kind, resource.metadata.id);
-      return { resource: resource as ResourceOf<KindName> };
+      return { resource };
     },
     actions,
   };

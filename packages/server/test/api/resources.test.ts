@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { specs, startApi, type ApiHarness, type Json } from "./api-harness.ts";
+import { specs, startApi, type ApiHarness, type Answer } from "./api-harness.ts";
 
 const instances = "/api/v1/projects/ours/instances";
 
@@ -17,14 +17,16 @@ describe("resources", () => {
     const created = await ask(api.admin, "PUT", `${instances}/web`, { spec: specs.Instance });
     assert.equal(created.status, 201);
     assert.equal(created.headers["location"], `${instances}/web`);
-    const first = created.body["resource"]?.["metadata"];
-    assert.equal(created.headers["etag"], `"${String(first?.["revision"])}"`);
-    assert.deepEqual([first?.["name"], first?.["project"], first?.["generation"]], ["web", "ours", 1]);
+    assert.equal(created.headers["etag"], `"${String(created.at("resource.metadata.revision"))}"`);
+    assert.deepEqual(
+      ["name", "project", "generation"].map((field) => created.at(`resource.metadata.${field}`)),
+      ["web", "ours", 1],
+    );
 
     const replaced = await ask(api.admin, "PUT", `${instances}/web`, { spec: { ...specs.Instance, vcpus: 2 } });
     assert.equal(replaced.status, 200);
-    const second = replaced.body["resource"]?.["metadata"];
-    assert.deepEqual([second?.["id"], second?.["generation"]], [first?.["id"], 2]);
+    assert.equal(replaced.at("resource.metadata.id"), created.at("resource.metadata.id"));
+    assert.equal(replaced.at("resource.metadata.generation"), 2);
     assert.equal((await ask(api.admin, "GET", `${instances}/web`)).headers["etag"], replaced.headers["etag"]);
   });
 
@@ -48,13 +50,13 @@ describe("resources", () => {
     const labelled = await ask(api.admin, "PATCH", `${instances}/patched`, {
       metadata: { labels: { a: null, c: "3" } },
     });
-    assert.deepEqual(labelled.body["resource"]?.["metadata"]?.["labels"], { b: "2", c: "3" });
-    assert.equal(labelled.body["resource"]?.["metadata"]?.["generation"], 1);
+    assert.deepEqual(labelled.at("resource.metadata.labels"), { b: "2", c: "3" });
+    assert.equal(labelled.at("resource.metadata.generation"), 1);
     const changed = await ask(api.admin, "PATCH", `${instances}/patched`, { spec: { power: null, vcpus: 4 } });
-    assert.deepEqual(changed.body["resource"]?.["spec"], { ...specs.Instance, vcpus: 4 });
-    assert.equal(changed.body["resource"]?.["metadata"]?.["generation"], 2);
+    assert.deepEqual(changed.at("resource.spec"), { ...specs.Instance, vcpus: 4 });
+    assert.equal(changed.at("resource.metadata.generation"), 2);
     const bare = await ask(api.admin, "PATCH", `${instances}/patched`, { metadata: null });
-    assert.deepEqual(bare.body["resource"]?.["metadata"]?.["labels"], {});
+    assert.deepEqual(bare.at("resource.metadata.labels"), {});
   });
 
   test("unknown fields, wrong types, status, and names that differ from the path are refused by name", async () => {
@@ -71,11 +73,7 @@ describe("resources", () => {
     for (const [body, path] of wrong) {
       const answer = await ask(api.admin, "PUT", `${instances}/refused`, body);
       assert.equal(answer.status, 400, answer.text);
-      const errors = answer.body["errors"] as unknown as Json[];
-      assert.ok(
-        errors.some((error) => (error["path"] as unknown as string) === path),
-        answer.text,
-      );
+      assert.ok(answer.each("errors", "path").includes(path), answer.text);
     }
     for (const patch of [{ status: { state: "running" } }, { spec: { colour: "red" } }, [], "text", null]) {
       assert.equal((await ask(api.admin, "PATCH", `${instances}/web`, patch)).status, 400);
@@ -101,9 +99,9 @@ describe("resources", () => {
     );
     const tag = String(headers["etag"]);
     assert.equal(
-      (await ask(api.admin, "PUT", `${instances}/guarded`, { spec: specs.Instance }, { "if-none-match": "*" })).body[
-        "code"
-      ],
+      (await ask(api.admin, "PUT", `${instances}/guarded`, { spec: specs.Instance }, { "if-none-match": "*" })).at(
+        "code",
+      ),
       "already-exists",
     );
     assert.equal(
@@ -112,7 +110,7 @@ describe("resources", () => {
     );
     const late = await ask(api.admin, "PATCH", `${instances}/guarded`, { spec: { vcpus: 3 } }, { "if-match": tag });
     assert.equal(late.status, 412);
-    assert.equal(late.body["code"], "revision-mismatch");
+    assert.equal(late.at("code"), "revision-mismatch");
     assert.equal((await ask(api.admin, "DELETE", `${instances}/guarded`, undefined, { "if-match": tag })).status, 412);
     assert.equal(
       (await ask(api.admin, "PUT", `${instances}/absent`, { spec: specs.Instance }, { "if-match": "*" })).status,
@@ -125,20 +123,12 @@ describe("resources", () => {
     await ask(api.admin, "PUT", `${instances}/acted`, { spec: specs.Instance });
     const started = await ask(api.admin, "POST", `${instances}/acted:restart`, { graceSeconds: 3 });
     assert.equal(started.status, 202);
-    const operation = started.body["operation"];
-    assert.deepEqual(operation?.["spec"]?.["input"], { graceSeconds: 3 });
-    assert.equal(operation?.["spec"]?.["cause"], `POST ${instances}/acted:restart`);
-    assert.equal(started.headers["location"], `/api/v1/operations/${String(operation?.["metadata"]?.["name"])}`);
-    assert.equal(
-      (await ask(api.admin, "GET", String(started.headers["location"]))).body["status"]?.["state"],
-      "pending",
-    );
-    assert.equal(
-      (await ask(api.admin, "POST", `${String(started.headers["location"])}:cancel`)).body["operation"]?.["status"]?.[
-        "state"
-      ],
-      "cancelled",
-    );
+    assert.deepEqual(started.at("operation.spec.input"), { graceSeconds: 3 });
+    assert.equal(started.at("operation.spec.cause"), `POST ${instances}/acted:restart`);
+    const location = `/api/v1/operations/${started.textAt("operation.metadata.name")}`;
+    assert.equal(started.headers["location"], location);
+    assert.equal((await ask(api.admin, "GET", location)).at("status.state"), "pending");
+    assert.equal((await ask(api.admin, "POST", `${location}:cancel`)).at("operation.status.state"), "cancelled");
     assert.equal((await ask(api.admin, "POST", `${instances}/acted:restart`, { gracesSeconds: 3 })).status, 400);
     assert.equal((await ask(api.admin, "POST", `${instances}/nothing:restart`)).status, 404);
   });
@@ -149,7 +139,7 @@ describe("resources", () => {
     const changed = await ask(api.admin, "PATCH", `${instances}/planned?dryRun=true`, {
       spec: { vcpus: 8, power: "stopped" },
     });
-    assert.deepEqual(changed.body["plan"], [
+    assert.deepEqual(changed.at("plan"), [
       {
         type: "updated",
         kind: "Instance",
@@ -162,15 +152,11 @@ describe("resources", () => {
       },
     ]);
     const created = await ask(api.admin, "PUT", `${instances}/new?dryRun=true`, { spec: specs.Instance });
-    const [change] = created.body["plan"] as unknown as Json[];
-    assert.equal(change?.["type"], "created");
+    assert.equal(created.at("plan.0.type"), "created");
     const deleted = await ask(api.admin, "DELETE", `${instances}/planned?dryRun=true`);
-    assert.equal((deleted.body["plan"] as unknown as Json[])[0]?.["type"], "deleted");
+    assert.equal(deleted.at("plan.0.type"), "deleted");
     const acted = await ask(api.admin, "POST", `${instances}/planned:restart?dryRun=true`);
-    assert.deepEqual(
-      (acted.body["plan"] as unknown as Json[]).map((planned) => planned["kind"]),
-      ["Operation"],
-    );
+    assert.deepEqual(acted.each("plan", "kind"), ["Operation"]);
     const token = await ask(api.admin, "PUT", "/api/v1/api-tokens/dry?dryRun=true", { spec: specs.ApiToken });
     assert.ok(!token.text.includes("skt1.") && !token.text.includes("secretHash"), token.text);
     assert.equal(
@@ -179,7 +165,7 @@ describe("resources", () => {
     );
 
     assert.equal(api.store.revision, revision);
-    assert.equal((await ask(api.admin, "GET", `${instances}/planned`)).body["spec"]?.["vcpus"], 1);
+    assert.equal((await ask(api.admin, "GET", `${instances}/planned`)).at("spec.vcpus"), 1);
     assert.equal((await ask(api.admin, "GET", `${instances}/new`)).status, 404);
   });
 
@@ -193,7 +179,7 @@ describe("resources", () => {
     assert.equal(one.text, two.text);
     assert.equal(one.text, three.text);
     assert.equal(
-      (await ask(api.admin, "POST", `${instances}/once:restart`, { graceSeconds: 1 }, key)).body["code"],
+      (await ask(api.admin, "POST", `${instances}/once:restart`, { graceSeconds: 1 }, key)).at("code"),
       "conflict",
     );
     assert.notEqual((await ask(api.admin, "POST", `${instances}/once:restart`, {})).text, one.text);
@@ -213,7 +199,7 @@ describe("resources", () => {
   test("a thing in a project that does not exist is refused with the remedy", async () => {
     const answer = await ask(api.admin, "PUT", "/api/v1/projects/nowhere/instances/web", { spec: specs.Instance });
     assert.equal(answer.status, 404);
-    assert.match(String(answer.body["remedy"]), /project create nowhere/);
+    assert.match(answer.textAt("remedy"), /project create nowhere/);
     assert.equal((await ask(api.admin, "GET", "/api/v1/projects/nowhere/instances")).status, 404);
   });
 
@@ -221,7 +207,7 @@ describe("resources", () => {
     await ask(api.admin, "PUT", `${instances}/gone`, { spec: specs.Instance });
     const deleted = await ask(api.admin, "DELETE", `${instances}/gone`);
     assert.equal(deleted.status, 200);
-    assert.equal(deleted.body["resource"]?.["metadata"]?.["name"], "gone");
+    assert.equal(deleted.at("resource.metadata.name"), "gone");
     assert.equal((await ask(api.admin, "DELETE", `${instances}/gone`)).status, 404);
   });
 });
@@ -244,10 +230,10 @@ describe("lists", () => {
   });
   after(() => api[Symbol.asyncDispose]());
 
-  const names = (body: Json): string[] =>
-    (body["items"] as unknown as Json[]).map(
-      (item) => `${String(item["metadata"]?.["project"])}/${String(item["metadata"]?.["name"])}`,
-    );
+  const names = (answer: Answer): string[] => {
+    const projects = answer.each("items", "metadata.project");
+    return answer.each("items", "metadata.name").map((name, index) => `${String(projects[index])}/${String(name)}`);
+  };
 
   test("pages follow each other without gap or repetition, also when what the cursor named is gone", async () => {
     const seen: string[] = [];
@@ -258,10 +244,10 @@ describe("lists", () => {
         "GET",
         `/api/v1/volumes?limit=3${cursor === undefined ? "" : `&cursor=${cursor}`}`,
       );
-      seen.push(...names(answer.body));
+      seen.push(...names(answer));
       if (page === 0) await ask(api.admin, "DELETE", "/api/v1/projects/ours/volumes/v3");
-      const next = answer.body["nextCursor"] as unknown as string | undefined;
-      if (next === undefined) break;
+      const next = answer.at("nextCursor");
+      if (typeof next !== "string") break;
       cursor = next;
     }
     assert.deepEqual(
@@ -278,21 +264,18 @@ describe("lists", () => {
     const token = await api.token("tenant", "viewer", "theirs");
     const answer = await ask(token, "GET", "/api/v1/volumes");
     assert.deepEqual(
-      names(answer.body),
+      names(answer),
       [1, 2, 3, 4, 5].map((index) => `theirs/v${index}`),
     );
-    assert.deepEqual(names((await ask(token, "GET", "/api/v1/projects")).body), ["undefined/theirs"]);
+    assert.deepEqual(names(await ask(token, "GET", "/api/v1/projects")), ["undefined/theirs"]);
     for (const plural of ["sites", "nodes", "providers", "api-tokens", "organisations"]) {
-      assert.deepEqual((await ask(token, "GET", `/api/v1/${plural}`)).body["items"], []);
+      assert.deepEqual((await ask(token, "GET", `/api/v1/${plural}`)).at("items"), []);
     }
   });
 
   test("labelSelector keeps what has the labels", async () => {
     const select = async (selector: string): Promise<string[]> =>
-      names(
-        (await ask(api.admin, "GET", `/api/v1/projects/ours/volumes?labelSelector=${encodeURIComponent(selector)}`))
-          .body,
-      );
+      names(await ask(api.admin, "GET", `/api/v1/projects/ours/volumes?labelSelector=${encodeURIComponent(selector)}`));
     assert.deepEqual(await select("parity=odd"), ["ours/v1", "ours/v3", "ours/v5"]);
     assert.deepEqual(await select("parity!=odd"), ["ours/v2", "ours/v4"]);
     assert.deepEqual(await select("parity=odd,index!=3"), ["ours/v1", "ours/v5"]);
@@ -308,13 +291,13 @@ describe("lists", () => {
       "GET",
       "/api/v1/projects/ours/volumes?limit=1&fields=metadata.name,spec.sizeMiB,status.nothing",
     );
-    assert.deepEqual(answer.body["items"], [
+    assert.deepEqual(answer.at("items"), [
       { kind: "Volume", metadata: { name: "v1" }, spec: { sizeMiB: 8 }, status: {} },
     ]);
   });
 
   test("the list's revision is that of the store", async () => {
-    assert.equal((await ask(api.admin, "GET", "/api/v1/volumes")).body["revision"], api.store.revision);
+    assert.equal((await ask(api.admin, "GET", "/api/v1/volumes")).at("revision"), api.store.revision);
   });
 
   test("queries that make no sense are refused", async () => {
@@ -334,7 +317,7 @@ describe("lists", () => {
     ]) {
       const answer = await ask(api.admin, "GET", `/api/v1/volumes?${query}`);
       assert.equal(answer.status, 400, `${query}: ${answer.text}`);
-      assert.equal(answer.body["code"], "invalid-request");
+      assert.equal(answer.at("code"), "invalid-request");
     }
   });
 });

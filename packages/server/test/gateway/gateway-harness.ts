@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { ObservedState, WantedState } from "@skerry/protocol";
 import { formatJoinToken } from "@skerry/protocol";
 import type { JoinTokenResource } from "@skerry/model";
@@ -6,7 +5,7 @@ import { listen } from "../../src/api/listener.ts";
 import { mintSecret } from "../../src/authorisation/secret.ts";
 import { makeAgentGateway, type AgentGateway } from "../../src/gateway/agent-gateway.ts";
 import type { GatewayDelegate } from "../../src/gateway/gateway.ts";
-import { openAuthority, type Authority } from "../../src/pki/authority.ts";
+import type { Authority } from "../../src/pki/authority.ts";
 import { draft, specs, startApi, type ApiHarness } from "../api/api-harness.ts";
 import type { ServerAccess } from "./small-agent.ts";
 
