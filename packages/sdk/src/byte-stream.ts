@@ -43,9 +43,10 @@ export async function openByteStream(openSocket: OpenSocket, url: string, token:
 }
 
 function readFrom(socket: Socket, close: () => void): ReadableStream<Uint8Array> {
+  // Whoever ends first, the socket or the reader, the other's end changes nothing more.
+  let open = true;
   return new ReadableStream<Uint8Array>({
     start: (controller) => {
-      let open = true;
       socket.addEventListener("message", ({ data }) => {
         if (open && data instanceof ArrayBuffer) controller.enqueue(new Uint8Array(data));
       });
@@ -54,7 +55,10 @@ function readFrom(socket: Socket, close: () => void): ReadableStream<Uint8Array>
         open = false;
       });
     },
-    cancel: close,
+    cancel: () => {
+      open = false;
+      close();
+    },
   });
 }
 

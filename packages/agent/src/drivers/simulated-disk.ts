@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -12,6 +13,7 @@ import { parserOf } from "@skerry/model";
 const headerBytes = 4096;
 const magic = "skerry simulated disk\n";
 const bytesPerMiB = 1024;
+const markBytes = 65_536;
 
 const parseHeader = parserOf(
   Type.Object({ sizeMiB: Type.Integer({ minimum: 1 }), ticks: Type.Integer({ minimum: 0 }) }),
@@ -63,6 +65,17 @@ export async function tickSimulatedDisk(path: string): Promise<number> {
     const header = await readHeader(handle);
     await writeHeader(handle, { ...header, ticks: header.ticks + 1 });
     return header.ticks + 1;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** sha256 of the first 64 KiB of content, hex: what tells one disk from another. */
+export async function markOfSimulatedDisk(path: string): Promise<string> {
+  const handle = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(markBytes), 0, markBytes, headerBytes);
+    return createHash("sha256").update(buffer.subarray(0, bytesRead)).digest("hex");
   } finally {
     await handle.close();
   }

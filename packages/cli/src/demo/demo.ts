@@ -98,7 +98,7 @@ function next(terminal: Terminal): string[] {
     "  ./skerry instance list",
     "  ./skerry instance console web-berlin          # its serial line; Ctrl-] leaves",
     "  ./skerry instance forward web-berlin 8080:80  # then open http://127.0.0.1:8080",
-    "  ./skerry instance migrate web-berlin --to-provider meseta --wait",
+    "  ./skerry instance migrate web-madrid --to-provider meseta --wait  # and back",
     "  ./skerry events",
   ];
 }

@@ -123,14 +123,15 @@ async function deployEverywhere(client: Client, cast: readonly DemoProvider[], p
 
 async function witness(client: Client, key: ResourceKey, entry: DemoProvider, signal: AbortSignal): Promise<DemoInstance> {
   const greeting = await guestGet(client, key, "/", signal);
-  const { status } = await client.get("Instance", key, signal);
+  const { metadata, status } = await client.get("Instance", key, signal);
   return {
     name: key.name,
     provider: entry.provider,
     country: entry.country,
     driver: status.driver ?? "unknown",
     accelerator: status.accelerator ?? "unknown",
-    httpOk: greeting.includes(key.name),
+    // Guests tell the instance id that their seed gave them.
+    httpOk: greeting.includes(metadata.id),
     bootMs: status.bootMs ?? -1,
   };
 }
@@ -140,6 +141,8 @@ async function moveOne(client: Client, cast: readonly DemoProvider[], progress: 
   if (from === undefined || to === undefined) throw new SkerryError("invalid-request", "A move needs two providers.", { remedy: "Give --providers 2 or more." });
   const key = { project, name: `web-${from.site}` };
   const before = await look(client, key, signal);
+  // Constraints hold at every move, too: its owner has to allow the second provider first.
+  await client.patch("Instance", key, { spec: { placement: { providers: [from.provider, to.provider] } } }, {}, signal);
   const operation = await finished(
     client,
     await client.action("Instance", key, "migrate", { toProvider: to.provider }, {}, signal),
@@ -161,7 +164,7 @@ async function moveOne(client: Client, cast: readonly DemoProvider[], progress: 
 
 async function look(client: Client, key: ResourceKey, signal: AbortSignal) {
   const mark = await guestGet(client, key, "/data", signal);
-  const tick = Number.parseInt(await guestGet(client, key, "/tick", signal), 10);
+  const tick = Number(/\d+/.exec(await guestGet(client, key, "/tick", signal))?.[0] ?? Number.NaN);
   const { status, assignment } = await client.get("Instance", key, signal);
   return { mark, tick, address: status.addresses[0]?.address, node: assignment?.node };
 }
