@@ -127,7 +127,7 @@ function copy({ sight }: MigrationDeps): OperationStepKind {
     async run(context) {
       const migration = migrationOf(context.operation);
       const { revision, result: epoch } = await context.store.transact((tx) => orderImport(tx, migration));
-      const bytes = await context.until((store) => {
+      const copied = await context.until((store) => {
         const { to, from } = migration;
         const disk = diskSeen(sight, to.nodeId, migration.volumeId, epoch, revision);
         const away = isConnected(store, from.nodeId) ? to : from;
@@ -136,9 +136,9 @@ function copy({ sight }: MigrationDeps): OperationStepKind {
         if (disk?.state === "failed") throw new SkerryError("node-driver-failed", disk.error ?? "The target could not take the disk.");
         if (disk?.state !== "ready" || disk.digest === undefined) return undefined;
         if (disk.digest !== context.notes["digest"]) throw new SkerryError("digest-mismatch", `${to.node} has other bytes than ${from.node}.`);
-        return { total: disk.totalBytes ?? disk.usedBytes ?? 0 };
+        return { bytes: disk.totalBytes ?? disk.usedBytes ?? 0, targetDigest: disk.digest };
       });
-      await context.note({ bytes: bytes.total, copiedMs: context.nowMs() });
+      await context.note({ ...copied, copiedMs: context.nowMs() });
     },
     async compensate(context) {
       await context.store.transact((tx) => orderImportAway(tx, migrationOf(context.operation)));
@@ -244,9 +244,9 @@ function resultOf(migration: Migration, notes: Readonly<Record<string, unknown>>
     stopMs: span("stopAskedMs", "stoppedMs"),
     copyMs: span("copyAskedMs", "copiedMs"),
     bytes: notes["bytes"],
-    digest: notes["digest"],
-    // The step `copy` ends only when the target's own digest equals the source's.
-    digestEqual: true,
+    /** Of the source when it was offered, and of the target as it lay on its disk. */
+    sourceDigest: notes["digest"],
+    targetDigest: notes["targetDigest"],
     sourceRemoved: notes["sourceRemoved"],
   };
 }
