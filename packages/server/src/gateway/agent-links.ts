@@ -6,8 +6,7 @@ import type { Log } from "../operations/log.ts";
 import { AgentLink } from "./agent-link.ts";
 import type { GatewayDelegate } from "./gateway.ts";
 
-/** How many links may be open whose agents have not proved who they are. */
-const maxUnproven = 256;
+const defaultMaxUnproven = 256;
 /** Changes within this time reach an agent as one wanted state. */
 const coalesceMs = 20;
 
@@ -16,6 +15,8 @@ export interface AgentLinksDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly heartbeatMs: number;
+  /** How many links may be open whose agents have not proved who they are. */
+  readonly maxUnproven?: number;
   readonly streamFailed: (nodeId: string, streamId: string, detail: string) => void;
   /** Called when a node's link is gone and no newer one has replaced it. */
   readonly unlinked: (nodeId: string) => void;
@@ -37,7 +38,7 @@ export class AgentLinks {
 
   /** @throws SkerryError too-many-requests, before a connection is accepted that there is no room for */
   checkRoom(): void {
-    if (this.#unproven.size < maxUnproven) return;
+    if (this.#unproven.size < (this.#deps.maxUnproven ?? defaultMaxUnproven)) return;
     throw new SkerryError("too-many-requests", "Too many agents are just connecting.", {
       remedy: "Try again in a while.",
     });

@@ -115,7 +115,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
       await api.app.close();
       tokens.close();
       await store.close();
-      await rm(directory, { recursive: true });
+      await rm(directory, { recursive: true, force: true });
     },
   };
 }

@@ -6,6 +6,7 @@ import { mintSecret } from "../../src/authorisation/secret.ts";
 import { makeAgentGateway, type AgentGateway } from "../../src/gateway/agent-gateway.ts";
 import type { GatewayDelegate } from "../../src/gateway/gateway.ts";
 import type { Authority } from "../../src/pki/authority.ts";
+import { systemClock, type Clock } from "../../src/operations/clock.ts";
 import { draft, specs, startApi, type ApiHarness } from "../api/api-harness.ts";
 import type { ServerAccess } from "./small-agent.ts";
 
@@ -28,7 +29,13 @@ export interface RecordingDelegate extends GatewayDelegate {
   holdReports: Promise<void>;
 }
 
-export async function startGateway(options: { readonly heartbeatMs?: number } = {}): Promise<GatewayHarness> {
+export const heartbeatMs = 10_000;
+
+/** @param clock what the gateway waits by */
+export async function startGateway(
+  clock: Clock = systemClock,
+  limits: { readonly maxUnproven?: number } = {},
+): Promise<GatewayHarness> {
   let gateway: AgentGateway | undefined;
   let authority: Authority | undefined;
   const delegate: RecordingDelegate = {
@@ -50,7 +57,9 @@ export async function startGateway(options: { readonly heartbeatMs?: number } = 
       ...base,
       authority: (authority = base.authority),
       delegate,
-      heartbeatMs: options.heartbeatMs ?? 10_000,
+      clock,
+      heartbeatMs,
+      ...limits,
     });
     gateway = made;
     return { gateway: made, agentRoutes: made.routes };

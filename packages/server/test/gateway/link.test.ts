@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
+import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
+import { SkerryError } from "@skerry/model";
 import { linkPath, maxMessageBytes } from "@skerry/protocol";
-import { emptyWanted, startGateway, type GatewayHarness } from "./gateway-harness.ts";
+import { ManualClock } from "../fakes/manual-clock.ts";
+import { emptyWanted, heartbeatMs, startGateway, type GatewayHarness } from "./gateway-harness.ts";
 import { SmallAgent, idleReport, joinAs, makeAgentKey, type AgentKey } from "./small-agent.ts";
 
 interface Enrolled {
@@ -148,28 +151,12 @@ describe("links", () => {
     assert.equal((await agent.closed()).code, 1013);
     zone.delegate.holdReports = Promise.resolve();
   });
-
-  test("no more links than the limit may wait for their hello", async () => {
-    const open = await Promise.all(
-      Array.from({ length: 256 }, async () => {
-        const agent = new SmallAgent(zone.access);
-        await agent.next("challenge");
-        return agent;
-      }),
-    );
-    const late = new WebSocket(`wss://127.0.0.1:${zone.access.port}${linkPath}`, { ca: zone.access.authority });
-    const [, response] = (await once(late, "unexpected-response")) as [unknown, import("node:http").IncomingMessage];
-    assert.equal(response.statusCode, 429);
-    response.destroy();
-    for (const agent of open) agent.webSocket.terminate();
-    const { nodeId } = await linked("after-the-crowd");
-    assert.ok(zone.gateway.isConnected(nodeId));
-  });
 });
 
-describe("heartbeats", () => {
+describe("with a clock that is moved by hand", () => {
   test("an agent that falls silent is cut off, one that answers is kept", async () => {
-    await using zone = await startGateway({ heartbeatMs: 100 });
+    const clock = new ManualClock(Date.now());
+    await using zone = await startGateway(clock);
     const enrol = async (name: string): Promise<Enrolled & { readonly agent: SmallAgent }> => {
       const key = makeAgentKey();
       const { nodeId } = await joinAs(zone.access, await zone.joinToken(name), key, name);
@@ -180,26 +167,60 @@ describe("heartbeats", () => {
     const silent = await enrol("silent");
     const lively = await enrol("lively");
     const cut = silent.agent.closed();
-    let pings = 0;
-    const answering = (async () => {
-      for (; pings < 8; pings++) {
-        await lively.agent.next("ping");
-        lively.agent.send({ type: "pong" });
-      }
-    })();
+    for (let beat = 0; beat < 8; beat++) {
+      clock.moveTo(clock.nowMs() + heartbeatMs);
+      await lively.agent.next("ping");
+      lively.agent.send({ type: "pong" });
+      // What answers a later frame has read the pong.
+      lively.agent.webSocket.ping();
+      await once(lively.agent.webSocket, "pong");
+    }
     assert.equal((await cut).code, 1006);
     await until(() => !zone.gateway.isConnected(silent.nodeId));
-    await answering;
     assert.ok(zone.gateway.isConnected(lively.nodeId));
   });
 
   test("a link without a hello is closed after five seconds", async () => {
-    await using zone = await startGateway();
+    const clock = new ManualClock(Date.now());
+    await using zone = await startGateway(clock);
     const agent = new SmallAgent(zone.access);
-    const startMs = performance.now();
-    const { code } = await agent.closed();
-    const elapsedMs = performance.now() - startMs;
-    assert.equal(code, 1008);
-    assert.ok(elapsedMs > 4500 && elapsedMs < 8000, `${elapsedMs} ms`);
+    await agent.next("challenge");
+    clock.moveTo(clock.nowMs() + 4999);
+    assert.equal(agent.webSocket.readyState, WebSocket.OPEN);
+    const closed = agent.closed();
+    clock.moveTo(clock.nowMs() + 1);
+    assert.equal((await closed).code, 1008);
+  });
+
+  test("an agent that does not dial back in ten seconds is not waited for", async () => {
+    const clock = new ManualClock(Date.now());
+    await using zone = await startGateway(clock);
+    const key = makeAgentKey();
+    const { nodeId } = await joinAs(zone.access, await zone.joinToken("t1"), key, "n1");
+    const agent = new SmallAgent(zone.access);
+    await agent.hello(nodeId, key);
+    const target = { kind: "console", instanceId: "ins_00000000000000000000000000" } as const;
+    const opening = zone.gateway.openStream(nodeId, target, new AbortController().signal);
+    await agent.next("open-stream");
+    clock.moveTo(clock.nowMs() + 10_000);
+    await assert.rejects(opening, (error) => error instanceof SkerryError && error.code === "deadline-exceeded");
+  });
+
+  test("no more links than the limit may wait for their hello", async () => {
+    await using zone = await startGateway(new ManualClock(Date.now()), { maxUnproven: 4 });
+    const open: SmallAgent[] = [];
+    for (let count = 0; count < 4; count++) {
+      const agent = new SmallAgent(zone.access);
+      await agent.challenged();
+      open.push(agent);
+    }
+    const late = new WebSocket(`wss://127.0.0.1:${zone.access.port}${linkPath}`, { ca: zone.access.authority });
+    const [, response] = (await once(late, "unexpected-response")) as [unknown, IncomingMessage];
+    assert.equal(response.statusCode, 429);
+    response.destroy();
+    const key = makeAgentKey();
+    const { nodeId } = await joinAs(zone.access, await zone.joinToken("t1"), key, "n1");
+    await open[0]?.hello(nodeId, key);
+    await new SmallAgent(zone.access).challenged();
   });
 });

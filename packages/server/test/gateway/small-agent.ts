@@ -91,6 +91,7 @@ export class SmallAgent {
   readonly #access: ServerAccess;
   readonly #received: ServerMessage[] = [];
   #wake = (): void => undefined;
+  #nonce: Promise<string> | undefined;
   sessionToken = "";
 
   constructor(access: ServerAccess) {
@@ -118,13 +119,19 @@ export class SmallAgent {
     }
   }
 
+  /** Resolves once the server has sent its challenge. */
+  challenged(): Promise<string> {
+    this.#nonce ??= this.next("challenge").then(({ nonce }) => nonce);
+    return this.#nonce;
+  }
+
   /** Proves the key; resolves once welcomed. */
   async hello(
     nodeId: string,
     key: AgentKey,
     changes: Partial<Extract<AgentMessage, { type: "hello" }>> = {},
   ): Promise<void> {
-    const { nonce } = await this.next("challenge");
+    const nonce = await this.challenged();
     const signature = sign(null, helloPayload(nonce, nodeId), key.privateKey).toString("base64");
     this.send({
       type: "hello",
