@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { after, before, describe, test } from "node:test";
-import ssh2 from "ssh2";
 import { SkerryError, type ErrorCode } from "@skerry/model";
 import { requireShell } from "../../src/inspection.ts";
 import type { HostTarget } from "../../src/host-target.ts";
 import { connectToHost } from "../../src/ssh-handshake.ts";
+import { makeSshKey } from "../ssh-key.ts";
 import { CuttingProxy } from "./sshd/cutting-proxy.ts";
 import { SshdHost } from "./sshd/sshd-host.ts";
 
@@ -73,7 +73,7 @@ describe("a connection to a real SSH server", () => {
   });
 
   test("tells a refused key from a host that cannot be reached", async () => {
-    const privateKey = ssh2.utils.generateKeyPairSync("ed25519").private;
+    const privateKey = makeSshKey("ed25519").private;
     assert.match((await refusal(host.target({ privateKey }), "host-authentication-failed")).message, /refuses the user root/);
   });
 

@@ -3,13 +3,14 @@
 set -eu
 dir=$1 opt_size=$2 sshd=$3
 mount --make-rprivate /
+# Copies, not overlays: what lies below an overlay must not change, and this machine goes on living.
+mkdir -p "$dir/etc" "$dir/var/lib/dpkg" "$dir/home"
+cp -a -n /etc/. "$dir/etc/"
+mount --bind /var/lib/dpkg "$dir/var/lib/dpkg"
 for folder in etc var home; do
-  mkdir -p "$dir/$folder" "$dir/work-$folder"
-  mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$dir/$folder,workdir=$dir/work-$folder" "/$folder"
+  mount --rbind "$dir/$folder" "/$folder"
 done
 mount -t tmpfs -o "size=$opt_size,mode=755" tmpfs /opt
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/sshd /run/systemd/system
-# What the test sees and changes from outside.
-mkdir -p "$dir/control"
 exec "$sshd" -D -e -f "$dir/sshd_config"

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import ssh2 from "ssh2";
 import { describeHostKey } from "../../../src/host-key.ts";
 import type { HostTarget } from "../../../src/host-target.ts";
+import { makeSshKey, publicBlob, type SshKeyType } from "../../ssh-key.ts";
 import { getSshd } from "./sshd-program.ts";
 
 export interface SshdOptions {
@@ -20,8 +20,7 @@ export interface SshdOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
-const keyTypes = ["ed25519", "ecdsa", "rsa"] as const;
-type KeyType = (typeof keyTypes)[number];
+const keyTypes: readonly SshKeyType[] = ["ed25519", "ecdsa", "rsa"];
 
 /** Users of the host beside root: `operator` has neither sudo nor a password, `barred` has no shell. */
 const passwd = [
@@ -37,7 +36,7 @@ const passwd = [
  */
 export class SshdHost implements AsyncDisposable {
   readonly port: number;
-  readonly fingerprints: Readonly<Record<KeyType, string>>;
+  readonly fingerprints: Readonly<Record<SshKeyType, string>>;
   /** A key that root, operator and barred may log in with. */
   readonly clientKey: string;
   readonly #process: ChildProcess;
@@ -45,7 +44,7 @@ export class SshdHost implements AsyncDisposable {
   readonly #lines: Interface;
   readonly #log: string[] = [];
 
-  private constructor(port: number, fingerprints: Readonly<Record<KeyType, string>>, clientKey: string, process: ChildProcess, dir: string, lines: Interface) {
+  private constructor(port: number, fingerprints: Readonly<Record<SshKeyType, string>>, clientKey: string, process: ChildProcess, dir: string, lines: Interface) {
     this.port = port;
     this.fingerprints = fingerprints;
     this.clientKey = clientKey;
@@ -61,12 +60,12 @@ export class SshdHost implements AsyncDisposable {
     // sshd reads a user's keys as that user.
     await chmod(dir, 0o755);
     const port = await freePort();
-    const client = ssh2.utils.generateKeyPairSync("ed25519");
-    const fingerprints: Partial<Record<KeyType, string>> = {};
+    const client = makeSshKey("ed25519");
+    const fingerprints: Partial<Record<SshKeyType, string>> = {};
     for (const type of keyTypes) {
-      const pair = makeKey(type);
+      const pair = makeSshKey(type);
       await writeFile(join(dir, `host-${type}`), pair.private, { mode: 0o600 });
-      fingerprints[type] = fingerprintOf(pair.public);
+      fingerprints[type] = describeHostKey(publicBlob(pair)).fingerprint;
     }
     await writeFile(join(dir, "authorized_keys"), `${client.public}\n`);
     const etc: Record<string, string> = {
@@ -136,7 +135,7 @@ export class SshdHost implements AsyncDisposable {
 
   /** Everything below /etc, /var and /opt that differs from how the host began, one path per line. */
   changes(): Promise<string> {
-    return this.within(["sh", "-c", 'cd "$0" && find etc var /opt -newer sshd_config ! -type d | sort', this.#dir]);
+    return this.within(["sh", "-c", 'cd "$0" && find etc var /opt -path var/lib/dpkg -prune -o -newer sshd_config ! -type d -print | sort', this.#dir]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,15 +149,6 @@ export class SshdHost implements AsyncDisposable {
     const children = await readFile(`/proc/${this.#process.pid}/task/${this.#process.pid}/children`, "utf8");
     return Number(children.trim().split(" ")[0]);
   }
-}
-
-function makeKey(type: KeyType): { readonly private: string; readonly public: string } {
-  if (type === "ed25519") return ssh2.utils.generateKeyPairSync("ed25519");
-  return ssh2.utils.generateKeyPairSync(type, { bits: type === "rsa" ? 2048 : 256 });
-}
-
-function fingerprintOf(publicLine: string): string {
-  return describeHostKey(Buffer.from(publicLine.split(" ")[1] ?? "", "base64")).fingerprint;
 }
 
 async function freePort(): Promise<number> {
