@@ -33,7 +33,7 @@ describe("a cold migration", () => {
       "start succeeded",
       "release succeeded",
     ]);
-    assert.equal(result?.["digestEqual"], true);
+    assert.ok(typeof result?.["sourceDigest"] === "string" && result["sourceDigest"] === result["targetDigest"]);
     assert.equal(result["sourceRemoved"], true);
     assert.equal(typeof result["downtimeMs"], "number");
   });
@@ -52,7 +52,8 @@ describe("a cold migration", () => {
   });
 
   const work = (...nodes: readonly (0 | 1)[]): Incident[] => nodes.map((node) => ({ kind: "work", node }));
-  const copying: readonly Incident[] = [...work(0, 0), { kind: "deliver", node: 1 }, { kind: "act", node: 1 }, { kind: "act", node: 1 }, { kind: "report", node: 1 }];
+  const pulls: Incident = { kind: "act", node: 1, pick: 0 };
+  const copying: readonly Incident[] = [...work(0, 0), { kind: "deliver", node: 1 }, pulls, pulls, { kind: "report", node: 1 }];
 
   test("gives up at its deadline where the target goes away in the middle of the copy, and runs at the source again", async () => {
     const waiting = Array.from({ length: 70 }, (): Incident[] => [{ kind: "tick" }, ...work(0)]).flat();
@@ -64,6 +65,30 @@ describe("a cold migration", () => {
   test("takes a half copied disk back when it is cancelled, and starts the source again", async () => {
     const { state, owner } = await playMigration(store, { ...calm, incidents: [...copying, { kind: "cancel" }] });
     assert.deepEqual([state, owner], ["cancelled", 0]);
+  });
+
+  const onSource = (kind: "deliver" | "report" | "link" | "reboot"): Incident => ({ kind, node: 0 });
+  /** Anything but stopping, where there is anything else that it can do. */
+  const sourceDigests: Incident = { kind: "act", node: 0, pick: 1 };
+
+  test("does not start the target before the source says that it has stopped, even where it offers the disk", async () => {
+    const incidents = [onSource("deliver"), sourceDigests, onSource("report"), ...work(1, 1, 1, 1, 1, 1)];
+    const { state, owner } = await playMigration(store, { ...calm, incidents });
+    assert.deepEqual([state, owner], ["succeeded", 1]);
+  });
+
+  test("does not take a report from before the order to stop for an answer to it", async () => {
+    const sourceStarts: Incident = { kind: "act", node: 0, pick: 0 };
+    const rebooted = [onSource("reboot"), onSource("link"), onSource("report"), sourceStarts];
+    const incidents = [...rebooted, onSource("deliver"), sourceDigests, onSource("report"), ...work(1, 1, 1, 1, 1, 1)];
+    const { state, owner } = await playMigration(store, { ...calm, incidents });
+    assert.deepEqual([state, owner], ["succeeded", 1]);
+  });
+
+  test("does not go back to the source before the target was seen stopped", async () => {
+    const incidents: Incident[] = [...work(0, 0, 1, 0, 1, 1, 0, 1), { kind: "cut", node: 1 }, { kind: "long-tick" }, ...work(0, 0, 0, 0)];
+    const { state, owner } = await playMigration(store, { ...calm, sickTarget: true, incidents });
+    assert.deepEqual([state, owner], ["failed", 0]);
   });
 
   test("never runs twice and ends in one place with one disk, whatever is killed, cut or rebooted when", async (t) => {
