@@ -84,7 +84,7 @@ describe("a wish", () => {
         const lines = [...plan.ip, ...plan.bridge, ...plan.forget, ...planElements([], elementsOf(wish))];
         for (const line of lines) assert.match(line, /^[a-z0-9_:./ {}]+$/);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

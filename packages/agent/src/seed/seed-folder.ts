@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDurably } from "../durable-file.ts";
 import type { SeedBuilder } from "../drivers/seed.ts";
@@ -12,7 +12,9 @@ import { noCloudFiles, seedVolumeId } from "./no-cloud.ts";
  * them over for that time.
  */
 export async function openSeedFolder(folder: string): Promise<SeedBuilder> {
-  await mkdir(folder, { recursive: true, mode: 0o711 });
+  await mkdir(folder, { recursive: true });
+  // The hypervisor's user must get through to its guest's seed, but not list them; whatever the umask.
+  await chmod(folder, 0o711);
   const pathOf = (id: string): string => join(folder, `${checkedId("ins", id)}.iso`);
   return {
     async build(instance, nics, signal) {

@@ -14,6 +14,9 @@ import { libvirtPackages, startLibvirt, type PrivateLibvirt } from "./private-li
 
 enterOwnNamespaces(import.meta.url, libvirtPackages);
 
+// As the agent's unit has it.
+process.umask(0o077);
+
 const never = new AbortController().signal;
 let libvirt: PrivateLibvirt;
 
@@ -47,7 +50,8 @@ async function makePlace(): Promise<Place> {
     open,
     async definition(id) {
       const disks = join(temporary.path, "disks");
-      await mkdir(disks, { recursive: true, mode: 0o711 });
+      await mkdir(disks, { recursive: true });
+      await chmod(disks, 0o711);
       const path = join(disks, `${id}.raw`);
       await writeLittleGuest(path);
       return {
@@ -80,7 +84,9 @@ computeDriverContract("the libvirt driver", async () => {
     bootMs: 30_000,
     bootText: new RegExp(greeting),
     conversation: { send: "hello\r\n", expect: /hello/ },
-    close: async () => await place[Symbol.asyncDispose](),
+    async close() {
+      await place[Symbol.asyncDispose]();
+    },
   };
 });
 

@@ -34,14 +34,7 @@ describe("a network", () => {
     for (const address of [network.gateway, node.wan, node.overlay]) {
       assert.ok(!(await guest.connects(address, 8080)), `the node's service at ${address}`);
     }
-    await node.run(
-      [
-        process.execPath,
-        "-e",
-        `require("net").connect(80, "${guest.address}").on("connect", () => process.exit(0)).on("error", () => process.exit(1))`,
-      ],
-      never,
-    );
+    assert.ok(await node.connects(guest.address, 80));
   });
 
   test("is closed to other networks on the same node, even where the node routes", async () => {
@@ -56,6 +49,26 @@ describe("a network", () => {
     assert.equal((await node.do("sysctl -n net.ipv4.ip_forward")).trim(), "1");
     assert.ok(!(await one.reaches(two.address)));
     assert.ok(await one.reaches(network.gateway));
+  });
+
+  test("gives its guests no way into the overlay, nor the overlay a way through the node", async () => {
+    await using lab = await makeLab(2);
+    const [a, b] = lab.nodes as [LabNode, LabNode];
+    const network = newNetwork({ egress: true });
+    const { bridge } = await a.driver.ensureNetwork(network, never);
+    await using guest = await plugGuest(a, bridge, { address: "10.213.7.11", gateway: network.gateway });
+    await eventually("a ping through the overlay", () => a.reaches(b.overlay), 15_000, 100);
+    assert.ok(!(await guest.reaches(b.overlay)));
+    // A peer may send what it likes; only its own configuration holds it back.
+    await b.do(
+      `wg set skwg0 peer ${await a.driver.publicKey(never)} allowed-ips ${a.overlay}/32,${wanAddress}/32,${guest.address}/32`,
+    );
+    await b.do(`ip route add ${wanAddress}/32 dev skwg0`);
+    await b.do(`ip route add ${guest.address}/32 dev skwg0`);
+    const probe = `table inet probe { chain out { type filter hook postrouting priority 300; ip saddr ${b.overlay} counter; }; }`;
+    await a.run(["nft", "-f", "-"], never, probe);
+    for (const address of [wanAddress, guest.address]) assert.ok(!(await b.reaches(address)));
+    assert.match(await a.do("nft list table inet probe"), /counter packets 0 /);
   });
 
   test("may have the same addresses as another one", async () => {
@@ -91,6 +104,25 @@ describe("a network", () => {
 
     await node.driver.ensureNetwork(network, never);
     assert.ok(!(await guest.connects(wanAddress, outside.port)), "egress was taken back");
+  });
+
+  test("passes on nothing that a guest sends under another's address", async () => {
+    await using lab = await makeLab(1);
+    const [node] = lab.nodes as [LabNode];
+    const network = newNetwork({ egress: true });
+    const { bridge } = await node.driver.ensureNetwork(network, never);
+    await using guest = await plugGuest(node, bridge, { address: "10.213.7.11", gateway: network.gateway });
+    await guest.do("ip addr add 198.51.100.7/32 dev eth0");
+    const probe =
+      'table inet probe { chain out { type filter hook postrouting priority 300; oifname "uplink" counter; }; }';
+    await node.run(["nft", "-f", "-"], never, probe);
+    assert.ok(!(await guest.reaches(wanAddress, "-I", "198.51.100.7")), "through the node");
+    assert.ok(
+      !(await guest.reaches(network.gateway, "-I", "198.51.100.7")),
+      "back to the forged address, off the node",
+    );
+    assert.match(await node.do("nft list table inet probe"), /counter packets 0 /);
+    assert.ok(await guest.reaches(wanAddress), "under its own it gets there");
   });
 
   test("limits the segments of a guest that does not know the network's MTU", async () => {

@@ -92,7 +92,7 @@ async function boot(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   signal.throwIfAborted();
-  await mkdir(scratchFolder, { recursive: true, mode: 0o711 });
+  await mkdir(scratchFolder, { recursive: true, mode: 0o700 });
   const disk = join(scratchFolder, `probe-${process.pid}-${accelerator}.img`);
   await writeFile(disk, bootSector);
   try {

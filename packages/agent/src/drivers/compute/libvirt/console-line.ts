@@ -8,40 +8,47 @@ const maxBacklogBytes = 1024 * 1024;
 
 /**
  * A guest's serial line for any number of people at once. QEMU serves one connection; this holds it while somebody is there,
- * gives everyone what it prints, and sends on what each types.
+ * gives everyone what it prints, and sends on what each types. It is used up once `onEnd` was called.
  */
 export class ConsoleLine {
-  readonly #path: string;
-  readonly #onIdle: () => void;
   readonly #members = new Set<ConsoleMember>();
-  #socket: Promise<Socket> | undefined;
+  readonly #socket: Promise<Socket>;
+  readonly #onEnd: () => void;
+  /** Members and those who are about to be. */
+  #people = 0;
+  #ended = false;
 
-  /** @param path QEMU's socket @param onIdle called when the last one has left or the guest has ended */
-  constructor(path: string, onIdle: () => void) {
-    this.#path = path;
-    this.#onIdle = onIdle;
+  /** @param path QEMU's socket @param onEnd called once, when the last one has left or the guest has ended */
+  constructor(path: string, onEnd: () => void) {
+    this.#onEnd = onEnd;
+    this.#socket = this.#connect(path);
+    // Whoever joins is told; before that nobody has to be.
+    this.#socket.catch(() => this.#end());
   }
 
   /** @throws SkerryError node-driver-failed where the guest does not run */
   async join(signal: AbortSignal): Promise<Duplex> {
-    this.#socket ??= this.#connect();
-    const socket = await this.#socket;
-    signal.throwIfAborted();
-    const member = new ConsoleMember(socket, () => {
-      this.#members.delete(member);
-      if (this.#members.size === 0) this.#close();
-    });
-    this.#members.add(member);
-    return member;
+    this.#people += 1;
+    try {
+      const socket = await this.#socket;
+      signal.throwIfAborted();
+      const member = new ConsoleMember(socket, () => {
+        this.#members.delete(member);
+        this.#leave();
+      });
+      this.#members.add(member);
+      return member;
+    } catch (error) {
+      this.#leave();
+      throw error;
+    }
   }
 
-  async #connect(): Promise<Socket> {
-    const socket = connect({ path: this.#path });
+  async #connect(path: string): Promise<Socket> {
+    const socket = connect({ path });
     try {
       await once(socket, "connect");
     } catch (error) {
-      this.#socket = undefined;
-      this.#onIdle();
       throw new SkerryError("node-driver-failed", "The guest's console can't be reached.", {
         remedy: "The guest may have stopped a moment ago; see its state.",
         cause: error,
@@ -53,20 +60,26 @@ export class ConsoleLine {
     // A broken connection ends as a closed one does: the guest is gone.
     socket.on("error", () => undefined);
     socket.on("close", () => {
+      this.#end();
       for (const member of this.#members) member.hangUp();
-      this.#close();
     });
     return socket;
   }
 
-  #close(): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    void socket?.then(
-      (open) => open.destroy(),
+  #leave(): void {
+    this.#people -= 1;
+    if (this.#people > 0) return;
+    this.#end();
+    void this.#socket.then(
+      (socket) => socket.destroy(),
       () => undefined,
     );
-    this.#onIdle();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#onEnd();
   }
 }
 

@@ -147,10 +147,7 @@ class LibvirtGuests implements ComputeDriver, Disposable {
 
   async console(id: string, signal: AbortSignal): Promise<Duplex> {
     if (!(await this.#isRunning(id, signal))) throw runsNot(id);
-    const line =
-      this.#consoles.get(id) ??
-      new ConsoleLine(join(this.#folderOf(id), "console.sock"), () => this.#consoles.delete(id));
-    this.#consoles.set(id, line);
+    const line = this.#consoles.get(id) ?? this.#openLine(id);
     return line.join(signal);
   }
 
@@ -183,6 +180,14 @@ class LibvirtGuests implements ComputeDriver, Disposable {
     return this.#link.onChange(listener);
   }
 
+  #openLine(id: string): ConsoleLine {
+    const line = new ConsoleLine(join(this.#folderOf(id), "console.sock"), () => {
+      if (this.#consoles.get(id) === line) this.#consoles.delete(id);
+    });
+    this.#consoles.set(id, line);
+    return line;
+  }
+
   #folderOf(id: string): string {
     return join(this.#folder, checkedId("ins", id));
   }
@@ -194,7 +199,8 @@ class LibvirtGuests implements ComputeDriver, Disposable {
         remedy: "Give the agent a shorter folder.",
       });
     }
-    await mkdir(folder, { recursive: true, mode: 0o711 });
+    // libvirt opens what is in it as root, so nobody else has to get in.
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     return folder;
   }
 

@@ -106,9 +106,10 @@ export class RpcConnection {
     const pending = this.#pending.get(message.serial);
     // The answer to a call that was given up.
     if (pending === undefined) return;
-    this.#pending.delete(message.serial);
+    // An error that can't be read ends the connection, which then rejects this call too.
     if (message.ok) pending.resolve(message.payload);
     else pending.reject(readError(new XdrReader(message.payload)));
+    this.#pending.delete(message.serial);
   }
 }
 

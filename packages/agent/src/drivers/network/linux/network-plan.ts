@@ -3,6 +3,11 @@ import type { Forwarding, Link } from "./link-state.ts";
 import { bridgeAliasPrefix, gatewayMac, networkDevices, networkMtu, vxlanPort } from "./naming.ts";
 import type { NetworkWish } from "./wish.ts";
 
+/**
+ * How long a silent guest's place is remembered. Short, so that one that moved without a word is found again by flooding.
+ */
+const forgetSeconds = 30;
+
 /** What has to be done, as lines for `ip -batch` and `bridge -batch`; empty where the node is as wished. */
 export interface NetworkPlan {
   readonly ip: readonly string[];
@@ -69,7 +74,7 @@ function planVxlan(
   const name = devices.vxlan;
   const lines: string[] = [];
   if (seen === undefined)
-    lines.push(`link add name ${name} mtu ${networkMtu} type vxlan id ${wish.vni} local ${local} dstport ${vxlanPort}`);
+    lines.push(`link add name ${name} mtu ${networkMtu} type vxlan id ${wish.vni} local ${local} dstport ${vxlanPort} ageing ${forgetSeconds}`);
   else if (seen.mtu !== networkMtu) lines.push(`link set dev ${name} mtu ${networkMtu}`);
   if (seen?.ipv6Addresses !== "none") lines.push(`link set dev ${name} addrgenmode none`);
   if (seen?.master !== devices.bridge) lines.push(`link set dev ${name} master ${devices.bridge}`);
