@@ -37,7 +37,7 @@ export class Feed {
     this.#wake();
   }
 
-  /** Ends every consumer's iteration once it has what is durable. */
+  /** Ends every consumer's iteration. */
   close(): void {
     this.#closed = true;
     this.#wake();
@@ -51,9 +51,9 @@ export class Feed {
 
   async *#follow(since: number, signal: AbortSignal): AsyncGenerator<ChangeEvent, undefined> {
     let place = since;
-    while (!signal.aborted) {
+    // A closed store's log answers no more, so that who is behind then stays behind.
+    while (!signal.aborted && !this.#closed) {
       if (place === this.#revision) {
-        if (this.#closed) return;
         await this.#sleep(signal);
         continue;
       }

@@ -16,7 +16,7 @@ export function failed(path: string, failure: Failure): SkerryError {
         remedy: "Run that newer version, or restore a backup that was made before it.",
       });
     case "system":
-      return new SkerryError("unavailable", `The store ${path} cannot be opened: ${failure.message}.`, {
+      return new SkerryError("unavailable", `The store ${path} cannot be used: ${failure.message}.`, {
         remedy: "Check that the directory exists and that this user may write to it.",
       });
     case "sqlite":

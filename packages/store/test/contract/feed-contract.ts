@@ -98,8 +98,11 @@ export function feedContract(backend: Backend): void {
       assert.deepEqual(await collect(abort.signal), [1]);
       assert.deepEqual(await collect(AbortSignal.abort()), []);
       const untilClosed = collect(new AbortController().signal);
+      // This one has not come as far yet.
+      const behind = store.changes(0, new AbortController().signal)[Symbol.asyncIterator]();
       await store.close();
       assert.deepEqual(await untilClosed, [1]);
+      assert.equal((await behind.next()).done, true);
     });
 
     test("refuses at once a revision that the log no longer reaches, and one from the future", async (t) => {
@@ -129,7 +132,7 @@ export function feedContract(backend: Backend): void {
       await putMany(store, 0, 5);
       const iterator = store.changes(0, AbortSignal.timeout(20_000))[Symbol.asyncIterator]();
       assert.equal((await iterator.next()).value?.revision, 1);
-      await putMany(store, 5, 5000);
+      await putMany(store, 5, 4200);
       const seen = [1];
       const drain = async (): Promise<void> => {
         for (;;) seen.push((await iterator.next()).value?.revision ?? Number.NaN);
@@ -143,10 +146,10 @@ export function feedContract(backend: Backend): void {
       const iterator = store.changes(0, AbortSignal.timeout(20_000))[Symbol.asyncIterator]();
       const seen: number[] = [];
       const step = iterator.next();
-      await putMany(store, 0, 6000);
+      await putMany(store, 0, 4200);
       seen.push((await step).value?.revision ?? 0);
-      while (seen.length < 6000) seen.push((await iterator.next()).value?.revision ?? 0);
-      assertSameList(seen, range(1, 6000));
+      while (seen.length < 4200) seen.push((await iterator.next()).value?.revision ?? 0);
+      assertSameList(seen, range(1, 4200));
     });
 
     test("subscribers are called after changes are durable, in order, before the transaction resolves", async (t) => {

@@ -162,7 +162,7 @@ export function modelContract(backend: Backend): void {
         }
       });
       // The limit ends the search for a smaller failing example, which takes a store for each try.
-      await fc.assert(property, { numRuns: 30, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true });
+      await fc.assert(property, { numRuns: 20, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true });
     });
   });
 }

@@ -46,7 +46,7 @@ test("killed a dozen times under load, the store has everything it acknowledged 
   let acknowledged = 0;
   let highest = 0;
   for (let round = 0; round < 12; round++) {
-    const lines = await runAndKill(place.path, round * 1_000_000, 1 + Math.floor(random() * 600));
+    const lines = await runAndKill(place.path, round * 1_000_000, 1 + Math.floor(random() * 200));
     const store = await place.open();
     const events = await follow(store, 0, store.revision);
     assertSameList(

@@ -128,7 +128,7 @@ describe("opening the SQLite store", () => {
     const text = join(dirname(path), "text.db");
     await writeFile(text, "a shopping list, long enough to be taken for a header\n".repeat(100));
     assert.match((await refusal(text)).message, /damaged or no Skerry store/);
-    assert.match((await refusal(join(dirname(path), "none", "x.db"))).message, /cannot be opened: ENOENT/);
+    assert.match((await refusal(join(dirname(path), "none", "x.db"))).message, /cannot be used: ENOENT/);
   });
 
   test("its files are for its owner's eyes only", async (t) => {
