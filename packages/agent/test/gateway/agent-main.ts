@@ -6,4 +6,11 @@ import type { AgentOptions } from "../../src/options.ts";
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort(new Error("stopped")));
 const options = JSON.parse(process.argv[2] ?? "{}") as AgentOptions;
-await runAgent(options, makeJsonLog((line) => process.stderr.write(line), () => Date.now()), stop.signal);
+await runAgent(
+  options,
+  makeJsonLog(
+    (line) => process.stderr.write(line),
+    () => Date.now(),
+  ),
+  stop.signal,
+);

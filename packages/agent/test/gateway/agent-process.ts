@@ -4,21 +4,28 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import type { AgentOptions } from "../../src/options.ts";
+import { agentProgram } from "./agent-program.ts";
 
 /** An agent that can be killed and started again over the same data folder. */
 export class AgentProcess {
   readonly options: AgentOptions;
+  readonly #program: string;
   #child: ChildProcess | undefined;
 
-  constructor(options: AgentOptions) {
+  private constructor(options: AgentOptions, program: string) {
     this.options = options;
+    this.#program = program;
+  }
+
+  static async make(options: AgentOptions): Promise<AgentProcess> {
+    return new AgentProcess(options, await agentProgram());
   }
 
   start(): void {
     const log = createWriteStream(join(this.options.dataFolder, "agent.log"), { flags: "a" });
     this.#child = spawn(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "agent-main.ts"), JSON.stringify(this.options)],
+      ["--disable-warning=ExperimentalWarning", "--enable-source-maps", this.#program, JSON.stringify(this.options)],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
     this.#child.stderr?.pipe(log);

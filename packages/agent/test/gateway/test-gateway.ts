@@ -47,6 +47,7 @@ export class TestGateway {
   readonly nodes = new Map<string, KnownNode>();
   /** Set to refuse every node's hello. */
   refuses: string | undefined;
+  refusals = 0;
   /** Cuts image bodies after so many bytes, once each. */
   readonly cuts: number[] = [];
   readonly #server: ReturnType<typeof createServer>;
@@ -96,7 +97,11 @@ export class TestGateway {
   }
 
   joinToken(): string {
-    const token = formatJoinToken({ id: newId("jtk"), secret: randomBytes(32).toString("base64url"), authorityFingerprint: this.authority.fingerprint });
+    const token = formatJoinToken({
+      id: newId("jtk"),
+      secret: randomBytes(32).toString("base64url"),
+      authorityFingerprint: this.authority.fingerprint,
+    });
     this.#tokens.set(token, undefined);
     return token;
   }
@@ -137,14 +142,16 @@ export class TestGateway {
     const { url = "" } = request;
     if (request.method === "POST" && url === joinPath) {
       response.end(JSON.stringify(await this.#join(await text(request))));
-    } else if (url.startsWith(imagePath)) this.#sendImage(decodeURIComponent(url.slice(imagePath.length)), request, response);
+    } else if (url.startsWith(imagePath))
+      this.#sendImage(decodeURIComponent(url.slice(imagePath.length)), request, response);
     else throw new SkerryError("not-found", `no ${url}`);
   }
 
   async #join(body: string): Promise<object> {
     const { token, publicKey, signature } = parseJoin(JSON.parse(body));
     const key = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" });
-    if (!verify(null, joinPayload(token, publicKey), key, Buffer.from(signature, "base64"))) throw new SkerryError("join-refused", "The signature is wrong.");
+    if (!verify(null, joinPayload(token, publicKey), key, Buffer.from(signature, "base64")))
+      throw new SkerryError("join-refused", "The signature is wrong.");
     if (!this.#tokens.has(token)) throw new SkerryError("join-refused", "The token is not known.");
     const usedBy = this.#tokens.get(token);
     const again = usedBy !== undefined && this.nodes.get(usedBy)?.publicKey === publicKey;
@@ -152,11 +159,18 @@ export class TestGateway {
     const nodeId = again ? usedBy : newId("nod");
     if (!again) this.nodes.set(nodeId, { publicKey, token, links: 0 });
     this.#tokens.set(token, nodeId);
-    return { nodeId, nodeName: `n${nodeId.slice(-8)}`, certificate: await this.authority.issue(publicKey, nodeId), authority: this.authority.certificate };
+    return {
+      nodeId,
+      nodeName: `n${nodeId.slice(-8)}`,
+      certificate: await this.authority.issue(publicKey, nodeId),
+      authority: this.authority.certificate,
+    };
   }
 
   #sendImage(digest: string, request: IncomingMessage, response: ServerResponse): void {
-    const authorised = [...this.nodes.values()].some((node) => request.headers.authorization === `Bearer ${node.sessionToken ?? ""}`);
+    const authorised = [...this.nodes.values()].some(
+      (node) => request.headers.authorization === `Bearer ${node.sessionToken ?? ""}`,
+    );
     const image = this.images.get(digest);
     if (!authorised) throw new SkerryError("unauthenticated", "no session");
     if (image === undefined) throw new SkerryError("not-found", "no such image");
@@ -191,9 +205,15 @@ export class TestGateway {
     const message = decodeAgentMessage(body);
     if (message.type === "hello") {
       const node = this.nodes.get(message.nodeId);
-      const key = node === undefined ? undefined : createPublicKey({ key: Buffer.from(node.publicKey, "base64"), format: "der", type: "spki" });
-      const proven = key !== undefined && verify(null, helloPayload(nonce, message.nodeId), key, Buffer.from(message.signature, "base64"));
+      const key =
+        node === undefined
+          ? undefined
+          : createPublicKey({ key: Buffer.from(node.publicKey, "base64"), format: "der", type: "spki" });
+      const proven =
+        key !== undefined &&
+        verify(null, helloPayload(nonce, message.nodeId), key, Buffer.from(message.signature, "base64"));
       if (node === undefined || !proven || this.refuses !== undefined) {
+        this.refusals += 1;
         socket.send(encodeMessage({ type: "refused", code: "unknown-node", detail: this.refuses ?? "no such node" }));
         socket.close();
         return;

@@ -18,7 +18,15 @@ export function wish(nodeId: string, parts: Partial<Omit<WantedState, "revision"
 }
 
 export function wantedVolume(change: Partial<WantedVolume> = {}): WantedVolume {
-  return { id: newId("vol"), presence: "present", epoch: 1, sizeMiB: 8, origin: { kind: "blank" }, access: "write", ...change };
+  return {
+    id: newId("vol"),
+    presence: "present",
+    epoch: 1,
+    sizeMiB: 8,
+    origin: { kind: "blank" },
+    access: "write",
+    ...change,
+  };
 }
 
 export function wantedInstance(rootVolume: string, change: Partial<WantedInstance> = {}): WantedInstance {
@@ -41,7 +49,16 @@ export function wantedInstance(rootVolume: string, change: Partial<WantedInstanc
 }
 
 export function wantedNetwork(change: Partial<WantedNetwork> = {}): WantedNetwork {
-  return { id: newId("net"), presence: "present", vni: 100, cidr: "10.100.0.0/24", gateway: "10.100.0.1", egress: false, peers: [], ...change };
+  return {
+    id: newId("net"),
+    presence: "present",
+    vni: 100,
+    cidr: "10.100.0.0/24",
+    gateway: "10.100.0.1",
+    egress: false,
+    peers: [],
+    ...change,
+  };
 }
 
 export function wantedPeer(nodeId: string, publicKey: string, dataEndpoint: string): WantedPeer {

@@ -37,7 +37,11 @@ export async function makeZoneAuthority(): Promise<ZoneAuthority> {
     extensions: [new BasicConstraintsExtension(true, 0, true)],
   });
   const certificate = authority.toString("pem");
-  const signed = async (publicKey: webcrypto.CryptoKey, subject: string, names: readonly { type: "ip" | "dns"; value: string }[]): Promise<string> => {
+  const signed = async (
+    publicKey: webcrypto.CryptoKey,
+    subject: string,
+    names: readonly { type: "ip" | "dns"; value: string }[],
+  ): Promise<string> => {
     const made = await X509CertificateGenerator.create({
       ...validity,
       serialNumber: serial(),
@@ -64,7 +68,10 @@ export async function makeZoneAuthority(): Promise<ZoneAuthority> {
       return { key, certificate: `${leaf}\n${certificate}` };
     },
     async issue(publicKey, nodeId) {
-      const der = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" }).export({ format: "der", type: "spki" });
+      const der = createPublicKey({ key: Buffer.from(publicKey, "base64"), format: "der", type: "spki" }).export({
+        format: "der",
+        type: "spki",
+      });
       const key = await crypto.subtle.importKey("spki", der, { name: "Ed25519" }, true, ["verify"]);
       return signed(key, `CN=${nodeId}`, []);
     },
