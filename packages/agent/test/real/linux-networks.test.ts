@@ -125,6 +125,17 @@ describe("networks across two nodes", () => {
     }
   });
 
+  test("get their rules back when another program flushed them, as soon as the node looks", async () => {
+    await using lab = await makeLab(1);
+    const [a] = lab.nodes as [LabNode];
+    await a.driver.ensureNetwork(newNetwork({ egress: true, remotes: ["100.64.0.9"] }), never);
+    await a.driver.ensureNetwork(newNetwork({ vni: 4712 }), never);
+    const before = (await a.do("nft -s list ruleset")).split("\n").sort();
+    await a.do("nft flush ruleset");
+    await a.driver.list(never);
+    assert.deepEqual((await a.do("nft -s list ruleset")).split("\n").sort(), before);
+  });
+
   test("no longer reach a node that is no remote any more, nor does it reach them", async () => {
     await using lab = await makeLab(2);
     const [a, b] = lab.nodes as [LabNode, LabNode];
@@ -212,8 +223,9 @@ describe("the overlay", () => {
         5000,
       );
     } else await a.do("ip link delete dev skwg0");
-    await a.driver.ensureOverlay(whole, never);
+    await a.driver.list(never);
     await eventually("a ping through the new overlay", reaches, 15_000, 100);
+    assert.equal((await a.do("wg show skwg0 peers")).trim().split("\n").length, 2);
   });
 
   test("never shows its private key to other users or in arguments", async () => {

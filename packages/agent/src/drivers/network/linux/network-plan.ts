@@ -74,7 +74,9 @@ function planVxlan(
   const name = devices.vxlan;
   const lines: string[] = [];
   if (seen === undefined)
-    lines.push(`link add name ${name} mtu ${networkMtu} type vxlan id ${wish.vni} local ${local} dstport ${vxlanPort} ageing ${forgetSeconds}`);
+    lines.push(
+      `link add name ${name} mtu ${networkMtu} type vxlan id ${wish.vni} local ${local} dstport ${vxlanPort} ageing ${forgetSeconds}`,
+    );
   else if (seen.mtu !== networkMtu) lines.push(`link set dev ${name} mtu ${networkMtu}`);
   if (seen?.ipv6Addresses !== "none") lines.push(`link set dev ${name} addrgenmode none`);
   if (seen?.master !== devices.bridge) lines.push(`link set dev ${name} master ${devices.bridge}`);
