@@ -70,7 +70,6 @@ table inet skerry {
     iifname "${bridgePrefix}*" meta nfproto != ipv4 drop
     iifname "${bridgePrefix}*" ip daddr 169.254.0.0/16 drop
     iifname "${bridgePrefix}*" tcp flags & (syn | rst) == syn tcp option maxseg size > ${networkMtu - headerBytes} tcp option maxseg size set ${networkMtu - headerBytes}
-    iifname "${bridgePrefix}*" accept
     oifname "${bridgePrefix}*" ct state established,related accept
     oifname "${bridgePrefix}*" drop
   }
