@@ -10,7 +10,7 @@ import type { Call, GuardedRoute } from "./route.ts";
 import { StreamLimit } from "./stream-limit.ts";
 
 /** Shorter than what proxies usually allow a silent connection. */
-export const eventHeartbeatMs = 15_000;
+const eventHeartbeatMs = 15_000;
 /** A reader that takes nothing for so long is gone. */
 const stalledMs = 60_000;
 

@@ -13,7 +13,7 @@ import type { WriteContext, WriteOutcome } from "./writes.ts";
 export type Write = (tx: Transaction, context: WriteContext) => WriteOutcome;
 
 /** The path of a resource. */
-export function pathOf(kind: KindName, key: Key): string {
+function pathOf(kind: KindName, key: Key): string {
   const parent = kinds[kind].scope === "project" ? `/api/v1/projects/${key.project ?? ""}` : "/api/v1";
   return `${parent}/${kinds[kind].plural}/${key.name}`;
 }

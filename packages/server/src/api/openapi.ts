@@ -103,7 +103,7 @@ function componentSchemas(): Record<string, object> {
     },
   };
   for (const kind of kindNames) {
-    schemas[kind] = kinds[kind].resource;
+    schemas[kind] = shown(kinds[kind].resource);
     schemas[`${kind}List`] = object(
       { items: { type: "array", items: schemaRef(kind) }, revision: Type.Integer(), nextCursor: Type.String() },
       ["items", "revision"],
@@ -125,6 +125,13 @@ function componentSchemas(): Record<string, object> {
     };
   }
   return schemas;
+}
+
+/** A kind's schema as replies have it: hashes of secrets are never shown. */
+function shown(resource: object): object {
+  return JSON.parse(
+    JSON.stringify(resource, (key, value: unknown) => (key === "secretHash" ? undefined : value)),
+  ) as object;
 }
 
 function object(properties: Readonly<Record<string, object>>, required: readonly string[]): object {

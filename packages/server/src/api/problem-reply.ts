@@ -15,7 +15,7 @@ const refusals: Readonly<Record<string, { readonly code: ErrorCode; readonly det
 };
 
 /** Any thrown thing as an error that may be shown; a defect stays as it is and is shown without its message. */
-export function asKnown(error: unknown): unknown {
+function asKnown(error: unknown): unknown {
   if (error instanceof SkerryError) return error;
   const refusal = error instanceof Error && "code" in error ? refusals[String(error.code)] : undefined;
   return refusal === undefined ? error : new SkerryError(refusal.code, refusal.detail, { cause: error });

@@ -48,8 +48,8 @@ export interface WebSocketDoor {
 }
 
 /** Offered by clients that can't set headers, beside the protocol that carries the token. */
-export const streamProtocol = "skerry.v1";
-export const bearerProtocolPrefix = "bearer.";
+const streamProtocol = "skerry.v1";
+const bearerProtocolPrefix = "bearer.";
 
 /** @param maxPayload largest message taken, bytes */
 export function webSocketDoor(maxPayload: number): WebSocketDoor {

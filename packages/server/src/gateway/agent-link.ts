@@ -17,7 +17,7 @@ import { isSignedBy } from "../pki/node-key.ts";
 import type { GatewayDelegate } from "./gateway.ts";
 
 /** An agent must prove its key by then. */
-export const helloDeadlineMs = 5000;
+const helloDeadlineMs = 5000;
 /** A link that says nothing for so many heartbeats is dead. */
 const silentHeartbeats = 3;
 /** An agent that lets more than this wait takes nothing any more. */

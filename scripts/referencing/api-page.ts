@@ -1,0 +1,51 @@
+import { kinds } from "@skerry/model";
+import type { ApiDescription } from "@skerry/server";
+import { markdownTable } from "./table.ts";
+
+type Route = ApiDescription["routes"][number];
+
+/** Every route, by what it is about. */
+export function apiPage({ routes }: ApiDescription): string {
+  const tags = [...new Set(routes.map((route) => route.tag))];
+  const sections = tags.map((tag) => {
+    const rows = routes
+      .filter((route) => route.tag === tag)
+      .map((route) => [`\`${route.method} ${route.path}\``, route.summary, parametersOf(route), callerOf(route)]);
+    return `## ${tag}\n\n${markdownTable(["route", "what it does", "takes", "for"], rows)}`;
+  });
+  return `# API
+
+All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.json) (OpenAPI 3.1, also served at
+\`/api/v1/openapi.json\`). Errors are in [errors.md](errors.md), the fields of each kind in [kinds.md](kinds.md).
+
+- **Who asks.** \`Authorization: Bearer skt1.…\` on every request but \`/livez\`. Viewers read; operators also write what lives in
+  projects; admins do everything. A token of one project sees that project, what is in it and its operations; anything else
+  answers 404. Browsers, which can't set headers on a WebSocket, offer the protocols \`skerry.v1\` and \`bearer.<token>\`.
+- **Writing.** \`PUT\` creates or replaces (\`If-None-Match: *\` only creates), \`PATCH\` is a JSON merge patch, \`POST …/{name}:{action}\`
+  asks for an action. Unknown fields are refused. The answer is \`{resource, operation?, secret?}\`: 201 where it is new, 202 where an
+  operation goes on with it (its path is in \`Location\`), else 200. A secret is shown this once.
+- **Not overwriting others.** Every resource has a revision, its \`ETag\`; sent back as \`If-Match\` it refuses a change of anything newer.
+- **Trying first.** \`?dryRun=true\` answers \`{plan}\`: every object that would change, field by field. Nothing is committed.
+- **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once. Answers are kept in memory
+  for an hour, at most 10,000; after a restart of the server a repeated PUT finds its work done and a repeated action meets what it did.
+- **Lists** take \`limit\` (at most 1000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
+  event stream from that revision misses nothing.
+- **Events** are server-sent: \`change\` with the revision as its id, \`heartbeat\` with how far the stream has come, \`problem\` with why it ends.
+- **Limits.** JSON bodies 1 MiB and 32 levels, headers 16 KiB, 100 streams of each sort and token, 16 uploads at a time.
+
+${sections.join("\n\n")}
+`;
+}
+
+function parametersOf({ query, requestHeaders = [] }: Route): string {
+  const names = Object.keys(query?.properties ?? {});
+  return [...names, ...requestHeaders].map((name) => `\`${name}\``).join(", ");
+}
+
+function callerOf({ access }: Route): string {
+  if (access === "public") return "anyone";
+  if (access === "any-token") return "any token";
+  if (access.verb === "read") return "viewer";
+  const inProject = kinds[access.kind].scope === "project" || access.kind === "Operation";
+  return inProject ? "operator" : "admin";
+}
