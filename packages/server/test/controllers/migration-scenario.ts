@@ -11,8 +11,10 @@ import { act, create, instanceSpec, seedZone } from "./zone-fixture.ts";
 
 /** What can happen at any moment of a migration; `node` is 0 for the source and 1 for the target. */
 export type Incident =
-  | { readonly kind: "work" | "deliver" | "act" | "report" | "cut" | "link" | "kill-agent" | "start-agent" | "reboot"; readonly node: 0 | 1 }
-  | { readonly kind: "tick" | "kill-server" | "start-server" | "cancel" };
+  | { readonly kind: "work" | "deliver" | "report" | "cut" | "link" | "kill-agent" | "start-agent" | "reboot"; readonly node: 0 | 1 }
+  /** One of the things that the node can do now. */
+  | { readonly kind: "act"; readonly node: 0 | 1; readonly pick: number }
+  | { readonly kind: "tick" | "long-tick" | "kill-server" | "start-server" | "cancel" };
 
 export interface Scenario {
   readonly incidents: readonly Incident[];
@@ -25,26 +27,42 @@ export interface Scenario {
 }
 
 const aNode = fc.constantFrom(0 as const, 1 as const);
-const nodeIncident = (...kinds: readonly Extract<Incident, { node: 0 | 1 }>["kind"][]) => fc.record({ kind: fc.constantFrom(...kinds), node: aNode });
+
+function onNode<K extends string>(...kinds: readonly K[]) {
+  return fc.record({ kind: fc.constantFrom(...kinds), node: aNode });
+}
+
+function alone<K extends string>(...kinds: readonly K[]) {
+  return fc.record({ kind: fc.constantFrom(...kinds) });
+}
 
 const incident: fc.Arbitrary<Incident> = fc.oneof(
-  { weight: 12, arbitrary: nodeIncident("work") },
-  { weight: 10, arbitrary: nodeIncident("deliver", "act", "act", "report") },
-  { weight: 3, arbitrary: fc.constant({ kind: "tick" as const }) },
-  { weight: 4, arbitrary: nodeIncident("cut", "link", "kill-agent", "start-agent", "reboot") },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("kill-server" as const, "start-server" as const) }) },
-  { weight: 1, arbitrary: fc.constant({ kind: "cancel" as const }) },
+  { weight: 6, arbitrary: onNode("work") },
+  { weight: 6, arbitrary: onNode("deliver", "report") },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("act" as const), node: aNode, pick: fc.nat({ max: 3 }) }) },
+  { weight: 3, arbitrary: alone("tick", "tick", "long-tick") },
+  { weight: 4, arbitrary: onNode("cut", "link", "kill-agent", "start-agent", "reboot") },
+  { weight: 2, arbitrary: alone("kill-server", "start-server") },
+  { weight: 1, arbitrary: alone("cancel") },
 );
 
+/** Some of the way without trouble, so that every phase is reached often; then anything. */
 export const anyScenario: fc.Arbitrary<Scenario> = fc.record(
   {
-    incidents: fc.array(incident, { minLength: 5, maxLength: 60 }),
-    running: fc.boolean(),
+    incidents: fc
+      .tuple(fc.nat({ max: 6 }), fc.array(incident, { minLength: 5, maxLength: 45 }))
+      .map(([rounds, trouble]) => [...Array.from({ length: rounds }, () => workOnBoth).flat(), ...trouble]),
+    running: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
     sickTarget: fc.boolean(),
     death: fc.record({ transaction: fc.nat({ max: 60 }), when: fc.constantFrom("before" as const, "after" as const) }),
   },
   { requiredKeys: ["incidents", "running", "sickTarget"] },
 );
+
+const workOnBoth: readonly Incident[] = [
+  { kind: "work", node: 0 },
+  { kind: "work", node: 1 },
+];
 
 export interface Ending {
   readonly state: OperationResource["status"]["state"];
@@ -89,7 +107,7 @@ async function begin(fleet: ModelFleet, { running, sickTarget, death }: Scenario
   const instance = instanceOf(fleet.store);
   const nodes = [...fleet.nodes].sort((one) => (one.id === instance.assignment?.nodeId ? -1 : 1)) as [ModelNode, ModelNode];
   nodes[1].sick = sickTarget;
-  if (running) assert.equal(instance.status.health, "healthy");
+  if (running) assert.equal(instance.status.health, "healthy", JSON.stringify(instance.status));
   const { intents } = fleet.controllers;
   const { result } = await fleet.store.transact((tx) => act(tx, intents, instanceOf(fleet.store), "migrate", {}, fleet.clock.nowMs()));
   assert.ok(result.operation !== undefined);
@@ -113,7 +131,7 @@ async function happen(fleet: ModelFleet, nodes: readonly [ModelNode, ModelNode],
       fleet.deliver(nodes[event.node]);
       break;
     case "act":
-      nodes[event.node].act();
+      nodes[event.node].act(event.pick);
       break;
     case "report":
       await fleet.report(nodes[event.node]);
@@ -136,7 +154,10 @@ async function happen(fleet: ModelFleet, nodes: readonly [ModelNode, ModelNode],
       nodes[event.node].reboot();
       break;
     case "tick":
-      await fleet.tick();
+      await fleet.tick(15_000);
+      break;
+    case "long-tick":
+      await fleet.tick(11 * 60_000);
       break;
     case "kill-server":
       fleet.killServer();
@@ -165,7 +186,7 @@ async function cancel(fleet: ModelFleet, operation: OperationResource): Promise<
   await fleet.settle();
 }
 
-/** A day at most, in steps of half a minute. */
+/** Half a day, in steps of a quarter of a minute. */
 const mostTicks = 3000;
 
 async function heal(fleet: ModelFleet, operation: OperationResource, check: () => void): Promise<OperationResource> {
@@ -187,7 +208,7 @@ async function heal(fleet: ModelFleet, operation: OperationResource, check: () =
       check();
       return current;
     }
-    await fleet.tick();
+    await fleet.tick(15_000);
     check();
   }
   const current = fleet.store.getById("Operation", operation.metadata.id);

@@ -8,7 +8,6 @@ import { ModelNode } from "./model-node.ts";
 import { nodeFacts } from "./zone-fixture.ts";
 
 const heartbeatMs = 30_000;
-const tickMs = 15_000;
 
 /** A control plane and its nodes in one process: real controllers over a real store, model nodes, and links that can be cut. */
 export class ModelFleet {
@@ -101,8 +100,8 @@ export class ModelFleet {
   }
 
   /** Lets some time pass, and at least until the next timer. */
-  async tick(): Promise<void> {
-    this.clock.moveTo(Math.max(this.clock.nextAtMs() ?? 0, this.clock.nowMs() + tickMs));
+  async tick(leastMs: number): Promise<void> {
+    this.clock.moveTo(Math.max(this.clock.nextAtMs() ?? 0, this.clock.nowMs() + leastMs));
     await this.settle();
   }
 

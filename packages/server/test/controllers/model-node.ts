@@ -18,13 +18,16 @@ interface Guest {
   healthy: boolean;
 }
 
+type Action = () => unknown;
+
 /** Where another node's offered disk is read. */
 export type Fetch = (fromNode: string, volumeId: string, ticket: string, toNode: string) => string | undefined;
 
 /**
  * A host with an agent that follows wanted states, one small action at a time. It keeps the protocol's promises (the wish is
  * journalled before anything follows from it, older wishes are ignored) and is otherwise naive: it starts whatever it
- * is told to run, whatever the epoch or access says, so that exactly one copy is the server's doing.
+ * is told to run and offers whatever it is told to offer, in any order and whatever the epoch or access says, so that exactly
+ * one copy is the server's doing.
  */
 export class ModelNode {
   readonly id: string;
@@ -63,15 +66,20 @@ export class ModelNode {
     this.linked = false;
   }
 
-  /** Does one thing that brings it nearer to its journal's wish. Returns whether there was anything to do. */
-  act(): boolean {
+  /**
+   * Does one thing that brings it nearer to its journal's wish: whichever `pick` says of those that can be done now.
+   * Returns whether there was anything to do.
+   */
+  act(pick = 0): boolean {
     if (!this.alive || this.wanted === undefined) return false;
-    for (const guest of this.guests.values()) {
-      if (!guest.running || guest.healthy || this.sick) continue;
-      guest.healthy = true;
-      return true;
-    }
-    return this.wanted.instances.some((instance) => this.#actOnInstance(instance)) || this.wanted.volumes.some((volume) => this.#actOnVolume(volume));
+    const possible = [
+      ...this.wanted.instances.map((instance) => this.#instanceAction(instance)),
+      ...this.wanted.volumes.map((volume) => this.#volumeAction(volume)),
+      ...[...this.guests.values()].map((guest) => this.#boot(guest)),
+    ].filter((action) => action !== undefined);
+    const action = possible[pick % Math.max(1, possible.length)];
+    action?.();
+    return action !== undefined;
   }
 
   report(facts: NodeFacts): ObservedState {
@@ -107,74 +115,60 @@ export class ModelNode {
 
   #offers(volumeId: string): boolean {
     const wanted = this.wanted?.volumes.find((volume) => volume.id === volumeId);
-    return wanted?.presence === "present" && wanted.access === "offer" && this.disks.get(volumeId)?.digested === true && !this.runs;
+    return wanted?.presence === "present" && wanted.access === "offer" && this.disks.get(volumeId)?.digested === true;
   }
 
-  #actOnInstance(wanted: WantedInstance): boolean {
-    const guest = this.guests.get(wanted.id);
-    if (wanted.presence === "absent") {
-      if (guest === undefined) return false;
-      if (guest.running) guest.running = false;
-      else this.guests.delete(wanted.id);
-      return true;
-    }
+  #boot(guest: Guest): Action | undefined {
+    if (!guest.running || guest.healthy || this.sick) return undefined;
+    return () => (guest.healthy = true);
+  }
+
+  #instanceAction(wanted: WantedInstance): Action | undefined {
+    const { id, epoch, generation } = wanted;
+    const guest = this.guests.get(id);
     const disk = this.disks.get(wanted.rootVolume);
+    if (guest?.running === true && (wanted.presence === "absent" || wanted.power === "stopped")) return () => (guest.running = false);
+    if (wanted.presence === "absent") return guest === undefined ? undefined : () => this.guests.delete(id);
+    if (guest?.running === true || disk?.whole !== true) return undefined;
     if (wanted.power === "stopped") {
-      if (guest?.running === true) {
-        guest.running = false;
-        return true;
-      }
-      if (disk?.whole !== true || guest?.epoch === wanted.epoch) return false;
-      this.guests.set(wanted.id, { epoch: wanted.epoch, generation: wanted.generation, running: false, healthy: false });
-      return true;
+      if (guest?.epoch === epoch) return undefined;
+      return () => this.guests.set(id, { epoch, generation, running: false, healthy: false });
     }
-    if (guest?.running === true || disk?.whole !== true) return false;
-    this.guests.set(wanted.id, { epoch: wanted.epoch, generation: wanted.generation, running: true, healthy: false });
-    disk.content += `${this.name}${++this.#writes} `;
-    disk.digested = false;
-    return true;
+    return () => {
+      this.guests.set(id, { epoch, generation, running: true, healthy: false });
+      disk.content += `${this.name}${++this.#writes} `;
+      disk.digested = false;
+    };
   }
 
-  #actOnVolume(wanted: WantedVolume): boolean {
-    const { id } = wanted;
+  #volumeAction(wanted: WantedVolume): Action | undefined {
+    const { id, epoch } = wanted;
     const disk = this.disks.get(id);
-    if (wanted.presence === "absent") return !this.runs && this.disks.delete(id);
-    if (disk === undefined) return this.#make(wanted);
-    if (!disk.whole) return this.#pull(wanted, disk);
-    if (disk.epoch < wanted.epoch) {
-      disk.epoch = wanted.epoch;
-      return true;
-    }
-    if (wanted.access === "offer" && !disk.digested && !this.runs) {
-      disk.digested = true;
-      return true;
-    }
-    return false;
+    if (wanted.presence === "absent") return disk === undefined || this.runs ? undefined : () => this.disks.delete(id);
+    if (disk === undefined) return this.#making(wanted);
+    if (!disk.whole) return this.#pulling(wanted, disk);
+    if (disk.epoch < epoch) return () => (disk.epoch = epoch);
+    return wanted.access === "offer" && !disk.digested ? () => (disk.digested = true) : undefined;
   }
 
-  #make(wanted: WantedVolume): boolean {
-    const { id, epoch, origin } = wanted;
-    if (origin.kind === "existing") return false;
+  #making({ id, epoch, origin }: WantedVolume): Action | undefined {
+    if (origin.kind === "existing") return undefined;
     const imported = origin.kind === "import";
-    const content = imported ? "" : "image ";
-    this.disks.set(id, { epoch, content, whole: !imported, digested: false, ...(imported ? { ticket: origin.ticket } : {}) });
-    return true;
+    const disk = { epoch, content: imported ? "" : "image ", whole: !imported, digested: false, ...(imported ? { ticket: origin.ticket } : {}) };
+    return () => this.disks.set(id, disk);
   }
 
   /** A few letters at a time, so that it can be cut in the middle. */
-  #pull(wanted: WantedVolume, disk: Disk): boolean {
-    const { origin } = wanted;
-    if (origin.kind !== "import") return false;
-    if (disk.ticket !== origin.ticket) {
-      Object.assign(disk, { content: "", ticket: origin.ticket, epoch: wanted.epoch });
-      return true;
-    }
-    const source = this.#fetch(origin.fromNode, wanted.id, origin.ticket, this.id);
-    if (source === undefined) return false;
-    if (!source.startsWith(disk.content)) disk.content = "";
-    disk.content = source.slice(0, disk.content.length + 4);
-    if (disk.content === source) Object.assign(disk, { whole: true, digested: true, epoch: wanted.epoch });
-    return true;
+  #pulling({ id, epoch, origin }: WantedVolume, disk: Disk): Action | undefined {
+    if (origin.kind !== "import") return undefined;
+    if (disk.ticket !== origin.ticket) return () => Object.assign(disk, { content: "", ticket: origin.ticket, epoch });
+    const source = this.#fetch(origin.fromNode, id, origin.ticket, this.id);
+    if (source === undefined) return undefined;
+    return () => {
+      if (!source.startsWith(disk.content)) disk.content = "";
+      disk.content = source.slice(0, disk.content.length + 8);
+      if (disk.content === source) Object.assign(disk, { whole: true, digested: true, epoch });
+    };
   }
 }
 
