@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { aptProxyAnswers, aptProxyUrl } from "./apt-proxy.ts";
 import { readAptSettings, readAptSources, sourceLines, suite } from "./apt.ts";
 import { runCommand } from "./command.ts";
@@ -80,7 +81,7 @@ export async function debootstrap(
       ...aptOptions.map((option) => `--aptopt=${option}`),
       ...[suite, target, ...sourceLines(await readAptSources(signal), throughProxy)],
     ],
-    { onLine: (line) => line.startsWith("I: ") && report(line.slice(3)), signal },
+    { env: { TMPDIR: dirname(target) }, onLine: (line) => line.startsWith("I: ") && report(line.slice(3)), signal },
   );
 }
 

@@ -73,7 +73,10 @@ async function buildBare(path: string, onLine: (line: string) => void, signal?: 
     partial,
     ...sourceLines(await readAptSources(signal), true),
   ];
-  await runCommand(await inGroup(buildGroup, argv), { onLine, signal });
+  // What a killed mmdebstrap leaves in its temporary directory goes with the partial tree.
+  const temporary = await freshPartial(`${path}.tmp`);
+  await runCommand(await inGroup(buildGroup, argv), { env: { TMPDIR: temporary }, onLine, signal });
+  await rm(temporary, { recursive: true });
   for (const [name, contents] of Object.entries(bareFiles(aptProxyUrl))) await put(`${partial}${name}`, contents);
   const inside = async (...command: readonly string[]): Promise<void> => {
     await runCommand(await inGroup(buildGroup, ["chroot", partial, ...command]), { signal });
