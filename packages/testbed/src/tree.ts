@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { readAptSettings, readAptSources, sourceLines, suite } from "./apt.ts";
 import { aptProxyUrl } from "./apt-proxy.ts";
 import { runCommand } from "./command.ts";
@@ -42,11 +42,17 @@ export async function ensureTrees(cacheDir: string, progress: Progress, signal?:
   if (!existsSync(hypervisor)) {
     await timed("build hypervisor tree", progress, (onLine) => buildHypervisor(hypervisor, bare, onLine, signal));
   }
+  await removeUnused(trees, [bare, hypervisor]);
+  return { bare: [bare], hypervisor: [hypervisor, bare] };
+}
+
+/** Removes trees of earlier versions, except those that a mount still stands on. */
+async function removeUnused(trees: string, current: readonly string[]): Promise<void> {
+  const mounts = await readFile("/proc/self/mountinfo", "utf8");
   for (const name of await readdir(trees)) {
     const path = `${trees}/${name}`;
-    if (path !== bare && path !== hypervisor) await rm(path, { recursive: true, force: true });
+    if (!current.includes(path) && !mounts.includes(path)) await rm(path, { recursive: true, force: true });
   }
-  return { bare: [bare], hypervisor: [hypervisor, bare] };
 }
 
 /** Removes half-built trees; their processes and mounts must be gone. */
