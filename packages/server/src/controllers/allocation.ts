@@ -32,7 +32,11 @@ export function allocatedByNode(view: View): ReadonlyMap<string, Readonly<Alloca
   for (const { metadata, assignment, spec } of view.list("Volume")) {
     if (assignment === undefined) continue;
     const copies = (assignment.copies ?? []).map((copy) => copy.nodeId);
-    for (const nodeId of new Set([assignment.nodeId, ...copies, movingTo.get(`${metadata.project}/${spec.instance}`)])) {
+    for (const nodeId of new Set([
+      assignment.nodeId,
+      ...copies,
+      movingTo.get(`${metadata.project}/${spec.instance}`),
+    ])) {
       if (nodeId !== undefined) at(nodeId).diskMiB += spec.sizeMiB;
     }
   }

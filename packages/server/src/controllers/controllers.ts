@@ -57,7 +57,9 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     answers(nodeId, revision) {
       const report = reports.get(nodeId)?.state;
       const current = wanted.get(nodeId);
-      return report !== undefined && current !== undefined && report.wantedRevision >= Math.min(revision, current.revision);
+      return (
+        report !== undefined && current !== undefined && report.wantedRevision >= Math.min(revision, current.revision)
+      );
     },
     onChange: (listener) => reports.onChange(listener),
   };
@@ -69,7 +71,15 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   ];
   const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });
   const isLinked = (nodeId: string) => gateway?.isConnected(nodeId) === true;
-  const watch = new NodeWatch({ store, clock, log, reports, fleet: wanted.fleet, isLinked, heartbeatMs: deps.heartbeatMs });
+  const watch = new NodeWatch({
+    store,
+    clock,
+    log,
+    reports,
+    fleet: wanted.fleet,
+    isLinked,
+    heartbeatMs: deps.heartbeatMs,
+  });
   let unsubscribe = () => {};
   return {
     intents: makeIntents({ ...deps, engine }),

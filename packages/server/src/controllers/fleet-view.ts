@@ -43,7 +43,11 @@ export function volumeFootprint(volume: VolumeResource): Footprint {
   const { assignment } = volume;
   if (assignment === undefined) return { nodes: [], networks: [], networkNodes: [] };
   const here = assignment.removal?.done === true ? [] : [assignment.nodeId];
-  return { nodes: unique([...here, ...(assignment.copies ?? []).map((copy) => copy.nodeId)]), networks: [], networkNodes: [] };
+  return {
+    nodes: unique([...here, ...(assignment.copies ?? []).map((copy) => copy.nodeId)]),
+    networks: [],
+    networkNodes: [],
+  };
 }
 
 export function networkKey(project: string | undefined, name: string): string {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { InstanceResource, NodeFacts } from "@skerry/model";
 import type { ObservedInstance, ObservedState } from "@skerry/protocol";
 import type { Transaction } from "@skerry/store";
@@ -5,7 +6,13 @@ import { timestamp } from "../operations/clock.ts";
 import { reapInstance } from "./reap.ts";
 
 /** Takes what a node reports of instances into the status of those that it owns, and forgets former places that it has left. */
-export function applyObservedInstances(tx: Transaction, nodeId: string, observed: ObservedState, ids: readonly string[], nowMs: number): void {
+export function applyObservedInstances(
+  tx: Transaction,
+  nodeId: string,
+  observed: ObservedState,
+  ids: readonly string[],
+  nowMs: number,
+): void {
   for (const id of ids) {
     const stored = tx.getById("Instance", id);
     if (stored === undefined) continue;
@@ -18,7 +25,13 @@ export function applyObservedInstances(tx: Transaction, nodeId: string, observed
   }
 }
 
-function withStatus(instance: InstanceResource, nodeId: string, seen: ObservedInstance | undefined, facts: NodeFacts, nowMs: number): InstanceResource {
+function withStatus(
+  instance: InstanceResource,
+  nodeId: string,
+  seen: ObservedInstance | undefined,
+  facts: NodeFacts,
+  nowMs: number,
+): InstanceResource {
   const { assignment, status } = instance;
   if (assignment?.nodeId !== nodeId) return instance;
   const { addresses, conditions } = status;
@@ -43,24 +56,41 @@ function withStatus(instance: InstanceResource, nodeId: string, seen: ObservedIn
       conditions,
     };
   }
-  return gist(status) === gist(next) ? instance : { ...instance, status: next };
+  return isDeepStrictEqual(gist(status), gist(next)) ? instance : { ...instance, status: next };
 }
 
-function gist({ seenAt: _when, ...rest }: InstanceResource["status"]): string {
-  return JSON.stringify(Object.entries(rest).sort());
+function gist({ seenAt: _when, ...rest }: InstanceResource["status"]): object {
+  return rest;
 }
 
-function withoutFormer(instance: InstanceResource, nodeId: string, seen: ObservedInstance | undefined, wantedRevision: number): InstanceResource {
+function withoutFormer(
+  instance: InstanceResource,
+  nodeId: string,
+  seen: ObservedInstance | undefined,
+  wantedRevision: number,
+): InstanceResource {
   const { assignment } = instance;
   if (assignment?.former === undefined || !isGone(seen)) return instance;
   const former = assignment.former.filter((place) => place.nodeId !== nodeId || wantedRevision <= place.since);
   return former.length === assignment.former.length ? instance : { ...instance, assignment: { ...assignment, former } };
 }
 
-function withRemoval(instance: InstanceResource, nodeId: string, seen: ObservedInstance | undefined, wantedRevision: number): InstanceResource {
+function withRemoval(
+  instance: InstanceResource,
+  nodeId: string,
+  seen: ObservedInstance | undefined,
+  wantedRevision: number,
+): InstanceResource {
   const { assignment } = instance;
   const removal = assignment?.removal;
-  if (assignment?.nodeId !== nodeId || removal === undefined || removal.done || !isGone(seen) || wantedRevision <= removal.since) return instance;
+  if (
+    assignment?.nodeId !== nodeId ||
+    removal === undefined ||
+    removal.done ||
+    !isGone(seen) ||
+    wantedRevision <= removal.since
+  )
+    return instance;
   return { ...instance, assignment: { ...assignment, removal: { ...removal, done: true } } };
 }
 

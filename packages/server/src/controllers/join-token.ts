@@ -23,5 +23,8 @@ export function mintJoinToken(
   const { secret, hash } = mintSecret((bytes) => deps.random.bytes(bytes));
   const lifetimeMs = (draft.spec.lifetimeSeconds ?? defaultLifetimeSeconds) * 1000;
   const resource = tx.put({ ...draft, status: { secretHash: hash, expiresAt: timestamp(nowMs + lifetimeMs) } });
-  return { resource, secret: formatJoinToken({ id: draft.metadata.id, secret, authorityFingerprint: deps.authorityFingerprint }) };
+  return {
+    resource,
+    secret: formatJoinToken({ id: draft.metadata.id, secret, authorityFingerprint: deps.authorityFingerprint }),
+  };
 }

@@ -19,7 +19,8 @@ export class NodeIndex implements FleetView {
 
   constructor(view: View) {
     this.#view = view;
-    for (const instance of view.list("Instance")) this.#place(instance.metadata.id, instanceFootprint(instance), this.#instances);
+    for (const instance of view.list("Instance"))
+      this.#place(instance.metadata.id, instanceFootprint(instance), this.#instances);
     for (const volume of view.list("Volume")) this.#place(volume.metadata.id, volumeFootprint(volume), this.#volumes);
     for (const node of view.list("Node")) this.#nodeFaces.set(node.metadata.id, faceOf(node));
   }
@@ -144,7 +145,13 @@ export class NodeIndex implements FleetView {
 /** What other nodes know of a node. */
 function faceOf(node: NodeResource): string {
   const { publicKey, overlayIndex, facts } = node.status;
-  return JSON.stringify([publicKey, overlayIndex, facts?.dataEndpoint, facts?.overlayEndpoint, facts?.overlayPublicKey]);
+  return JSON.stringify([
+    publicKey,
+    overlayIndex,
+    facts?.dataEndpoint,
+    facts?.overlayEndpoint,
+    facts?.overlayPublicKey,
+  ]);
 }
 
 /** Sets of ids by key, given in order. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { NodeResource } from "@skerry/model";
 import type { ObservedState } from "@skerry/protocol";
 import type { Transaction } from "@skerry/store";
@@ -8,7 +9,7 @@ import { reapNetwork } from "./reap.ts";
 import { applyObservedVolumes } from "./volume-status.ts";
 
 /** What changes all the time (times, the agent's memory, a disk's growth) is written at most this often, milliseconds. */
-export const coarseWriteMs = 30_000;
+const coarseWriteMs = 30_000;
 
 /** Objects that concern a node, from the index; the transaction's own versions are read by id. */
 export interface Concerned {
@@ -20,7 +21,13 @@ export interface Concerned {
  * Takes a node's report into the status of the node and of what is assigned to it, and draws the consequences of what is gone.
  * A report never changes the status of an object whose owner is another node. Writes only what changed.
  */
-export function applyObserved(tx: Transaction, nodeId: string, observed: ObservedState, concerned: Concerned, nowMs: number): void {
+export function applyObserved(
+  tx: Transaction,
+  nodeId: string,
+  observed: ObservedState,
+  concerned: Concerned,
+  nowMs: number,
+): void {
   const node = tx.getById("Node", nodeId);
   if (node === undefined) return;
   applyObservedNode(tx, node, observed, concerned, nowMs);
@@ -30,9 +37,18 @@ export function applyObserved(tx: Transaction, nodeId: string, observed: Observe
   applyObservedInstances(tx, nodeId, observed, concerned.instances, nowMs);
 }
 
-function applyObservedNode(tx: Transaction, node: NodeResource, observed: ObservedState, concerned: Concerned, nowMs: number): void {
+function applyObservedNode(
+  tx: Transaction,
+  node: NodeResource,
+  observed: ObservedState,
+  concerned: Concerned,
+  nowMs: number,
+): void {
   const { status } = node;
-  const networks = observed.networks.filter(({ state }) => state !== "absent").map(({ id }) => id).sort();
+  const networks = observed.networks
+    .filter(({ state }) => state !== "absent")
+    .map(({ id }) => id)
+    .sort();
   const conditions = withCondition(
     withCondition(status.conditions, "Ready", { state: "true", reason: "Reporting" }, nowMs),
     "Strangers",
@@ -41,7 +57,7 @@ function applyObservedNode(tx: Transaction, node: NodeResource, observed: Observ
   );
   const next = { ...status, connected: true, facts: observed.facts, networks, conditions, seenAt: timestamp(nowMs) };
   const ageMs = nowMs - Date.parse(status.seenAt ?? timestamp(0));
-  if (ageMs < coarseWriteMs && gist(status) === gist(next)) return;
+  if (ageMs < coarseWriteMs && isDeepStrictEqual(gist(status), gist(next))) return;
   tx.put({ ...node, status: next });
   for (const id of status.networks ?? []) {
     const network = networks.includes(id) ? undefined : tx.getById("Network", id);
@@ -50,15 +66,19 @@ function applyObservedNode(tx: Transaction, node: NodeResource, observed: Observ
 }
 
 /** What of a node's status is written as soon as it changes. */
-function gist({ seenAt: _when, facts, ...rest }: NodeResource["status"]): string {
+function gist({ seenAt: _when, facts, ...rest }: NodeResource["status"]): object {
   const { agentResidentMiB: _fluctuates, ...lasting } = facts ?? {};
-  return JSON.stringify([Object.entries(rest).sort(), Object.entries(lasting).sort()]);
+  return { rest, lasting };
 }
 
 /** Guests and disks that the node has and the server knows nothing of: shown, and left alone. */
 function strangersOf(tx: Transaction, observed: ObservedState, concerned: Concerned) {
-  const instances = observed.instances.filter(({ id, state }) => state !== "absent" && isStrange(tx, "Instance", id, concerned.instances));
-  const volumes = observed.volumes.filter(({ id, state }) => state !== "absent" && isStrange(tx, "Volume", id, concerned.volumes));
+  const instances = observed.instances.filter(
+    ({ id, state }) => state !== "absent" && isStrange(tx, "Instance", id, concerned.instances),
+  );
+  const volumes = observed.volumes.filter(
+    ({ id, state }) => state !== "absent" && isStrange(tx, "Volume", id, concerned.volumes),
+  );
   const ids = [...instances, ...volumes].map(({ id }) => id);
   if (ids.length === 0) return undefined;
   const message = `The node has what the server did not put there: ${ids.join(", ")}. It is left alone.`;

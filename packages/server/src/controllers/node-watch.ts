@@ -48,7 +48,9 @@ export class NodeWatch {
   /** Nobody is linked yet, whatever the last run of the server has left in the store. */
   async start(): Promise<void> {
     await this.#deps.store.transact((tx) => {
-      for (const node of tx.list("Node")) if (node.status.connected && !this.#deps.isLinked(node.metadata.id)) markAway(tx, node, "Disconnected", this.#deps.clock.nowMs());
+      for (const node of tx.list("Node"))
+        if (node.status.connected && !this.#deps.isLinked(node.metadata.id))
+          markAway(tx, node, "Disconnected", this.#deps.clock.nowMs());
     });
     this.#sweepLater();
   }
@@ -96,7 +98,8 @@ export class NodeWatch {
       try {
         await this.#write(batch);
       } catch (error) {
-        if (batch.size === 1) for (const pending of batch.values()) for (const waiter of pending.waiters) waiter.reject(error);
+        if (batch.size === 1)
+          for (const pending of batch.values()) for (const waiter of pending.waiters) waiter.reject(error);
         else await this.#writeOneByOne(batch);
       }
     }
@@ -147,7 +150,9 @@ export class NodeWatch {
       for (const [nodeId, heardMs] of this.#heardMs) {
         if (nowMs - heardMs <= silentHeartbeats * this.#deps.heartbeatMs) continue;
         this.#heardMs.delete(nodeId);
-        this.#queue(nodeId, { link: "silent" }).catch((error: unknown) => this.#deps.log.warn({ error, nodeId }, "a node's silence was not recorded"));
+        this.#queue(nodeId, { link: "silent" }).catch((error: unknown) =>
+          this.#deps.log.warn({ error, nodeId }, "a node's silence was not recorded"),
+        );
       }
       this.#sweepLater();
     });
@@ -162,13 +167,16 @@ export function withFreshSeenAt<R extends ResourceOf<KindName>>(reports: NodeRep
   switch (resource.kind) {
     case "Node": {
       const report = reports.get(resource.metadata.id);
-      return report === undefined ? resource : { ...resource, status: { ...resource.status, seenAt: timestamp(report.receivedAtMs) } };
+      return report === undefined
+        ? resource
+        : { ...resource, status: { ...resource.status, seenAt: timestamp(report.receivedAtMs) } };
     }
     case "Instance":
     case "Volume": {
       const report = resource.assignment === undefined ? undefined : reports.get(resource.assignment.nodeId);
       if (report === undefined || resource.status.seenAt === undefined) return resource;
-      const seen: readonly { readonly id: string }[] = resource.kind === "Instance" ? report.state.instances : report.state.volumes;
+      const seen: readonly { readonly id: string }[] =
+        resource.kind === "Instance" ? report.state.instances : report.state.volumes;
       if (!seen.some(({ id }) => id === resource.metadata.id)) return resource;
       return { ...resource, status: { ...resource.status, seenAt: timestamp(report.receivedAtMs) } };
     }
@@ -193,7 +201,8 @@ function markLinked(tx: Transaction, node: NodeResource, nowMs: number): void {
 
 function markAway(tx: Transaction, node: NodeResource, reason: "Disconnected" | "Silent", nowMs: number): void {
   if (!node.status.connected) return;
-  const message = reason === "Silent" ? "Its agent has not reported for three heartbeats." : "Its agent's link is down.";
+  const message =
+    reason === "Silent" ? "Its agent has not reported for three heartbeats." : "Its agent's link is down.";
   const conditions = withCondition(node.status.conditions, "Ready", { state: "false", reason, message }, nowMs);
   tx.put({ ...node, status: { ...node.status, connected: false, conditions } });
 }

@@ -1,10 +1,12 @@
+import { SkerryError, type Capacity, type InstanceResource, type NodeResource } from "@skerry/model";
 import {
-  SkerryError,
-  type Capacity,
-  type InstanceResource,
-  type NodeResource,
-} from "@skerry/model";
-import { obstacles, place, refusalError, type Candidate, type PlacementRequest, type RefusalReason } from "@skerry/placement";
+  obstacles,
+  place,
+  refusalError,
+  type Candidate,
+  type PlacementRequest,
+  type RefusalReason,
+} from "@skerry/placement";
 import type { View } from "@skerry/store";
 import { allocatedByNode } from "./allocation.ts";
 import { rootVolumeOf } from "./reap.ts";
@@ -21,19 +23,35 @@ export interface Target {
  * Chooses a node by hard constraints and by what is free in this very transaction.
  * @throws SkerryError no-placement with what stands in the way, and what would change it
  */
-export function chooseNode(view: View, request: PlacementRequest, target: Target = {}): { readonly node: string; readonly nodeId: string; readonly reason: string } {
+export function chooseNode(
+  view: View,
+  request: PlacementRequest,
+  target: Target = {},
+): { readonly node: string; readonly nodeId: string; readonly reason: string } {
   const { toProvider, toSite, toNode } = target;
   const fleet = fleetOf(view).filter(
     ({ provider, site, name }) =>
-      (toProvider === undefined || provider === toProvider) && (toSite === undefined || site === toSite) && (toNode === undefined || name === toNode),
+      (toProvider === undefined || provider === toProvider) &&
+      (toSite === undefined || site === toSite) &&
+      (toNode === undefined || name === toNode),
   );
   const decision = place(request, fleet);
-  if (decision.outcome === "placed") return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
+  if (decision.outcome === "placed")
+    return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
   if (fleet.length > 0 || Object.keys(target).length === 0) throw refusalError(decision);
-  throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, { remedy: "See what there is: skerry node list" });
+  throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
+    remedy: "See what there is: skerry node list",
+  });
 }
 
-const passingReasons: ReadonlySet<RefusalReason> = new Set(["excluded", "unhealthy", "unschedulable", "capacity-vcpus", "capacity-memory", "capacity-disk"]);
+const passingReasons: ReadonlySet<RefusalReason> = new Set([
+  "excluded",
+  "unhealthy",
+  "unschedulable",
+  "capacity-vcpus",
+  "capacity-memory",
+  "capacity-disk",
+]);
 
 /** Which hard constraints do not hold on a node, whatever is free there and whether it is there now; empty where all do. */
 export function violationsOn(request: PlacementRequest, candidate: Candidate): readonly RefusalReason[] {
@@ -41,7 +59,11 @@ export function violationsOn(request: PlacementRequest, candidate: Candidate): r
 }
 
 /** What a node lacks of what is asked of it, where `given` is what it would get back. */
-export function lacking(request: PlacementRequest, candidate: Candidate, given: Readonly<Capacity>): readonly RefusalReason[] {
+export function lacking(
+  request: PlacementRequest,
+  candidate: Candidate,
+  given: Readonly<Capacity>,
+): readonly RefusalReason[] {
   const used = {
     vcpus: candidate.used.vcpus - given.vcpus,
     memoryMiB: candidate.used.memoryMiB - given.memoryMiB,
@@ -56,7 +78,11 @@ export function lacking(request: PlacementRequest, candidate: Candidate, given: 
  * @throws SkerryError conflict that names the instances whose hard constraints would not hold any more
  */
 export function refuseViolations(view: View, concerns: (candidate: Candidate) => boolean): void {
-  const candidates = new Map(fleetOf(view).filter(concerns).map((candidate) => [candidate.id, candidate]));
+  const candidates = new Map(
+    fleetOf(view)
+      .filter(concerns)
+      .map((candidate) => [candidate.id, candidate]),
+  );
   if (candidates.size === 0) return;
   const broken: string[] = [];
   for (const instance of view.list("Instance")) {
@@ -69,10 +95,14 @@ export function refuseViolations(view: View, concerns: (candidate: Candidate) =>
     }
   }
   if (broken.length === 0) return;
-  throw new SkerryError("conflict", `Instances are there whose placement would not allow it any more: ${broken.slice(0, 5).join(", ")}.`, {
-    remedy: "Migrate these instances away, or change their spec.placement, first.",
-    facts: { instances: broken.slice(0, 100) },
-  });
+  throw new SkerryError(
+    "conflict",
+    `Instances are there whose placement would not allow it any more: ${broken.slice(0, 5).join(", ")}.`,
+    {
+      remedy: "Migrate these instances away, or change their spec.placement, first.",
+      facts: { instances: broken.slice(0, 100) },
+    },
+  );
 }
 
 /** What an instance asks of its node. */
@@ -82,8 +112,14 @@ export function requestOf(view: View, instance: InstanceResource): PlacementRequ
   // Once the volume is filled its image may be gone; then it is what the present node can run.
   const node = instance.assignment === undefined ? undefined : view.getById("Node", instance.assignment.nodeId);
   const architecture = placement.architecture ?? source?.spec.architecture ?? node?.status.facts?.architecture;
-  const diskMiB = rootVolumeOf(view, instance)?.spec.sizeMiB ?? instance.spec.diskMiB ?? source?.spec.virtualSizeMiB ?? 1;
-  return { vcpus, memoryMiB, diskMiB, constraints: { ...placement, ...(architecture === undefined ? {} : { architecture }) } };
+  const diskMiB =
+    rootVolumeOf(view, instance)?.spec.sizeMiB ?? instance.spec.diskMiB ?? source?.spec.virtualSizeMiB ?? 1;
+  return {
+    vcpus,
+    memoryMiB,
+    diskMiB,
+    constraints: { ...placement, ...(architecture === undefined ? {} : { architecture }) },
+  };
 }
 
 const nothing: Capacity = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };

@@ -3,7 +3,13 @@ import type { View } from "@skerry/store";
 import { invalidField, missingReference } from "./refusal.ts";
 
 /** The object that a field names. @throws SkerryError invalid-request at `path` where there is none */
-export function referenced<K extends KindName>(view: View, kind: K, name: string, path: string, project?: string): ResourceOf<K> {
+export function referenced<K extends KindName>(
+  view: View,
+  kind: K,
+  name: string,
+  path: string,
+  project?: string,
+): ResourceOf<K> {
   const found = view.get(kind, { name, project });
   if (found === undefined || found.metadata.deletedAt !== undefined) throw missingReference(path, kind, name);
   return found;
@@ -13,7 +19,9 @@ export function referenced<K extends KindName>(view: View, kind: K, name: string
 export function projectOf(view: View, metadata: Metadata): string {
   const { project } = metadata;
   if (project === undefined || view.get("Project", { name: project }) === undefined) {
-    throw new SkerryError("not-found", `There is no project ${project ?? "without a name"}.`, { remedy: "See what there is: skerry project list" });
+    throw new SkerryError("not-found", `There is no project ${project ?? "without a name"}.`, {
+      remedy: "See what there is: skerry project list",
+    });
   }
   return project;
 }
@@ -42,9 +50,15 @@ export function readyImage(view: View, project: string, reference: string, path:
 export function checkImageFits(image: ImageResource, spec: { memoryMiB: number; diskMiB?: number }): void {
   const { minMemoryMiB = 0, virtualSizeMiB } = image.spec;
   if (spec.memoryMiB < minMemoryMiB) {
-    throw invalidField("/spec/memoryMiB", `must be at least ${minMemoryMiB}, which the image ${image.metadata.name} needs`);
+    throw invalidField(
+      "/spec/memoryMiB",
+      `must be at least ${minMemoryMiB}, which the image ${image.metadata.name} needs`,
+    );
   }
   if (spec.diskMiB !== undefined && spec.diskMiB < virtualSizeMiB) {
-    throw invalidField("/spec/diskMiB", `must be at least ${virtualSizeMiB}, the size of the image ${image.metadata.name}`);
+    throw invalidField(
+      "/spec/diskMiB",
+      `must be at least ${virtualSizeMiB}, the size of the image ${image.metadata.name}`,
+    );
   }
 }

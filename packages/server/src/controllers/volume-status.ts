@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { InstanceResource, VolumeResource } from "@skerry/model";
 import type { ObservedState, ObservedVolume } from "@skerry/protocol";
 import type { Transaction, View } from "@skerry/store";
@@ -8,7 +9,13 @@ import { reapInstance } from "./reap.ts";
  * Takes what a node reports of volumes into the status of those that it owns, and forgets copies that it no longer has. Must run
  * before the instances of the same report, whose removal ends with their volume's.
  */
-export function applyObservedVolumes(tx: Transaction, nodeId: string, observed: ObservedState, ids: readonly string[], nowMs: number): void {
+export function applyObservedVolumes(
+  tx: Transaction,
+  nodeId: string,
+  observed: ObservedState,
+  ids: readonly string[],
+  nowMs: number,
+): void {
   for (const id of ids) {
     const stored = tx.getById("Volume", id);
     if (stored === undefined) continue;
@@ -24,7 +31,12 @@ export function applyObservedVolumes(tx: Transaction, nodeId: string, observed: 
   }
 }
 
-function withStatus(volume: VolumeResource, nodeId: string, seen: ObservedVolume | undefined, nowMs: number): VolumeResource {
+function withStatus(
+  volume: VolumeResource,
+  nodeId: string,
+  seen: ObservedVolume | undefined,
+  nowMs: number,
+): VolumeResource {
   const { assignment, status } = volume;
   if (assignment?.nodeId !== nodeId) return volume;
   const { conditions } = status;
@@ -43,26 +55,45 @@ function withStatus(volume: VolumeResource, nodeId: string, seen: ObservedVolume
     conditions,
   };
   const filled = seen.state === "ready" && assignment.filled !== true;
-  if (!filled && gist(status) === gist(next)) return volume;
+  if (!filled && isDeepStrictEqual(gist(status), gist(next))) return volume;
   return { ...volume, status: next, assignment: filled ? { ...assignment, filled } : assignment };
 }
 
 /** A disk's growth alone is no reason to write. */
-function gist({ seenAt: _when, usedBytes: _grows, ...rest }: VolumeResource["status"]): string {
-  return JSON.stringify(Object.entries(rest).sort());
+function gist({ seenAt: _when, usedBytes: _grows, ...rest }: VolumeResource["status"]): object {
+  return rest;
 }
 
-function withoutCopy(volume: VolumeResource, nodeId: string, seen: ObservedVolume | undefined, wantedRevision: number): VolumeResource {
+function withoutCopy(
+  volume: VolumeResource,
+  nodeId: string,
+  seen: ObservedVolume | undefined,
+  wantedRevision: number,
+): VolumeResource {
   const { assignment } = volume;
   if (assignment?.copies === undefined || !isGone(seen)) return volume;
-  const copies = assignment.copies.filter((copy) => copy.nodeId !== nodeId || copy.purpose !== "remove" || wantedRevision <= copy.since);
+  const copies = assignment.copies.filter(
+    (copy) => copy.nodeId !== nodeId || copy.purpose !== "remove" || wantedRevision <= copy.since,
+  );
   return copies.length === assignment.copies.length ? volume : { ...volume, assignment: { ...assignment, copies } };
 }
 
-function withRemoval(volume: VolumeResource, nodeId: string, seen: ObservedVolume | undefined, wantedRevision: number): VolumeResource {
+function withRemoval(
+  volume: VolumeResource,
+  nodeId: string,
+  seen: ObservedVolume | undefined,
+  wantedRevision: number,
+): VolumeResource {
   const { assignment } = volume;
   const removal = assignment?.removal;
-  if (assignment?.nodeId !== nodeId || removal === undefined || removal.done || !isGone(seen) || wantedRevision <= removal.since) return volume;
+  if (
+    assignment?.nodeId !== nodeId ||
+    removal === undefined ||
+    removal.done ||
+    !isGone(seen) ||
+    wantedRevision <= removal.since
+  )
+    return volume;
   return { ...volume, assignment: { ...assignment, removal: { ...removal, done: true } } };
 }
 
@@ -72,11 +103,14 @@ function withRemoval(volume: VolumeResource, nodeId: string, seen: ObservedVolum
  */
 function settled(tx: Transaction, volume: VolumeResource, nodeId: string, observed: ObservedState): VolumeResource {
   const { assignment } = volume;
-  if (assignment?.nodeId !== nodeId || assignment.copies?.some((copy) => copy.purpose === "hold") !== true) return volume;
+  if (assignment?.nodeId !== nodeId || assignment.copies?.some((copy) => copy.purpose === "hold") !== true)
+    return volume;
   const instance = instanceOf(tx, volume);
   if (instance === undefined || !isWell(instance, volume, observed)) return volume;
   const since = tx.revision;
-  const copies = assignment.copies.map((copy) => (copy.purpose === "hold" ? { ...copy, purpose: "remove" as const, since } : copy));
+  const copies = assignment.copies.map((copy) =>
+    copy.purpose === "hold" ? { ...copy, purpose: "remove" as const, since } : copy,
+  );
   return { ...volume, assignment: { ...assignment, copies } };
 }
 
@@ -85,14 +119,17 @@ function isWell(instance: InstanceResource, volume: VolumeResource, observed: Ob
   if (assignment === undefined || assignment.heldBy !== undefined || assignment.movingTo !== undefined) return false;
   const disk = observed.volumes.find((candidate) => candidate.id === volume.metadata.id);
   const guest = observed.instances.find((candidate) => candidate.id === metadata.id);
-  if (disk?.state !== "ready" || disk.epoch !== volume.assignment?.epoch || guest?.epoch !== assignment.epoch) return false;
+  if (disk?.state !== "ready" || disk.epoch !== volume.assignment?.epoch || guest?.epoch !== assignment.epoch)
+    return false;
   if (spec.power === "stopped") return guest.state === "stopped";
   return guest.state === "running" && (spec.healthCheck === undefined || guest.health === "healthy");
 }
 
 function instanceOf(view: View, volume: VolumeResource): InstanceResource | undefined {
   const { instance } = volume.spec;
-  return instance === undefined ? undefined : view.get("Instance", { project: volume.metadata.project, name: instance });
+  return instance === undefined
+    ? undefined
+    : view.get("Instance", { project: volume.metadata.project, name: instance });
 }
 
 function isGone(seen: ObservedVolume | undefined): boolean {

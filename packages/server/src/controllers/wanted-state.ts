@@ -31,7 +31,9 @@ export function wantedStateOf(fleet: FleetView, nodeId: string): WantedContent |
     peers: peersOf(fleet, nodeId, networks, volumes),
     networks,
     volumes: volumes.map((volume) => wantedVolume(fleet, volume, nodeId)).filter((volume) => volume !== undefined),
-    instances: instances.map((instance) => wantedInstance(fleet, instance, nodeId)).filter((instance) => instance !== undefined),
+    instances: instances
+      .map((instance) => wantedInstance(fleet, instance, nodeId))
+      .filter((instance) => instance !== undefined),
   };
 }
 
@@ -129,10 +131,17 @@ function networksOf(fleet: FleetView, node: NodeResource, instances: readonly In
   });
   const present = [...needed.values()].map((network) => wantedNetwork(fleet, network, node.metadata.id, "present"));
   const absent = unneeded.map((network) => wantedNetwork(fleet, network, node.metadata.id, "absent"));
-  return [...present, ...absent].filter((network) => network !== undefined).sort((one, other) => (one.id < other.id ? -1 : 1));
+  return [...present, ...absent]
+    .filter((network) => network !== undefined)
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
-function wantedNetwork(fleet: FleetView, network: NetworkResource, nodeId: string, presence: "present" | "absent"): WantedNetwork | undefined {
+function wantedNetwork(
+  fleet: FleetView,
+  network: NetworkResource,
+  nodeId: string,
+  presence: "present" | "absent",
+): WantedNetwork | undefined {
   const { vni } = network.status;
   if (vni === undefined) return undefined;
   const { cidr, egress = false } = network.spec;
@@ -141,7 +150,12 @@ function wantedNetwork(fleet: FleetView, network: NetworkResource, nodeId: strin
 }
 
 /** Nodes that share a network with this one or exchange a volume with it. */
-function peersOf(fleet: FleetView, nodeId: string, networks: readonly WantedNetwork[], volumes: readonly VolumeResource[]): WantedPeer[] {
+function peersOf(
+  fleet: FleetView,
+  nodeId: string,
+  networks: readonly WantedNetwork[],
+  volumes: readonly VolumeResource[],
+): WantedPeer[] {
   const ids = new Set(networks.flatMap((network) => network.peers));
   for (const { assignment } of volumes) {
     if (assignment?.offeredTo === undefined) continue;

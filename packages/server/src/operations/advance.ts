@@ -1,7 +1,16 @@
 import { SkerryError, toProblem, type OperationResource, type Problem } from "@skerry/model";
 import type { OperationStepKind } from "./operation-kind.ts";
 import { mayRetry } from "./retry.ts";
-import { ended, isBegun, isOver, stateAfterUndo, stepBegun, stepSucceeded, undoBegun, withStep } from "./transitions.ts";
+import {
+  ended,
+  isBegun,
+  isOver,
+  stateAfterUndo,
+  stepBegun,
+  stepSucceeded,
+  undoBegun,
+  withStep,
+} from "./transitions.ts";
 
 type Status = OperationResource["status"];
 
@@ -63,14 +72,21 @@ function forwards(
   const turnBack = (problem: Problem) => backwards(undoBegun(status, problem, nowMs), steps, undefined, nowMs, bounds);
   if (outcome?.kind === "failed") {
     const attempts = status.steps[index]?.attempts ?? 1;
-    if (committed ? nowMs < deadlineMs + bounds.forwardMs : attempts < (steps[index]?.maxAttempts ?? Number.POSITIVE_INFINITY) && mayRetry(outcome.error, attempts)) {
+    if (
+      committed
+        ? nowMs < deadlineMs + bounds.forwardMs
+        : attempts < (steps[index]?.maxAttempts ?? Number.POSITIVE_INFINITY) && mayRetry(outcome.error, attempts)
+    ) {
       const { detail } = toProblem(outcome.error);
       const waiting = withStep(status, index, { message: `tries again: ${detail}`.slice(0, 1024) });
       const limitMs = committed ? deadlineMs + bounds.forwardMs : deadlineMs;
       return { status: waiting, next: { kind: "retry", index, limitMs, cancellable: !committed } };
     }
     if (!committed) return turnBack(toProblem(outcome.error));
-    const problem = withLeft(toProblem(outcome.error), status.steps.slice(index).map((step) => step.name));
+    const problem = withLeft(
+      toProblem(outcome.error),
+      status.steps.slice(index).map((step) => step.name),
+    );
     return { status: { ...ended(status, "failed", nowMs), problem }, next: { kind: "over" } };
   }
   if (!committed && status.cancelRequestedAt !== undefined) return turnBack(toProblem(cancelled(operation)));
@@ -99,7 +115,9 @@ function backwards(
   if (outcome?.kind === "undo-failed") {
     const { detail } = toProblem(outcome.error);
     if (nowMs < startedMs + bounds.undoMs) {
-      const waiting = withStep(status, outcome.index, { message: `being taken back, tries again: ${detail}`.slice(0, 1024) });
+      const waiting = withStep(status, outcome.index, {
+        message: `being taken back, tries again: ${detail}`.slice(0, 1024),
+      });
       return { status: waiting, next: { kind: "retry-undo", index: outcome.index, limitMs } };
     }
     const name = status.steps[outcome.index]?.name ?? "?";
@@ -122,10 +140,17 @@ export function cancelled(operation: OperationResource): SkerryError {
 
 export function tooLate(operation: OperationResource): SkerryError {
   const running = operation.status.steps.find((step) => step.state === "running");
-  const where = running === undefined ? "" : ` in its step ${running.name}${running.message === undefined ? "" : ` (${running.message})`}`;
-  return new SkerryError("deadline-exceeded", `${operation.spec.type} was not done by ${operation.spec.deadlineAt}${where}.`, {
-    remedy: "See why it took so long (is the node connected?), then ask again.",
-  });
+  const where =
+    running === undefined
+      ? ""
+      : ` in its step ${running.name}${running.message === undefined ? "" : ` (${running.message})`}`;
+  return new SkerryError(
+    "deadline-exceeded",
+    `${operation.spec.type} was not done by ${operation.spec.deadlineAt}${where}.`,
+    {
+      remedy: "See why it took so long (is the node connected?), then ask again.",
+    },
+  );
 }
 
 function unknownStep(operation: OperationResource, index: number): SkerryError {

@@ -39,12 +39,19 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   const keepFinished = deps.keepFinished ?? 10_000;
   const subjects = new Subjects();
   const progress = new ProgressBook({ store, clock, log });
-  const wakes = new WakeRoom([
-    (listener) => store.subscribe(listener),
-    ...(deps.wakeSources ?? []),
-  ]);
+  const wakes = new WakeRoom([(listener) => store.subscribe(listener), ...(deps.wakeSources ?? [])]);
   const kindOf = (type: string) => kinds.get(type);
-  const runDeps: RunDeps = { store, clock, random, log, progress, wakes, kindOf, bounds: deps.bounds ?? defaultBounds, abandonMs };
+  const runDeps: RunDeps = {
+    store,
+    clock,
+    random,
+    log,
+    progress,
+    wakes,
+    kindOf,
+    bounds: deps.bounds ?? defaultBounds,
+    abandonMs,
+  };
   const stopping = new AbortController();
   const runs = new Map<string, Promise<void>>();
   let finished = 0;
@@ -55,7 +62,8 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
     if (runs.has(id)) return;
     const run = runOperation(runDeps, id, stopping.signal)
       .catch((error: unknown) => {
-        if (!stopping.signal.aborted) log.error({ error, operation: operation.metadata.name }, "an operation's runner broke");
+        if (!stopping.signal.aborted)
+          log.error({ error, operation: operation.metadata.name }, "an operation's runner broke");
       })
       .finally(() => runs.delete(id));
     runs.set(id, run);
@@ -135,12 +143,21 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
     cancel(tx, operation) {
       const current = tx.getById("Operation", operation.metadata.id) ?? operation;
       const { status } = current;
-      if (isOver(status.state)) throw conflict(current, `has already ${status.state}`, "There is nothing left to cancel.");
+      if (isOver(status.state))
+        throw conflict(current, `has already ${status.state}`, "There is nothing left to cancel.");
       if (status.state === "compensating") {
-        throw conflict(current, "is already being taken back", `Wait for its end: skerry operation show ${current.metadata.name}`);
+        throw conflict(
+          current,
+          "is already being taken back",
+          `Wait for its end: skerry operation show ${current.metadata.name}`,
+        );
       }
       if (isCommitted(status, stepsOf(kindOf(current.spec.type), current))) {
-        throw conflict(current, "is past the point of no return", "Let it end; then undo its effect with another operation.");
+        throw conflict(
+          current,
+          "is past the point of no return",
+          "Let it end; then undo its effect with another operation.",
+        );
       }
       if (status.cancelRequestedAt !== undefined) return current;
       return tx.put({ ...current, status: { ...status, cancelRequestedAt: timestamp(clock.nowMs()) } });

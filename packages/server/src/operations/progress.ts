@@ -60,7 +60,8 @@ export class ProgressBook {
           const operation = tx.getById("Operation", id);
           if (operation === undefined || operation.status.steps[pending.step]?.state !== "running") continue;
           const status = apply(operation.status, pending);
-          if (!sameStep(operation.status.steps[pending.step], status.steps[pending.step])) tx.put({ ...operation, status });
+          if (!sameStep(operation.status.steps[pending.step], status.steps[pending.step]))
+            tx.put({ ...operation, status });
         }
       });
     } catch (error) {
@@ -71,10 +72,18 @@ export class ProgressBook {
 }
 
 function sameStep(one: OperationStep | undefined, other: OperationStep | undefined): boolean {
-  return one?.message === other?.message && one?.done === other?.done && one?.total === other?.total && one?.unit === other?.unit;
+  return (
+    one?.message === other?.message &&
+    one?.done === other?.done &&
+    one?.total === other?.total &&
+    one?.unit === other?.unit
+  );
 }
 
 function apply(status: OperationResource["status"], pending: Pending): OperationResource["status"] {
   const { message, ...rest } = pending.update;
-  return withStep(status, pending.step, { ...rest, ...(message === undefined ? {} : { message: message.slice(0, 1024) }) });
+  return withStep(status, pending.step, {
+    ...rest,
+    ...(message === undefined ? {} : { message: message.slice(0, 1024) }),
+  });
 }

@@ -64,7 +64,12 @@ interface Decision {
 }
 
 /** Records what the last attempt came to together with what is done next, in one transaction; keeps trying while the disk refuses. */
-async function decide(deps: RunDeps, id: string, outcome: Outcome | undefined, stop: AbortSignal): Promise<Decision | undefined> {
+async function decide(
+  deps: RunDeps,
+  id: string,
+  outcome: Outcome | undefined,
+  stop: AbortSignal,
+): Promise<Decision | undefined> {
   for (let failures = 1; ; failures++) {
     stop.throwIfAborted();
     try {
@@ -94,7 +99,10 @@ function decideWithin(tx: Transaction, deps: RunDeps, id: string, outcome: Outco
   }
   const final = { ...stored, status };
   const result = finish(tx, deps, kind, final);
-  tx.put({ ...final, status: { ...status, ...(status.state === "succeeded" && result !== undefined ? { result: { ...result } } : {}) } });
+  tx.put({
+    ...final,
+    status: { ...status, ...(status.state === "succeeded" && result !== undefined ? { result: { ...result } } : {}) },
+  });
   return { operation: final, steps, next };
 }
 
@@ -109,7 +117,10 @@ function finish(tx: Transaction, deps: RunDeps, kind: OperationKind | undefined,
 }
 
 /** The kind's steps in the order in which they were recorded; undefined where this version has no such step. */
-export function stepsOf(kind: OperationKind | undefined, operation: OperationResource): readonly (OperationStepKind | undefined)[] {
+export function stepsOf(
+  kind: OperationKind | undefined,
+  operation: OperationResource,
+): readonly (OperationStepKind | undefined)[] {
   const known = kind?.steps(operation) ?? [];
   return operation.status.steps.map(({ name }) => known.find((step) => step.name === name));
 }
@@ -134,7 +145,10 @@ async function attempt(
     stop.throwIfAborted();
     const error: unknown = limits.signal.aborted ? limits.signal.reason : thrown;
     if (!(error instanceof SkerryError)) {
-      deps.log.error({ error, operation: operation.metadata.name, step: step?.name }, "a step failed in a way that nobody foresaw");
+      deps.log.error(
+        { error, operation: operation.metadata.name, step: step?.name },
+        "a step failed in a way that nobody foresaw",
+      );
     }
     return { kind: next.kind === "run" ? "failed" : "undo-failed", index, error };
   } finally {

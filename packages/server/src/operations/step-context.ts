@@ -13,7 +13,12 @@ export interface StepContextDeps {
 }
 
 /** What one attempt at a step works with. Once `signal` aborts it writes nothing more, even if the step goes on. */
-export function makeStepContext(deps: StepContextDeps, operation: OperationResource, step: number, signal: AbortSignal): StepContext {
+export function makeStepContext(
+  deps: StepContextDeps,
+  operation: OperationResource,
+  step: number,
+  signal: AbortSignal,
+): StepContext {
   const { id } = operation.metadata;
   const notes: Record<string, unknown> = { ...operation.status.notes };
   const store = fenced(deps.store, signal);

@@ -33,7 +33,7 @@ export class WakeRoom {
           resolve(answer);
         } catch (error) {
           leave();
-          reject(error as Error);
+          reject(error);
         }
       };
       if (signal.aborted) return reject(signal.reason as Error);

@@ -24,15 +24,18 @@ describe("a cold migration", () => {
     const { state, owner, operation } = await playMigration(store, calm);
     assert.deepEqual([state, owner], ["succeeded", 1]);
     const { result, steps } = operation.status;
-    assert.deepEqual(steps.map(({ name, state: stepState }) => `${name} ${stepState}`), [
-      "choose succeeded",
-      "stop succeeded",
-      "offer succeeded",
-      "copy succeeded",
-      "switch succeeded",
-      "start succeeded",
-      "release succeeded",
-    ]);
+    assert.deepEqual(
+      steps.map(({ name, state: stepState }) => `${name} ${stepState}`),
+      [
+        "choose succeeded",
+        "stop succeeded",
+        "offer succeeded",
+        "copy succeeded",
+        "switch succeeded",
+        "start succeeded",
+        "release succeeded",
+      ],
+    );
     assert.ok(typeof result?.["sourceDigest"] === "string" && result["sourceDigest"] === result["targetDigest"]);
     assert.equal(result["sourceRemoved"], true);
     assert.equal(typeof result["downtimeMs"], "number");
@@ -53,11 +56,20 @@ describe("a cold migration", () => {
 
   const work = (...nodes: readonly (0 | 1)[]): Incident[] => nodes.map((node) => ({ kind: "work", node }));
   const pulls: Incident = { kind: "act", node: 1, pick: 0 };
-  const copying: readonly Incident[] = [...work(0, 0), { kind: "deliver", node: 1 }, pulls, pulls, { kind: "report", node: 1 }];
+  const copying: readonly Incident[] = [
+    ...work(0, 0),
+    { kind: "deliver", node: 1 },
+    pulls,
+    pulls,
+    { kind: "report", node: 1 },
+  ];
 
   test("gives up at its deadline where the target goes away in the middle of the copy, and runs at the source again", async () => {
     const waiting = Array.from({ length: 70 }, (): Incident[] => [{ kind: "tick" }, ...work(0)]).flat();
-    const { state, owner, operation } = await playMigration(store, { ...calm, incidents: [...copying, { kind: "kill-agent", node: 1 }, ...waiting] });
+    const { state, owner, operation } = await playMigration(store, {
+      ...calm,
+      incidents: [...copying, { kind: "kill-agent", node: 1 }, ...waiting],
+    });
     assert.deepEqual([state, owner], ["failed", 0]);
     assert.match(operation.status.problem?.detail ?? "", /step copy .*not connected/);
   });
@@ -86,7 +98,12 @@ describe("a cold migration", () => {
   });
 
   test("does not go back to the source before the target was seen stopped", async () => {
-    const incidents: Incident[] = [...work(0, 0, 1, 0, 1, 1, 0, 1), { kind: "cut", node: 1 }, { kind: "long-tick" }, ...work(0, 0, 0, 0)];
+    const incidents: Incident[] = [
+      ...work(0, 0, 1, 0, 1, 1, 0, 1),
+      { kind: "cut", node: 1 },
+      { kind: "long-tick" },
+      ...work(0, 0, 0, 0),
+    ];
     const { state, owner } = await playMigration(store, { ...calm, sickTarget: true, incidents });
     assert.deepEqual([state, owner], ["failed", 0]);
   });

@@ -11,7 +11,10 @@ import { act, create, instanceSpec, seedZone } from "./zone-fixture.ts";
 
 /** What can happen at any moment of a migration; `node` is 0 for the source and 1 for the target. */
 export type Incident =
-  | { readonly kind: "work" | "deliver" | "report" | "cut" | "link" | "kill-agent" | "start-agent" | "reboot"; readonly node: 0 | 1 }
+  | {
+      readonly kind: "work" | "deliver" | "report" | "cut" | "link" | "kill-agent" | "start-agent" | "reboot";
+      readonly node: 0 | 1;
+    }
   /** One of the things that the node can do now. */
   | { readonly kind: "act"; readonly node: 0 | 1; readonly pick: number }
   | { readonly kind: "tick" | "long-tick" | "kill-server" | "start-server" | "cancel" };
@@ -102,21 +105,33 @@ async function begin(fleet: ModelFleet, { running, sickTarget, death }: Scenario
   await fleet.calm();
   const wish = { name: "web", project: "shop" };
   const spec = { ...instanceSpec, ...(running ? {} : { power: "stopped" as const }) };
-  await fleet.store.transact((tx) => create(tx, fleet.controllers.intents, "Instance", wish, spec, fleet.clock.nowMs()));
+  await fleet.store.transact((tx) =>
+    create(tx, fleet.controllers.intents, "Instance", wish, spec, fleet.clock.nowMs()),
+  );
   await fleet.calm();
   const instance = instanceOf(fleet.store);
-  const nodes = [...fleet.nodes].sort((one) => (one.id === instance.assignment?.nodeId ? -1 : 1)) as [ModelNode, ModelNode];
+  const nodes = [...fleet.nodes].sort((one) => (one.id === instance.assignment?.nodeId ? -1 : 1)) as [
+    ModelNode,
+    ModelNode,
+  ];
   nodes[1].sick = sickTarget;
   if (running) assert.equal(instance.status.health, "healthy", JSON.stringify(instance.status));
   const { intents } = fleet.controllers;
-  const { result } = await fleet.store.transact((tx) => act(tx, intents, instanceOf(fleet.store), "migrate", {}, fleet.clock.nowMs()));
+  const { result } = await fleet.store.transact((tx) =>
+    act(tx, intents, instanceOf(fleet.store), "migrate", {}, fleet.clock.nowMs()),
+  );
   assert.ok(result.operation !== undefined);
   if (death !== undefined) fleet.killServerAt(death);
   await fleet.settle();
   return { operation: result.operation, nodes };
 }
 
-async function happen(fleet: ModelFleet, nodes: readonly [ModelNode, ModelNode], operation: OperationResource, event: Incident): Promise<void> {
+async function happen(
+  fleet: ModelFleet,
+  nodes: readonly [ModelNode, ModelNode],
+  operation: OperationResource,
+  event: Incident,
+): Promise<void> {
   if (!fleet.serverIsUp && event.kind !== "start-server") fleet.killServer();
   switch (event.kind) {
     case "work": {
@@ -215,7 +230,13 @@ async function heal(fleet: ModelFleet, operation: OperationResource, check: () =
   throw new Error(`the operation never ends: ${JSON.stringify(current?.status)}`);
 }
 
-function checkEnding(store: Store, nodes: readonly [ModelNode, ModelNode], scenario: Scenario, operation: OperationResource, lastOfSource: string): Ending {
+function checkEnding(
+  store: Store,
+  nodes: readonly [ModelNode, ModelNode],
+  scenario: Scenario,
+  operation: OperationResource,
+  lastOfSource: string,
+): Ending {
   const { assignment, metadata } = instanceOf(store);
   const volume = store.get("Volume", { project: "shop", name: "web" });
   const owner = nodes.findIndex(({ id }) => id === assignment?.nodeId);
@@ -224,10 +245,19 @@ function checkEnding(store: Store, nodes: readonly [ModelNode, ModelNode], scena
   assert.deepEqual([...elsewhere.guests.keys()], [], `the guest is left on ${elsewhere.name}`);
   assert.deepEqual([...there.disks.keys()], [volume?.metadata.id]);
   assert.equal(there.guests.get(metadata.id)?.running, scenario.running, "it does as it did before");
-  assert.ok(contentOf(there).startsWith(lastOfSource), `${contentOf(there)} lacks what the source had: ${lastOfSource}`);
+  assert.ok(
+    contentOf(there).startsWith(lastOfSource),
+    `${contentOf(there)} lacks what the source had: ${lastOfSource}`,
+  );
   assert.equal(assignment?.epoch, volume?.assignment?.epoch);
   assert.deepEqual(
-    [assignment?.heldBy, assignment?.movingTo, assignment?.former ?? [], volume?.assignment?.offeredTo, volume?.assignment?.copies ?? []],
+    [
+      assignment?.heldBy,
+      assignment?.movingTo,
+      assignment?.former ?? [],
+      volume?.assignment?.offeredTo,
+      volume?.assignment?.copies ?? [],
+    ],
     [undefined, undefined, [], undefined, []],
     "nothing waits any more",
   );

@@ -65,7 +65,8 @@ export class ModelFleet {
 
   addNodes(): void {
     for (const { metadata } of this.store.list("Node")) {
-      const fetch = (from: string, volumeId: string, ticket: string, to: string) => this.nodes.find(({ id }) => id === from)?.serve(volumeId, ticket, to);
+      const fetch = (from: string, volumeId: string, ticket: string, to: string) =>
+        this.nodes.find(({ id }) => id === from)?.serve(volumeId, ticket, to);
       this.nodes.push(new ModelNode(metadata.id, metadata.name, fetch));
     }
   }
@@ -112,7 +113,7 @@ export class ModelFleet {
 
   /** Everything is up and linked, and works until nothing changes any more but time. */
   async calm(): Promise<void> {
-    for (let quiet = 0; quiet < 2; ) {
+    for (let quiet = 0; quiet < 2;) {
       let changed = false;
       for (const node of this.nodes) {
         await this.link(node);

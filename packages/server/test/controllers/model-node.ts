@@ -127,7 +127,8 @@ export class ModelNode {
     const { id, epoch, generation } = wanted;
     const guest = this.guests.get(id);
     const disk = this.disks.get(wanted.rootVolume);
-    if (guest?.running === true && (wanted.presence === "absent" || wanted.power === "stopped")) return () => (guest.running = false);
+    if (guest?.running === true && (wanted.presence === "absent" || wanted.power === "stopped"))
+      return () => (guest.running = false);
     if (wanted.presence === "absent") return guest === undefined ? undefined : () => this.guests.delete(id);
     if (guest?.running === true || disk?.whole !== true) return undefined;
     if (wanted.power === "stopped") {
@@ -154,7 +155,13 @@ export class ModelNode {
   #making({ id, epoch, origin }: WantedVolume): Action | undefined {
     if (origin.kind === "existing") return undefined;
     const imported = origin.kind === "import";
-    const disk = { epoch, content: imported ? "" : "image ", whole: !imported, digested: false, ...(imported ? { ticket: origin.ticket } : {}) };
+    const disk = {
+      epoch,
+      content: imported ? "" : "image ",
+      whole: !imported,
+      digested: false,
+      ...(imported ? { ticket: origin.ticket } : {}),
+    };
     return () => this.disks.set(id, disk);
   }
 

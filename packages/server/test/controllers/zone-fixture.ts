@@ -21,7 +21,12 @@ export const nodeFacts: NodeFacts = {
 };
 
 export function contextAt(nowMs: number): IntentContext {
-  return { actor: "test", cause: "test", nowMs, makeId: (prefix) => makeId(prefix, nowMs, crypto.getRandomValues(new Uint8Array(10))) };
+  return {
+    actor: "test",
+    cause: "test",
+    nowMs,
+    makeId: (prefix) => makeId(prefix, nowMs, crypto.getRandomValues(new Uint8Array(10))),
+  };
 }
 
 export interface Wish {
@@ -42,18 +47,37 @@ export function create<K extends KindName>(
   const context = contextAt(nowMs);
   const intent = intents[kind] as unknown as KindIntents<K>;
   const { labels = {}, ...key } = wish;
-  const draft = makeDraft(kind, context.makeId(kinds[kind].prefix), key, { spec, labels, status: intent.initialStatus }, nowMs);
+  const draft = makeDraft(
+    kind,
+    context.makeId(kinds[kind].prefix),
+    key,
+    { spec, labels, status: intent.initialStatus },
+    nowMs,
+  );
   return intent.create(tx, draft, context);
 }
 
 /** Replaces an object's spec within a transaction, as the API does. */
-export function update<K extends KindName>(tx: Transaction, intents: IntentTable, before: ResourceOf<K>, spec: Partial<ResourceOf<K>["spec"]>, nowMs: number): IntentOutcome {
+export function update<K extends KindName>(
+  tx: Transaction,
+  intents: IntentTable,
+  before: ResourceOf<K>,
+  spec: Partial<ResourceOf<K>["spec"]>,
+  nowMs: number,
+): IntentOutcome {
   const intent = intents[before.kind as K] as unknown as KindIntents<K>;
   const metadata = { ...before.metadata, generation: before.metadata.generation + 1 };
   return intent.update(tx, before, { ...before, metadata, spec: { ...before.spec, ...spec } }, contextAt(nowMs));
 }
 
-export function act<K extends KindName>(tx: Transaction, intents: IntentTable, resource: ResourceOf<K>, action: string, input: Readonly<Record<string, unknown>>, nowMs: number): IntentOutcome {
+export function act<K extends KindName>(
+  tx: Transaction,
+  intents: IntentTable,
+  resource: ResourceOf<K>,
+  action: string,
+  input: Readonly<Record<string, unknown>>,
+  nowMs: number,
+): IntentOutcome {
   const intent = (intents[resource.kind as K] as unknown as KindIntents<K>).actions[action];
   if (intent === undefined) throw new Error(`there is no action ${action}`);
   return intent.run(tx, resource, input, contextAt(nowMs));
@@ -77,7 +101,8 @@ export async function seedZone(store: Store, intents: IntentTable, nowMs: number
       const stored = tx.get("Node", { name: node });
       if (stored !== undefined) tx.put({ ...stored, status: { ...stored.status, publicKey: `key of ${node}` } });
     }
-    const image = create(tx, intents, "Image", { name: "islet", project: "shop" }, imageSpec, nowMs).resource as ImageResource;
+    const image = create(tx, intents, "Image", { name: "islet", project: "shop" }, imageSpec, nowMs)
+      .resource as ImageResource;
     tx.put({ ...image, status: { state: "ready" } });
     create(tx, intents, "Network", { name: "lan", project: "shop" }, { cidr: "10.20.0.0/24" }, nowMs);
   });
@@ -91,4 +116,10 @@ export const imageSpec: ImageResource["spec"] = {
   virtualSizeMiB: 64,
 };
 
-export const instanceSpec: ResourceOf<"Instance">["spec"] = { vcpus: 1, memoryMiB: 96, image: "islet", networks: ["lan"], healthCheck: { kind: "http", port: 80 } };
+export const instanceSpec: ResourceOf<"Instance">["spec"] = {
+  vcpus: 1,
+  memoryMiB: 96,
+  image: "islet",
+  networks: ["lan"],
+  healthCheck: { kind: "http", port: 80 },
+};

@@ -34,7 +34,9 @@ export class ManualClock implements Clock {
   /** Moves to a moment and rings what is due until then, in order. */
   moveTo(atMs: number): void {
     for (;;) {
-      const due = [...this.#timers].filter((timer) => timer.atMs <= atMs).sort((one, other) => one.atMs - other.atMs)[0];
+      const due = [...this.#timers]
+        .filter((timer) => timer.atMs <= atMs)
+        .sort((one, other) => one.atMs - other.atMs)[0];
       if (due === undefined) break;
       this.#timers.delete(due);
       this.#nowMs = Math.max(this.#nowMs, due.atMs);

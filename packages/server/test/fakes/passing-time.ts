@@ -25,7 +25,7 @@ export async function passTime(clock: ManualClock, busy: () => readonly Busy[], 
 
 /** Resolves when no transaction is in flight and nothing more follows by itself. */
 export async function stillness(busy: () => readonly Busy[]): Promise<void> {
-  for (let calm = 0; calm < 3; ) {
+  for (let calm = 0; calm < 3;) {
     await new Promise((resolve) => setImmediate(resolve));
     calm = busy().some(({ inFlight }) => inFlight > 0) ? 0 : calm + 1;
   }

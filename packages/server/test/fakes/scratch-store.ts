@@ -5,7 +5,9 @@ import { kindNames } from "@skerry/model";
 import { openSqliteStore, type Store } from "@skerry/store";
 
 /** A store in a directory of its own that goes with it. */
-export async function openScratchStore(now: () => number): Promise<{ readonly store: Store; [Symbol.asyncDispose](): Promise<void> }> {
+export async function openScratchStore(
+  now: () => number,
+): Promise<{ readonly store: Store; [Symbol.asyncDispose](): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "skerry-test-"));
   const store = await openSqliteStore({ path: join(directory, "zone.db"), now });
   return {

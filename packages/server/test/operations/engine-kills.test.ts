@@ -23,7 +23,10 @@ describe("an engine killed at any transaction of an operation", () => {
   after(() => scratch[Symbol.asyncDispose]());
 
   /** Kills the first run at `death`, and the second at the same distance; a third goes to the end. */
-  async function runWithDeaths(kind: OperationKind, death: Death): Promise<{ operation: OperationResource; died: boolean }> {
+  async function runWithDeaths(
+    kind: OperationKind,
+    death: Death,
+  ): Promise<{ operation: OperationResource; died: boolean }> {
     await empty(store);
     const clock = new ManualClock();
     let run = startEngine(store, clock, [kind], { death });
@@ -55,7 +58,10 @@ describe("an engine killed at any transaction of an operation", () => {
   test("goes on in a new run, repeats at most what was under way, and succeeds", () =>
     everyDeath(async (death) => {
       const site = new WorkSite();
-      const { operation, died } = await runWithDeaths(site.kind(site.step("floor"), site.step("walls"), site.step("roof")), death);
+      const { operation, died } = await runWithDeaths(
+        site.kind(site.step("floor"), site.step("walls"), site.step("roof")),
+        death,
+      );
       assert.equal(operation.status.state, "succeeded");
       assert.equal(site.built.size, 6);
       const order = site.log.filter((name, index) => name !== site.log[index - 1]);
@@ -80,8 +86,13 @@ describe("an engine killed at any transaction of an operation", () => {
     everyDeath(async (death) => {
       const site = new WorkSite();
       let tries = 0;
-      const shaky = site.step("roof", { run: () => (++tries < 4 ? Promise.reject(new SkerryError("conflict", "slipped")) : Promise.resolve()) });
-      const { operation, died } = await runWithDeaths(site.kind(site.step("floor"), site.step("walls", { pointOfNoReturn: true }), shaky), death);
+      const shaky = site.step("roof", {
+        run: () => (++tries < 4 ? Promise.reject(new SkerryError("conflict", "slipped")) : Promise.resolve()),
+      });
+      const { operation, died } = await runWithDeaths(
+        site.kind(site.step("floor"), site.step("walls", { pointOfNoReturn: true }), shaky),
+        death,
+      );
       assert.equal(operation.status.state, "succeeded", JSON.stringify(death));
       assert.ok(!site.log.some((entry) => entry.startsWith("undo")));
       return died;

@@ -8,7 +8,6 @@ import { passTime } from "../fakes/passing-time.ts";
 import { evenRandom, quietLog } from "../fakes/quiet.ts";
 import { MortalStore, type Death } from "../fakes/mortal-store.ts";
 
-
 /** One run of the server's engine over a store that outlives it. */
 export interface EngineRun {
   readonly engine: OperationEngine;
@@ -28,7 +27,10 @@ export function startEngine(
   return { engine, store: mortal };
 }
 
-export async function submit(run: { readonly engine: OperationEngine; readonly store: Store }, request: Partial<OperationRequest> & { readonly type: string }): Promise<OperationResource> {
+export async function submit(
+  run: { readonly engine: OperationEngine; readonly store: Store },
+  request: Partial<OperationRequest> & { readonly type: string },
+): Promise<OperationResource> {
   const { result } = await run.store.transact((tx) =>
     run.engine.submit(tx, { targets: [{ kind: "Site", name: "here" }], actor: "test", cause: "test", ...request }),
   );
@@ -40,8 +42,16 @@ export function isDone(store: Store, operation: OperationResource): boolean {
   return current !== undefined && isOver(current.status.state);
 }
 
-export async function untilDone(run: EngineRun, clock: ManualClock, operation: OperationResource): Promise<OperationResource> {
-  await passTime(clock, () => [run.store], () => run.store.dead || isDone(run.store, operation));
+export async function untilDone(
+  run: EngineRun,
+  clock: ManualClock,
+  operation: OperationResource,
+): Promise<OperationResource> {
+  await passTime(
+    clock,
+    () => [run.store],
+    () => run.store.dead || isDone(run.store, operation),
+  );
   const current = run.store.getById("Operation", operation.metadata.id);
   if (current === undefined) throw new Error("the operation is gone");
   return current;

@@ -46,7 +46,13 @@ describe("the operation engine", () => {
     assert.deepEqual(site.log, ["walls", "roof"]);
     assert.deepEqual(operation.status.notes, { walls: "half", roof: "half" });
     assert.deepEqual(operation.status.result, { height: 3 });
-    assert.deepEqual(operation.status.steps.map(({ state, attempts }) => [state, attempts]), [["succeeded", 1], ["succeeded", 1]]);
+    assert.deepEqual(
+      operation.status.steps.map(({ state, attempts }) => [state, attempts]),
+      [
+        ["succeeded", 1],
+        ["succeeded", 1],
+      ],
+    );
   });
 
   test("records that a step has begun before it does anything", async () => {
@@ -71,7 +77,10 @@ describe("the operation engine", () => {
     assert.equal(operation.status.problem.remedy, "wait");
     assert.deepEqual(site.log, ["floor", "walls", "undo roof", "undo walls", "undo floor"]);
     assert.deepEqual([...site.built], []);
-    assert.deepEqual(operation.status.steps.map(({ state }) => state), ["compensated", "compensated", "compensated", "skipped"]);
+    assert.deepEqual(
+      operation.status.steps.map(({ state }) => state),
+      ["compensated", "compensated", "compensated", "skipped"],
+    );
   });
 
   test("tries again after an error that may pass, ever more rarely, and counts the attempts", async () => {
@@ -138,7 +147,11 @@ describe("the operation engine", () => {
   test("cancels at any step and takes everything back", async () => {
     const run = start(store, clock, [site.kind(site.step("floor"), site.step("walls", { run: endless }))]);
     const operation = await submit(run, { type: "test.build" });
-    await passTime(clock, () => [run.store], () => store.getById("Operation", operation.metadata.id)?.status.steps[1]?.state === "running");
+    await passTime(
+      clock,
+      () => [run.store],
+      () => store.getById("Operation", operation.metadata.id)?.status.steps[1]?.state === "running",
+    );
     await run.store.transact((tx) => run.engine.cancel(tx, operation));
     const ended = await untilDone(run, clock, operation);
     assert.equal(ended.status.state, "cancelled");
@@ -149,15 +162,27 @@ describe("the operation engine", () => {
   test("refuses a cancel past the point of no return, and when it is over", async () => {
     const run = start(store, clock, [site.kind(site.step("floor", { pointOfNoReturn: true, run: endless }))]);
     const operation = await submit(run, { type: "test.build", deadlineMs: minuteMs });
-    await passTime(clock, () => [run.store], () => store.getById("Operation", operation.metadata.id)?.status.steps[0]?.state === "running");
-    await assert.rejects(run.store.transact((tx) => run.engine.cancel(tx, operation)), { code: "conflict" });
+    await passTime(
+      clock,
+      () => [run.store],
+      () => store.getById("Operation", operation.metadata.id)?.status.steps[0]?.state === "running",
+    );
+    await assert.rejects(
+      run.store.transact((tx) => run.engine.cancel(tx, operation)),
+      { code: "conflict" },
+    );
     await untilDone(run, clock, operation);
-    await assert.rejects(run.store.transact((tx) => run.engine.cancel(tx, operation)), { code: "conflict" });
+    await assert.rejects(
+      run.store.transact((tx) => run.engine.cancel(tx, operation)),
+      { code: "conflict" },
+    );
   });
 
   test("only goes forward past the point of no return, and after long trying names what is left", async () => {
     const broken = site.step("roof", { run: failing(new SkerryError("conflict", "no nails")) });
-    const run = start(store, clock, [site.kind(site.step("floor"), site.step("walls", { pointOfNoReturn: true }), broken)]);
+    const run = start(store, clock, [
+      site.kind(site.step("floor"), site.step("walls", { pointOfNoReturn: true }), broken),
+    ]);
     const operation = await untilDone(run, clock, await submit(run, { type: "test.build", deadlineMs: minuteMs }));
     assert.equal(operation.status.state, "failed");
     assert.deepEqual(operation.status.problem?.facts, { left: ["roof"] });
@@ -180,9 +205,20 @@ describe("the operation engine", () => {
     const run = start(store, clock, [site.kind(site.step("walls", { run: endless }))]);
     const operation = await submit(run, { type: "test.build" });
     await assert.rejects(submit(run, { type: "test.build" }), { code: "busy" });
-    assert.throws(() => store.rehearse((tx) => run.engine.submit(tx, { type: "test.build", targets: [{ kind: "Site", name: "here" }], actor: "a", cause: "c" })), {
-      code: "busy",
-    });
+    assert.throws(
+      () =>
+        store.rehearse((tx) =>
+          run.engine.submit(tx, {
+            type: "test.build",
+            targets: [{ kind: "Site", name: "here" }],
+            actor: "a",
+            cause: "c",
+          }),
+        ),
+      {
+        code: "busy",
+      },
+    );
     await submit(run, { type: "test.build", targets: [{ kind: "Site", name: "there" }] });
     await run.store.transact((tx) => run.engine.cancel(tx, operation));
     await untilDone(run, clock, operation);
@@ -236,7 +272,20 @@ describe("the operation engine", () => {
     assert.equal(asked, askedBefore);
     const at = new Date(0).toISOString();
     await store.transact((tx) =>
-      tx.put({ kind: "Organisation", metadata: { name: "mason", id: `org_${"0".repeat(26)}`, revision: 0, generation: 1, labels: {}, createdAt: at, updatedAt: at }, spec: {}, status: {} }),
+      tx.put({
+        kind: "Organisation",
+        metadata: {
+          name: "mason",
+          id: `org_${"0".repeat(26)}`,
+          revision: 0,
+          generation: 1,
+          labels: {},
+          createdAt: at,
+          updatedAt: at,
+        },
+        spec: {},
+        status: {},
+      }),
     );
     assert.equal((await untilDone(run, clock, operation)).status.state, "succeeded");
   });
@@ -258,18 +307,22 @@ describe("the operation engine", () => {
   test("writes the progress of all steps together, at most four times a second", async () => {
     const talkative = site.step("walls", {
       run: async (context, signal) => {
-        for (let done = 0; done <= 1000; done++) context.progress({ message: "bricks", done, total: 1000, unit: "items" });
+        for (let done = 0; done <= 1000; done++)
+          context.progress({ message: "bricks", done, total: 1000, unit: "items" });
         await endless(context, signal);
       },
     });
     const run = start(store, clock, [site.kind(talkative)]);
-    const operations = await Promise.all(["a", "b", "c"].map((name) => submit(run, { type: "test.build", targets: [{ kind: "Site", name }] })));
+    const operations = await Promise.all(
+      ["a", "b", "c"].map((name) => submit(run, { type: "test.build", targets: [{ kind: "Site", name }] })),
+    );
     await stillness(() => [run.store]);
     const transactions = run.store.transactions;
     clock.moveTo(clock.nowMs() + 250);
     await stillness(() => [run.store]);
     assert.equal(run.store.transactions, transactions + 1);
-    for (const { metadata } of operations) assert.equal(store.getById("Operation", metadata.id)?.status.steps[0]?.done, 1000);
+    for (const { metadata } of operations)
+      assert.equal(store.getById("Operation", metadata.id)?.status.steps[0]?.done, 1000);
   });
 
   test("forgets the oldest operations that are over", async () => {
@@ -279,7 +332,10 @@ describe("the operation engine", () => {
       await untilDone(run, clock, await submit(run, { type: "test.build" }));
     }
     await stillness(() => [run.store]);
-    const kept = store.list("Operation").map(({ metadata }) => metadata.createdAt).sort();
+    const kept = store
+      .list("Operation")
+      .map(({ metadata }) => metadata.createdAt)
+      .sort();
     assert.ok(kept.length >= 10 && kept.length <= 13, `${kept.length} are kept`);
     assert.equal(kept.at(-1), new Date(clock.nowMs()).toISOString());
   });
@@ -287,7 +343,11 @@ describe("the operation engine", () => {
   test("stops without ending anything, and another run goes on", async () => {
     const run = start(store, clock, [site.kind(site.step("floor"), site.step("walls", { run: endless }))]);
     const operation = await submit(run, { type: "test.build" });
-    await passTime(clock, () => [run.store], () => store.getById("Operation", operation.metadata.id)?.status.steps[1]?.state === "running");
+    await passTime(
+      clock,
+      () => [run.store],
+      () => store.getById("Operation", operation.metadata.id)?.status.steps[1]?.state === "running",
+    );
     await run.engine.stop();
     assert.equal(store.getById("Operation", operation.metadata.id)?.status.state, "running");
     const next = start(store, clock, [site.kind(site.step("floor"), site.step("walls"))]);

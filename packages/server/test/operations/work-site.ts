@@ -1,4 +1,4 @@
-import { SkerryError } from "@skerry/model";
+import type { SkerryError } from "@skerry/model";
 import type { OperationKind, OperationStepKind, StepContext } from "../../src/operations/operation-kind.ts";
 
 /** The world outside the store: what steps have built there, and the order in which they did it. */
@@ -37,5 +37,7 @@ export function failing(error: SkerryError): (context: StepContext) => Promise<v
 
 /** Waits for the end of its attempt. */
 export function endless(_context: StepContext, signal: AbortSignal): Promise<void> {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }));
+  return new Promise((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true }),
+  );
 }

@@ -18,7 +18,11 @@ export function checkedCidr(text: string): Cidr {
   }
   const clash = reserved.find((range) => overlaps(range, clean));
   if (clash !== undefined) {
-    throw invalidField(path, `lies in ${formatCidr(clash)}, which guests can not use`, "Take a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.");
+    throw invalidField(
+      path,
+      `lies in ${formatCidr(clash)}, which guests can not use`,
+      "Take a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.",
+    );
   }
   return clean;
 }
@@ -46,9 +50,13 @@ export function nextFreeAddress(network: NetworkResource): string {
     const text = formatAddress(address);
     if (!taken.has(text)) return text;
   }
-  throw new SkerryError("address-exhausted", `All ${taken.size} addresses of the network ${network.metadata.name} (${network.spec.cidr}) are leased.`, {
-    remedy: "Delete an instance that has one, or use another network.",
-  });
+  throw new SkerryError(
+    "address-exhausted",
+    `All ${taken.size} addresses of the network ${network.metadata.name} (${network.spec.cidr}) are leased.`,
+    {
+      remedy: "Delete an instance that has one, or use another network.",
+    },
+  );
 }
 
 /** The interface address of an instance on a network: the same for ever, locally administered, 40 bits of a hash. */

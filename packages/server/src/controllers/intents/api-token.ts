@@ -14,14 +14,20 @@ export function apiTokenIntents(deps: { readonly random: Random }): KindIntents<
       const { project, lifetimeSeconds } = draft.spec;
       if (project !== undefined) referenced(tx, "Project", project, "/spec/project");
       const { secret, hash } = mintSecret((bytes) => deps.random.bytes(bytes));
-      const expiry = lifetimeSeconds === undefined ? {} : { expiresAt: timestamp(context.nowMs + lifetimeSeconds * 1000) };
+      const expiry =
+        lifetimeSeconds === undefined ? {} : { expiresAt: timestamp(context.nowMs + lifetimeSeconds * 1000) };
       return {
         resource: tx.put({ ...draft, status: { secretHash: hash, ...expiry } }),
         secret: formatApiToken({ id: draft.metadata.id, secret }),
       };
     },
     update(tx, before, after) {
-      refuseChanges(before.spec, after.spec, ["role", "project", "lifetimeSeconds"], "what a token may do is fixed when it is made");
+      refuseChanges(
+        before.spec,
+        after.spec,
+        ["role", "project", "lifetimeSeconds"],
+        "what a token may do is fixed when it is made",
+      );
       return store(tx, after);
     },
     remove: forget,

@@ -18,7 +18,8 @@ export const imageIntents: KindIntents<"Image"> = {
       ["digest", "sizeBytes", "format", "architecture", "virtualSizeMiB"],
       "an image is the content that its digest names",
     );
-    if (before.spec.shared === true && after.spec.shared !== true) refuseWhileNeeded(tx, before, (project) => project !== before.metadata.project);
+    if (before.spec.shared === true && after.spec.shared !== true)
+      refuseWhileNeeded(tx, before, (project) => project !== before.metadata.project);
     return store(tx, after);
   },
   remove(tx, image, context) {

@@ -12,7 +12,13 @@ import type { InstanceIntentDeps } from "./instance.ts";
 type InstanceAction = ActionIntent<"Instance">;
 
 export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<string, InstanceAction>> {
-  const setPower = (tx: Transaction, instance: InstanceResource, power: "running" | "stopped", stopGraceMs: number | undefined, context: IntentContext): IntentOutcome => {
+  const setPower = (
+    tx: Transaction,
+    instance: InstanceResource,
+    power: "running" | "stopped",
+    stopGraceMs: number | undefined,
+    context: IntentContext,
+  ): IntentOutcome => {
     refuseDeleted(instance);
     const changed = tx.put(withPower(instance, power, stopGraceMs));
     const operation = submitChange(tx, deps.engine, changed, power === "running" ? "start" : "stop", context);
@@ -27,7 +33,8 @@ export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<strin
     stop: {
       summary: "Shut the guest down; killed if it takes longer than the node's grace, at once with `force`",
       input: strict({ force: optional(Type.Boolean()) }),
-      run: (tx, instance, input, context) => setPower(tx, instance, "stopped", input["force"] === true ? 0 : undefined, context),
+      run: (tx, instance, input, context) =>
+        setPower(tx, instance, "stopped", input["force"] === true ? 0 : undefined, context),
     },
     reboot: {
       summary: "Reboot the guest",
@@ -35,7 +42,8 @@ export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<strin
       run(tx, instance, _input, context) {
         refuseDeleted(instance);
         const { name } = instance.metadata;
-        if (powerOf(instance) === "stopped") throw conflict(`${name} is stopped.`, `Start it: skerry instance start ${name}`);
+        if (powerOf(instance) === "stopped")
+          throw conflict(`${name} is stopped.`, `Start it: skerry instance start ${name}`);
         const rebootGeneration = (instance.spec.rebootGeneration ?? 0) + 1;
         const resource = tx.put(withSpec(instance, { ...instance.spec, rebootGeneration }));
         const operation = submitChange(tx, deps.engine, resource, "reboot", context);
@@ -61,7 +69,13 @@ const migrationBaseMs = 15 * 60_000;
 const migrationMsPerMiB = 250;
 
 /** Chooses where to and keeps the room there in the same transaction; nothing is stopped before that. */
-function migrate(deps: InstanceIntentDeps, tx: Transaction, instance: InstanceResource, input: Readonly<Record<string, unknown>>, context: IntentContext): IntentOutcome {
+function migrate(
+  deps: InstanceIntentDeps,
+  tx: Transaction,
+  instance: InstanceResource,
+  input: Readonly<Record<string, unknown>>,
+  context: IntentContext,
+): IntentOutcome {
   refuseDeleted(instance);
   const { name, project, id } = instance.metadata;
   const { assignment } = instance;
@@ -72,7 +86,11 @@ function migrate(deps: InstanceIntentDeps, tx: Transaction, instance: InstanceRe
   const { deadlineSeconds, ...target } = input as Target & { readonly deadlineSeconds?: number };
   const leaving = (volume.assignment.copies ?? []).map((copy) => copy.node);
   checkTarget(tx, target, assignment.node, leaving);
-  const { reason, ...to } = chooseNode(tx, { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving] }, target);
+  const { reason, ...to } = chooseNode(
+    tx,
+    { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving] },
+    target,
+  );
   const operation = deps.engine.submit(tx, {
     type: "instance.migrate",
     targets: [
@@ -89,24 +107,39 @@ function migrate(deps: InstanceIntentDeps, tx: Transaction, instance: InstanceRe
       to,
       reason,
     },
-    deadlineMs: deadlineSeconds === undefined ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB : deadlineSeconds * 1000,
+    deadlineMs:
+      deadlineSeconds === undefined
+        ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB
+        : deadlineSeconds * 1000,
   });
   const resource = tx.put({ ...instance, assignment: { ...assignment, movingTo: to } });
   return { resource, operation };
 }
 
 /** @throws SkerryError invalid-request for what does not exist, conflict for where it can't go now */
-function checkTarget(tx: Transaction, { toProvider, toSite, toNode }: Target, present: string, leaving: readonly string[]): void {
+function checkTarget(
+  tx: Transaction,
+  { toProvider, toSite, toNode }: Target,
+  present: string,
+  leaving: readonly string[],
+): void {
   if (toProvider !== undefined) referenced(tx, "Provider", toProvider, "/toProvider");
   if (toSite !== undefined) referenced(tx, "Site", toSite, "/toSite");
   if (toNode !== undefined) referenced(tx, "Node", toNode, "/toNode");
   if (toNode === present) throw conflict(`It is on ${present} already.`, "Name another node, or none.");
   if (toNode !== undefined && leaving.includes(toNode)) {
-    throw conflict(`${toNode} still has an earlier copy of its disk, which must go first.`, "Try again in a moment; if the node is away, bring it back first.");
+    throw conflict(
+      `${toNode} still has an earlier copy of its disk, which must go first.`,
+      "Try again in a moment; if the node is away, bring it back first.",
+    );
   }
 }
 
-function withPower(instance: InstanceResource, power: "running" | "stopped", stopGraceMs: number | undefined): InstanceResource {
+function withPower(
+  instance: InstanceResource,
+  power: "running" | "stopped",
+  stopGraceMs: number | undefined,
+): InstanceResource {
   const changed = powerOf(instance) === power ? instance : withSpec(instance, { ...instance.spec, power });
   if (changed.assignment === undefined) return changed;
   const { stopGraceMs: _before, ...assignment } = changed.assignment;

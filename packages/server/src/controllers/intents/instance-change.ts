@@ -50,7 +50,10 @@ function checkResize(view: View, before: InstanceResource, after: InstanceResour
   const { name, project = "" } = before.metadata;
   const { state } = before.status;
   if (powerOf(before) === "running" || state === "running" || state === "starting" || state === "stopping") {
-    throw conflict(`${name} is ${state}; its vCPUs, memory and disk change only while it is stopped.`, `Stop it first: skerry instance stop ${name}`);
+    throw conflict(
+      `${name} is ${state}; its vCPUs, memory and disk change only while it is stopped.`,
+      `Stop it first: skerry instance stop ${name}`,
+    );
   }
   const volume = rootVolumeOf(view, before);
   const sizeMiB = volume?.spec.sizeMiB ?? 0;

@@ -32,7 +32,11 @@ export function orderRemoval(tx: Transaction, instance: InstanceResource, nowMs:
   const volume = rootVolumeOf(tx, instance);
   if (volume !== undefined && volume.metadata.deletedAt === undefined) {
     const metadata = { ...volume.metadata, deletedAt };
-    tx.put(volume.assignment === undefined ? { ...volume, metadata } : { ...volume, metadata, assignment: removedEverywhere(volume.assignment, removal) });
+    tx.put(
+      volume.assignment === undefined
+        ? { ...volume, metadata }
+        : { ...volume, metadata, assignment: removedEverywhere(volume.assignment, removal) },
+    );
   }
   if (instance.metadata.deletedAt !== undefined) return instance;
   const metadata = { ...instance.metadata, deletedAt };

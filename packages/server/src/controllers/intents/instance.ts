@@ -33,7 +33,12 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
 }
 
 /** Everything that makes an instance happens in one transaction: its place, its volume and its addresses; the rest is the node's work. */
-function createInstance(deps: InstanceIntentDeps, tx: Transaction, draft: InstanceResource, context: IntentContext): IntentOutcome {
+function createInstance(
+  deps: InstanceIntentDeps,
+  tx: Transaction,
+  draft: InstanceResource,
+  context: IntentContext,
+): IntentOutcome {
   const project = projectOf(tx, draft.metadata);
   const { name } = draft.metadata;
   const { spec } = draft;
@@ -41,14 +46,26 @@ function createInstance(deps: InstanceIntentDeps, tx: Transaction, draft: Instan
   checkImageFits(image, spec);
   for (const network of spec.networks ?? []) referenced(tx, "Network", network, "/spec/networks", project);
   if (tx.get("Volume", { project, name }) !== undefined) {
-    throw conflict(`The project ${project} has a volume called ${name} already.`, "Choose another name for the instance.");
+    throw conflict(
+      `The project ${project} has a volume called ${name} already.`,
+      "Choose another name for the instance.",
+    );
   }
   const place = chooseNode(tx, requestOf(tx, draft));
   const since = timestamp(context.nowMs);
   const assignment = { ...place, epoch: 1, since };
   const volume: VolumeResource = {
     kind: "Volume",
-    metadata: { name, project, id: context.makeId("vol"), revision: 0, generation: 1, labels: {}, createdAt: since, updatedAt: since },
+    metadata: {
+      name,
+      project,
+      id: context.makeId("vol"),
+      revision: 0,
+      generation: 1,
+      labels: {},
+      createdAt: since,
+      updatedAt: since,
+    },
     spec: { sizeMiB: spec.diskMiB ?? image.spec.virtualSizeMiB, image: spec.image, instance: name },
     assignment,
     status: { state: "absent", conditions: [] },

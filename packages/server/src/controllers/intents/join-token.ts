@@ -12,7 +12,12 @@ export function joinTokenIntents(deps: JoinTokenDeps): KindIntents<"JoinToken"> 
       return mintJoinToken(tx, draft, deps, context.nowMs);
     },
     update(tx, before, after) {
-      refuseChanges(before.spec, after.spec, ["site", "node", "labels", "lifetimeSeconds"], "a join token is made for one purpose");
+      refuseChanges(
+        before.spec,
+        after.spec,
+        ["site", "node", "labels", "lifetimeSeconds"],
+        "a join token is made for one purpose",
+      );
       return store(tx, after);
     },
     remove: forget,

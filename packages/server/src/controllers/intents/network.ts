@@ -19,14 +19,19 @@ export const networkIntents: KindIntents<"Network"> = {
     return store(tx, { ...draft, status: { ...draft.status, vni: freeVni(tx) } });
   },
   update(tx, before, after) {
-    if (before.status.leases.length > 0) refuseChanges(before.spec, after.spec, ["cidr"], "instances have addresses of it");
+    if (before.status.leases.length > 0)
+      refuseChanges(before.spec, after.spec, ["cidr"], "instances have addresses of it");
     if (before.spec.cidr !== after.spec.cidr) checkRange(tx, after);
     return store(tx, after);
   },
   remove(tx, network, context) {
     const { leases } = network.status;
     if (leases.length > 0) {
-      throw inUse(`The network ${network.metadata.name}`, leases.map((lease) => `instance ${lease.instance}`), "Delete these instances first.");
+      throw inUse(
+        `The network ${network.metadata.name}`,
+        leases.map((lease) => `instance ${lease.instance}`),
+        "Delete these instances first.",
+      );
     }
     const deletedAt = network.metadata.deletedAt ?? timestamp(context.nowMs);
     const marked = tx.put({ ...network, metadata: { ...network.metadata, deletedAt } });

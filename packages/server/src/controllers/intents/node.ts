@@ -17,7 +17,8 @@ export function nodeIntents(deps: { readonly engine: Pick<OperationEngine, "subm
     },
     update(tx, before, after) {
       referenced(tx, "Site", after.spec.site, "/spec/site");
-      if (before.status.publicKey !== undefined) refuseChanges(before.spec, after.spec, ["driver"], "the node has joined with it");
+      if (before.status.publicKey !== undefined)
+        refuseChanges(before.spec, after.spec, ["driver"], "the node has joined with it");
       const outcome = store(tx, after);
       refuseViolations(tx, ({ id }) => id === after.metadata.id);
       return outcome;
@@ -56,7 +57,7 @@ export function nodeIntents(deps: { readonly engine: Pick<OperationEngine, "subm
 }
 
 /** One above the highest that any node has: a node's place in the overlay is never shared. */
-export function nextOverlayIndex(view: View): number {
+function nextOverlayIndex(view: View): number {
   return view.list("Node").reduce((highest, node) => Math.max(highest, node.status.overlayIndex ?? 0), 0) + 1;
 }
 

@@ -9,15 +9,26 @@ export function operationIntents(deps: { readonly engine: Pick<OperationEngine, 
   return {
     initialStatus: { state: "pending", steps: [], notes: {} },
     create() {
-      throw conflict("Operations are made by what they do.", "Ask for the thing itself, for example: skerry instance migrate NAME.");
+      throw conflict(
+        "Operations are made by what they do.",
+        "Ask for the thing itself, for example: skerry instance migrate NAME.",
+      );
     },
     update(tx, before, after) {
-      refuseChanges(before.spec, after.spec, ["type", "targets", "actor", "cause", "input", "deadlineAt"], "an operation is a record of what was asked");
+      refuseChanges(
+        before.spec,
+        after.spec,
+        ["type", "targets", "actor", "cause", "input", "deadlineAt"],
+        "an operation is a record of what was asked",
+      );
       return store(tx, after);
     },
     remove(tx, operation, context) {
       if (!isOver(operation.status.state)) {
-        throw conflict(`Operation ${operation.metadata.name} is not over.`, `Cancel it first: skerry operation cancel ${operation.metadata.name}`);
+        throw conflict(
+          `Operation ${operation.metadata.name} is not over.`,
+          `Cancel it first: skerry operation cancel ${operation.metadata.name}`,
+        );
       }
       return forget(tx, operation, context);
     },

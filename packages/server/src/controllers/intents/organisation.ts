@@ -10,7 +10,11 @@ export const organisationIntents: KindIntents<"Organisation"> = {
     const { name } = organisation.metadata;
     const projects = tx.list("Project").filter((project) => project.spec.organisation === name);
     if (projects.length > 0) {
-      throw inUse(`The organisation ${name}`, projects.map((project) => `project ${project.metadata.name}`), "Delete its projects first.");
+      throw inUse(
+        `The organisation ${name}`,
+        projects.map((project) => `project ${project.metadata.name}`),
+        "Delete its projects first.",
+      );
     }
     return forget(tx, organisation, context);
   },

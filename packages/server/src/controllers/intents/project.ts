@@ -18,7 +18,9 @@ export const projectIntents: KindIntents<"Project"> = {
   },
   remove(tx, project, context) {
     const { name } = project.metadata;
-    const holds = held.flatMap((kind) => tx.list(kind, name).map((object) => `${kind.toLowerCase()} ${object.metadata.name}`));
+    const holds = held.flatMap((kind) =>
+      tx.list(kind, name).map((object) => `${kind.toLowerCase()} ${object.metadata.name}`),
+    );
     const tokens = tx.list("ApiToken").filter((token) => token.spec.project === name);
     const users = [...holds, ...tokens.map((token) => `API token ${token.metadata.name}`)];
     if (users.length > 0) throw inUse(`The project ${name}`, users, "Delete what it holds first.");

@@ -19,7 +19,12 @@ export const providerIntents: KindIntents<"Provider"> = {
   remove(tx, provider, context) {
     const { name } = provider.metadata;
     const sites = tx.list("Site").filter((site) => site.spec.provider === name);
-    if (sites.length > 0) throw inUse(`The provider ${name}`, sites.map((site) => `site ${site.metadata.name}`), "Delete its sites first.");
+    if (sites.length > 0)
+      throw inUse(
+        `The provider ${name}`,
+        sites.map((site) => `site ${site.metadata.name}`),
+        "Delete its sites first.",
+      );
     return forget(tx, provider, context);
   },
   actions: {},
@@ -27,6 +32,10 @@ export const providerIntents: KindIntents<"Provider"> = {
 
 function checkAccess(provider: ProviderResource): void {
   if (provider.spec.driver === "ssh" && provider.spec.ssh === undefined) {
-    throw invalidField("/spec/ssh", "is needed by the driver ssh", "Give the user and private key with which the hosts are reached.");
+    throw invalidField(
+      "/spec/ssh",
+      "is needed by the driver ssh",
+      "Give the user and private key with which the hosts are reached.",
+    );
   }
 }

@@ -19,7 +19,12 @@ export const siteIntents: KindIntents<"Site"> = {
   remove(tx, site, context) {
     const { name } = site.metadata;
     const nodes = tx.list("Node").filter((node) => node.spec.site === name);
-    if (nodes.length > 0) throw inUse(`The site ${name}`, nodes.map((node) => `node ${node.metadata.name}`), "Delete its nodes first.");
+    if (nodes.length > 0)
+      throw inUse(
+        `The site ${name}`,
+        nodes.map((node) => `node ${node.metadata.name}`),
+        "Delete its nodes first.",
+      );
     for (const token of tx.list("JoinToken")) if (token.spec.site === name) tx.delete("JoinToken", token.metadata.id);
     return forget(tx, site, context);
   },

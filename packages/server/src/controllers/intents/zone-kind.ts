@@ -9,7 +9,11 @@ export function store<K extends KindName>(tx: Transaction, object: ResourceOf<K>
 }
 
 /** Deletes at once, for what lives nowhere but in the store. */
-export function forget<K extends KindName>(tx: Transaction, resource: ResourceOf<K>, context: IntentContext): IntentOutcome {
+export function forget<K extends KindName>(
+  tx: Transaction,
+  resource: ResourceOf<K>,
+  context: IntentContext,
+): IntentOutcome {
   tx.delete(resource.kind, resource.metadata.id);
   return { resource: { ...resource, metadata: { ...resource.metadata, deletedAt: timestamp(context.nowMs) } } };
 }

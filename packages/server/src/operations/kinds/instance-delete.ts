@@ -17,7 +17,13 @@ export const instanceDeleteKind: OperationKind = {
         await context.until((store) => {
           const instance = store.getById("Instance", id);
           if (instance === undefined) return true;
-          if (instance.assignment !== undefined) sayWhatKeeps(context, store, instance.assignment.nodeId, `waits until ${instance.assignment.node} has removed it`);
+          if (instance.assignment !== undefined)
+            sayWhatKeeps(
+              context,
+              store,
+              instance.assignment.nodeId,
+              `waits until ${instance.assignment.node} has removed it`,
+            );
           return false;
         });
       },

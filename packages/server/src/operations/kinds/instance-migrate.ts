@@ -43,7 +43,9 @@ export function instanceMigrateKind(deps: MigrationDeps): OperationKind {
     steps: () => [choose(), stop(deps), offer(deps), copy(deps), switchStep(deps), start(deps), release()],
     finish(tx, operation) {
       settle(tx, migrationOf(operation));
-      return operation.status.state === "succeeded" ? resultOf(migrationOf(operation), operation.status.notes) : undefined;
+      return operation.status.state === "succeeded"
+        ? resultOf(migrationOf(operation), operation.status.notes)
+        : undefined;
     },
   };
 }
@@ -56,7 +58,10 @@ function choose(): OperationStepKind {
       const { from, to } = migrationOf(context.operation);
       await context.until((store) => {
         const away = [from, to].find(({ nodeId }) => !isConnected(store, nodeId));
-        context.progress({ message: away === undefined ? `from ${from.node} to ${to.node}` : `waits for ${away.node}, which is not connected` });
+        context.progress({
+          message:
+            away === undefined ? `from ${from.node} to ${to.node}` : `waits for ${away.node}, which is not connected`,
+        });
         return away === undefined;
       });
     },
@@ -64,7 +69,12 @@ function choose(): OperationStepKind {
       const migration = migrationOf(context.operation);
       await context.store.transact((tx) => settle(tx, migration));
       // An order to remove outlives the operation; a node that is away carries it out when it is back.
-      await context.until((store) => !isLeftOn(store, migration, migration.to.nodeId) || !isConnected(store, migration.to.nodeId) || subjectOf(store, migration).instance.assignment.nodeId === migration.to.nodeId);
+      await context.until(
+        (store) =>
+          !isLeftOn(store, migration, migration.to.nodeId) ||
+          !isConnected(store, migration.to.nodeId) ||
+          subjectOf(store, migration).instance.assignment.nodeId === migration.to.nodeId,
+      );
     },
   };
 }
@@ -77,7 +87,8 @@ function stop({ sight }: MigrationDeps): OperationStepKind {
       if (context.notes["stopAskedMs"] === undefined) {
         const { instance } = subjectOf(context.store, migration);
         const wasRunning = instance.spec.power !== "stopped";
-        const wasHealthy = wasRunning && instance.spec.healthCheck !== undefined && instance.status.health === "healthy";
+        const wasHealthy =
+          wasRunning && instance.spec.healthCheck !== undefined && instance.status.health === "healthy";
         await context.note({ wasRunning, wasHealthy, stopAskedMs: context.nowMs() });
       }
       const { revision } = await context.store.transact((tx) => holdStopped(tx, migration));
@@ -110,7 +121,8 @@ function offer({ sight, random }: MigrationDeps): OperationStepKind {
       const digest = await context.until((store) => {
         sayWhatKeeps(context, store, nodeId, `waits for the disk's digest on ${migration.from.node}`);
         const disk = diskSeen(sight, nodeId, migration.volumeId, epoch, revision);
-        if (disk?.state === "failed") throw new SkerryError("node-driver-failed", disk.error ?? "The source's disk failed.");
+        if (disk?.state === "failed")
+          throw new SkerryError("node-driver-failed", disk.error ?? "The source's disk failed.");
         return disk?.offered === true ? disk.digest : undefined;
       });
       await context.note({ digest, copyAskedMs: context.nowMs() });
@@ -132,10 +144,13 @@ function copy({ sight }: MigrationDeps): OperationStepKind {
         const disk = diskSeen(sight, to.nodeId, migration.volumeId, epoch, revision);
         const away = isConnected(store, from.nodeId) ? to : from;
         sayWhatKeeps(context, store, away.nodeId, `${from.node} to ${to.node}`);
-        if (disk?.totalBytes !== undefined) context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
-        if (disk?.state === "failed") throw new SkerryError("node-driver-failed", disk.error ?? "The target could not take the disk.");
+        if (disk?.totalBytes !== undefined)
+          context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
+        if (disk?.state === "failed")
+          throw new SkerryError("node-driver-failed", disk.error ?? "The target could not take the disk.");
         if (disk?.state !== "ready" || disk.digest === undefined) return undefined;
-        if (disk.digest !== context.notes["digest"]) throw new SkerryError("digest-mismatch", `${to.node} has other bytes than ${from.node}.`);
+        if (disk.digest !== context.notes["digest"])
+          throw new SkerryError("digest-mismatch", `${to.node} has other bytes than ${from.node}.`);
         return { bytes: disk.totalBytes ?? disk.usedBytes ?? 0, targetDigest: disk.digest };
       });
       await context.note({ ...copied, copiedMs: context.nowMs() });
@@ -158,8 +173,11 @@ function switchStep({ sight }: MigrationDeps): OperationStepKind {
     },
     async compensate(context) {
       const migration = migrationOf(context.operation);
-      if (subjectOf(context.store, migration).instance.assignment.nodeId === migration.to.nodeId) await untilSourceHasIt(context, sight, migration);
-      await context.store.transact((tx) => switchBack(tx, migration, context.notes["targetStoppedEpoch"], context.nowMs()));
+      if (subjectOf(context.store, migration).instance.assignment.nodeId === migration.to.nodeId)
+        await untilSourceHasIt(context, sight, migration);
+      await context.store.transact((tx) =>
+        switchBack(tx, migration, context.notes["targetStoppedEpoch"], context.nowMs()),
+      );
     },
   };
 }
@@ -172,7 +190,8 @@ function start({ sight }: MigrationDeps): OperationStepKind {
       const migration = migrationOf(context.operation);
       const { nodeId, epoch } = subjectOf(context.store, migration).instance.assignment;
       if (context.notes["wasHealthy"] === true) await untilHealthy(context, sight, nodeId, migration.instanceId, epoch);
-      else if (context.notes["wasRunning"] === true) await untilRunning(context, sight, nodeId, migration.instanceId, epoch);
+      else if (context.notes["wasRunning"] === true)
+        await untilRunning(context, sight, nodeId, migration.instanceId, epoch);
       else {
         const since = context.store.revision;
         await context.until(() => guestSeen(sight, nodeId, migration.instanceId, epoch, since)?.state === "stopped");
@@ -211,16 +230,27 @@ function release(): OperationStepKind {
 function refuseViolation(view: View, migration: Migration): void {
   const { instance } = subjectOf(view, migration);
   const candidate = fleetOf(view).find(({ id }) => id === migration.to.nodeId);
-  if (candidate === undefined) throw new SkerryError("conflict", `The node ${migration.to.node} is not there any more.`);
+  if (candidate === undefined)
+    throw new SkerryError("conflict", `The node ${migration.to.node} is not there any more.`);
   const why = violationsOn(requestOf(view, instance), candidate);
-  if (why.length > 0) throw new SkerryError("no-placement", `${migration.to.node} does not satisfy its constraints any more: ${why.join(", ")}.`);
+  if (why.length > 0)
+    throw new SkerryError(
+      "no-placement",
+      `${migration.to.node} does not satisfy its constraints any more: ${why.join(", ")}.`,
+    );
 }
 
 /** Going back is only an improvement where there is something to go back to. */
 async function untilSourceHasIt(context: StepContext, sight: NodeSight, migration: Migration): Promise<void> {
   const since = context.store.revision;
-  const held = subjectOf(context.store, migration).volume.assignment.copies?.find((candidate) => candidate.nodeId === migration.from.nodeId);
-  if (held === undefined) throw new SkerryError("conflict", `${migration.from.node} has no copy of the disk any more; the instance stays on ${migration.to.node}.`);
+  const held = subjectOf(context.store, migration).volume.assignment.copies?.find(
+    (candidate) => candidate.nodeId === migration.from.nodeId,
+  );
+  if (held === undefined)
+    throw new SkerryError(
+      "conflict",
+      `${migration.from.node} has no copy of the disk any more; the instance stays on ${migration.to.node}.`,
+    );
   await context.until((store) => {
     sayWhatKeeps(context, store, migration.from.nodeId, `waits for the disk on ${migration.from.node}`);
     return diskSeen(sight, migration.from.nodeId, migration.volumeId, held.epoch, since)?.state === "ready";

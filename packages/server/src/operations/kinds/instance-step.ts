@@ -9,7 +9,8 @@ import type { StepContext } from "../operation-kind.ts";
 /** The instance that an operation was submitted for, by id: another one of the same name is none of its business. @throws SkerryError not-found */
 export function instanceOf(view: View, operation: OperationResource): InstanceResource {
   const found = view.getById("Instance", String(operation.spec.input["instanceId"]));
-  if (found === undefined) throw new SkerryError("not-found", `The instance ${operation.spec.targets[0]?.name} is not there any more.`);
+  if (found === undefined)
+    throw new SkerryError("not-found", `The instance ${operation.spec.targets[0]?.name} is not there any more.`);
   return found;
 }
 
@@ -22,18 +23,36 @@ export function assignedInstance(view: View, operation: OperationResource) {
 }
 
 /** What a node last reported of an instance, if that report knows what was wanted at `since` and is of this epoch. */
-export function guestSeen(sight: NodeSight, nodeId: string, id: string, epoch: number, since: number): ObservedInstance | undefined {
+export function guestSeen(
+  sight: NodeSight,
+  nodeId: string,
+  id: string,
+  epoch: number,
+  since: number,
+): ObservedInstance | undefined {
   if (!sight.answers(nodeId, since)) return undefined;
   return sight.report(nodeId)?.instances.find((guest) => guest.id === id && guest.epoch === epoch);
 }
 
-export function diskSeen(sight: NodeSight, nodeId: string, id: string, epoch: number, since: number): ObservedVolume | undefined {
+export function diskSeen(
+  sight: NodeSight,
+  nodeId: string,
+  id: string,
+  epoch: number,
+  since: number,
+): ObservedVolume | undefined {
   if (!sight.answers(nodeId, since)) return undefined;
   return sight.report(nodeId)?.volumes.find((disk) => disk.id === id && disk.epoch === epoch);
 }
 
 /** Waits until the guest runs. @throws SkerryError node-driver-failed with the node's words */
-export async function untilRunning(context: StepContext, sight: NodeSight, nodeId: string, id: string, epoch: number): Promise<ObservedInstance> {
+export async function untilRunning(
+  context: StepContext,
+  sight: NodeSight,
+  nodeId: string,
+  id: string,
+  epoch: number,
+): Promise<ObservedInstance> {
   const since = context.store.revision;
   return context.until((store) => {
     sayWhatKeeps(context, store, nodeId, "waits for the guest to run");
@@ -44,7 +63,13 @@ export async function untilRunning(context: StepContext, sight: NodeSight, nodeI
 }
 
 /** Waits until the guest runs and its health check passes. */
-export async function untilHealthy(context: StepContext, sight: NodeSight, nodeId: string, id: string, epoch: number): Promise<ObservedInstance> {
+export async function untilHealthy(
+  context: StepContext,
+  sight: NodeSight,
+  nodeId: string,
+  id: string,
+  epoch: number,
+): Promise<ObservedInstance> {
   const since = context.store.revision;
   return context.until((store) => {
     sayWhatKeeps(context, store, nodeId, "waits for the health check to pass");
@@ -57,7 +82,13 @@ export async function untilHealthy(context: StepContext, sight: NodeSight, nodeI
 const mayHaveProcess: ReadonlySet<InstanceState> = new Set(["starting", "running", "stopping"]);
 
 /** Waits until the node itself has seen the guest not running, after it knew that this was wanted. */
-export async function untilStopped(context: StepContext, sight: NodeSight, nodeId: string, id: string, since: number): Promise<void> {
+export async function untilStopped(
+  context: StepContext,
+  sight: NodeSight,
+  nodeId: string,
+  id: string,
+  since: number,
+): Promise<void> {
   await context.until((store) => {
     sayWhatKeeps(context, store, nodeId, "waits for the guest to stop");
     if (!sight.answers(nodeId, since)) return false;

@@ -4,7 +4,16 @@ import { orderRemoval } from "../../controllers/intents/instance-removal.ts";
 import { rootVolumeOf } from "../../controllers/reap.ts";
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind } from "../operation-kind.ts";
-import { assignedInstance, diskSeen, guestSeen, instanceOf, sayWhatKeeps, untilHealthy, untilRunning, untilStopped } from "./instance-step.ts";
+import {
+  assignedInstance,
+  diskSeen,
+  guestSeen,
+  instanceOf,
+  sayWhatKeeps,
+  untilHealthy,
+  untilRunning,
+  untilStopped,
+} from "./instance-step.ts";
 
 /*
  * Operations that ask nothing themselves: the intent has written what is wanted, nodes make it true, and these watch it come
@@ -30,7 +39,10 @@ export function instanceWatchKinds(sight: NodeSight): readonly OperationKind[] {
     watch("instance.create", 30 * minuteMs, (operation) => [steps.materialise, ...start(operation)]),
     watch("instance.start", 15 * minuteMs, start),
     watch("instance.stop", 5 * minuteMs, () => [steps.stop]),
-    watch("instance.reboot", 15 * minuteMs, (operation) => [steps.reboot, ...(operation.spec.input["health"] === true ? [steps.healthy] : [])]),
+    watch("instance.reboot", 15 * minuteMs, (operation) => [
+      steps.reboot,
+      ...(operation.spec.input["health"] === true ? [steps.healthy] : []),
+    ]),
     watch("instance.resize", 15 * minuteMs, (operation) => [steps.resize, ...start(operation)]),
   ];
 }
@@ -46,8 +58,10 @@ function watchSteps(sight: NodeSight) {
         sayWhatKeeps(context, store, assignment.nodeId, `waits for the disk on ${assignment.node}`);
         if (volume?.assignment === undefined) return false;
         const disk = diskSeen(sight, assignment.nodeId, volume.metadata.id, volume.assignment.epoch, since);
-        if (disk?.state === "failed") throw new SkerryError("node-driver-failed", disk.error ?? "The node could not make the disk.");
-        if (disk?.totalBytes !== undefined) context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
+        if (disk?.state === "failed")
+          throw new SkerryError("node-driver-failed", disk.error ?? "The node could not make the disk.");
+        if (disk?.totalBytes !== undefined)
+          context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
         return disk?.state === "ready";
       });
     },

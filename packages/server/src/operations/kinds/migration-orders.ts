@@ -1,4 +1,10 @@
-import { SkerryError, type InstanceResource, type OperationResource, type VolumeAssignment, type VolumeResource } from "@skerry/model";
+import {
+  SkerryError,
+  type InstanceResource,
+  type OperationResource,
+  type VolumeAssignment,
+  type VolumeResource,
+} from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { timestamp } from "../clock.ts";
 
@@ -40,7 +46,10 @@ export function subjectOf(view: View, migration: Migration): Subject {
   if (instance?.assignment === undefined || volume?.assignment === undefined) {
     throw new SkerryError("not-found", "The instance is not there any more.");
   }
-  return { instance: { ...instance, assignment: instance.assignment }, volume: { ...volume, assignment: volume.assignment } };
+  return {
+    instance: { ...instance, assignment: instance.assignment },
+    volume: { ...volume, assignment: volume.assignment },
+  };
 }
 
 /** From here on whoever owns the instance keeps it stopped. */
@@ -79,7 +88,9 @@ export function orderImport(tx: Transaction, migration: Migration): number {
   const present = copies.find((copy) => copy.nodeId === migration.to.nodeId);
   if (present !== undefined) {
     if (present.purpose === "import") return present.epoch;
-    throw new SkerryError("conflict", `${migration.to.node} still has an earlier copy of the disk.`, { remedy: "Try again once it is gone." });
+    throw new SkerryError("conflict", `${migration.to.node} still has an earlier copy of the disk.`, {
+      remedy: "Try again once it is gone.",
+    });
   }
   const copy = { ...migration.to, epoch: epoch + 1, purpose: "import" as const, since: tx.revision };
   tx.put({ ...volume, assignment: { ...volume.assignment, copies: [...copies, copy] } });
@@ -111,13 +122,20 @@ export function switchOwner(tx: Transaction, migration: Migration, nowMs: number
   const { from, to } = migration;
   if (instance.assignment.nodeId === to.nodeId) return;
   const imported = volume.assignment.copies?.find((copy) => copy.nodeId === to.nodeId && copy.purpose === "import");
-  if (instance.assignment.heldBy !== migration.operationId || instance.assignment.nodeId !== from.nodeId || imported === undefined) {
+  if (
+    instance.assignment.heldBy !== migration.operationId ||
+    instance.assignment.nodeId !== from.nodeId ||
+    imported === undefined
+  ) {
     throw new SkerryError("conflict", "The instance is not where its migration left it; its owner stays as it is.");
   }
   const { epoch } = imported;
   const since = timestamp(nowMs);
   const { heldBy: _over, ...left } = instance.assignment;
-  const former = [...(left.former ?? []).filter((place) => place.nodeId !== to.nodeId), { ...from, epoch: left.epoch, since: tx.revision }];
+  const former = [
+    ...(left.former ?? []).filter((place) => place.nodeId !== to.nodeId),
+    { ...from, epoch: left.epoch, since: tx.revision },
+  ];
   const kept = { ...from, epoch: volume.assignment.epoch, purpose: "hold" as const, since: tx.revision };
   const copies = [...(volume.assignment.copies ?? []).filter((copy) => copy !== imported), kept];
   tx.put({ ...instance, assignment: { ...left, ...to, epoch, since, reason: migration.reason, former } });
@@ -133,9 +151,13 @@ export function switchBack(tx: Transaction, migration: Migration, stoppedEpoch: 
   const { from, to } = migration;
   if (instance.assignment.nodeId === from.nodeId) return;
   if (instance.assignment.heldBy !== migration.operationId || stoppedEpoch !== instance.assignment.epoch) {
-    throw new SkerryError("node-disconnected", `${to.node} was not seen to have stopped the instance, so it stays there.`, {
-      remedy: "Bring the node back; the instance runs there as soon as it is.",
-    });
+    throw new SkerryError(
+      "node-disconnected",
+      `${to.node} was not seen to have stopped the instance, so it stays there.`,
+      {
+        remedy: "Bring the node back; the instance runs there as soon as it is.",
+      },
+    );
   }
   const epoch = instance.assignment.epoch + 1;
   const since = timestamp(nowMs);
@@ -159,7 +181,9 @@ export function orderSourceAway(tx: Transaction, migration: Migration): void {
   const held = copies.some((copy) => copy.nodeId === migration.from.nodeId && copy.purpose === "hold");
   if (!held) return;
   const since = tx.revision;
-  const ordered = copies.map((copy) => (copy.nodeId === migration.from.nodeId ? { ...copy, purpose: "remove" as const, since } : copy));
+  const ordered = copies.map((copy) =>
+    copy.nodeId === migration.from.nodeId ? { ...copy, purpose: "remove" as const, since } : copy,
+  );
   tx.put({ ...volume, assignment: { ...volume.assignment, copies: ordered } });
 }
 

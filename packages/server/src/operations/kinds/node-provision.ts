@@ -1,4 +1,11 @@
-import { SkerryError, makeId, type JoinTokenResource, type NodeResource, type OperationResource, type ProviderResource } from "@skerry/model";
+import {
+  SkerryError,
+  makeId,
+  type JoinTokenResource,
+  type NodeResource,
+  type OperationResource,
+  type ProviderResource,
+} from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { checkProvisionable } from "../../controllers/intents/node.ts";
 import { mintJoinToken, type JoinTokenDeps } from "../../controllers/join-token.ts";
@@ -35,7 +42,11 @@ export function nodeProvisionKind(deps: ProvisioningKindDeps): OperationKind {
       if (step === undefined) throw new SkerryError("internal", `provisioning has no step ${name}`);
       const report = (message: string, done?: number, total?: number) => {
         const figures = { ...(done === undefined ? {} : { done }), ...(total === undefined ? {} : { total }) };
-        context.progress({ message, ...figures, ...(name === "agent" && total !== undefined ? { unit: "bytes" as const } : {}) });
+        context.progress({
+          message,
+          ...figures,
+          ...(name === "agent" && total !== undefined ? { unit: "bytes" as const } : {}),
+        });
       };
       try {
         await step.run(report, signal);
@@ -57,7 +68,9 @@ export function nodeProvisionKind(deps: ProvisioningKindDeps): OperationKind {
         if (ours && token.status.usedAt === undefined) tx.delete("JoinToken", token.metadata.id);
       }
       const facts = nodeOf(tx, operation)?.status.facts;
-      return facts === undefined ? undefined : { hostname: facts.hostname, driver: facts.driver, accelerator: facts.accelerator };
+      return facts === undefined
+        ? undefined
+        : { hostname: facts.hostname, driver: facts.driver, accelerator: facts.accelerator };
     },
   };
 }
@@ -88,9 +101,13 @@ function stepsFor(deps: ProvisioningKindDeps, context: StepContext): readonly Ho
   const privateKey = deps.openKey(provider);
   const { address, sshPort, hostKeyFingerprint, capacityOverride, driver } = node.spec;
   if (ssh === undefined || privateKey === undefined || address === undefined) {
-    throw new SkerryError("conflict", `The host of node ${node.metadata.name} can't be reached: its provider has no key, or it has no address.`, {
-      remedy: "Set spec.ssh of the provider and spec.address of the node.",
-    });
+    throw new SkerryError(
+      "conflict",
+      `The host of node ${node.metadata.name} can't be reached: its provider has no key, or it has no address.`,
+      {
+        remedy: "Set spec.ssh of the provider and spec.address of the node.",
+      },
+    );
   }
   return deps.provisioner.steps({
     nodeName: node.metadata.name,
@@ -105,13 +122,21 @@ function stepsFor(deps: ProvisioningKindDeps, context: StepContext): readonly Ho
     async mintJoinToken(signal) {
       signal.throwIfAborted();
       const nowMs = context.nowMs();
-      const { result } = await store.transact((tx) => mintJoinToken(tx, tokenDraft(tx, deps, operation, node, nowMs), deps, nowMs));
+      const { result } = await store.transact((tx) =>
+        mintJoinToken(tx, tokenDraft(tx, deps, operation, node, nowMs), deps, nowMs),
+      );
       return result.secret;
     },
   });
 }
 
-function tokenDraft(tx: Transaction, deps: ProvisioningKindDeps, operation: OperationResource, node: NodeResource, nowMs: number): JoinTokenResource {
+function tokenDraft(
+  tx: Transaction,
+  deps: ProvisioningKindDeps,
+  operation: OperationResource,
+  node: NodeResource,
+  nowMs: number,
+): JoinTokenResource {
   const id = makeId("jtk", nowMs, deps.random.bytes(10));
   const at = timestamp(nowMs);
   const { name } = node.metadata;
