@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmod, mkdir, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { ComputeDriver, GuestDefinition } from "../../src/drivers/compute.ts";
+import { SkerryError } from "@skerry/model";
+import type { ComputeDriver, Guest, GuestDefinition } from "../../src/drivers/compute.ts";
+import { rememberedAccelerator } from "../../src/drivers/compute/libvirt/accelerator.ts";
+import { findGuestProcess } from "../../src/drivers/compute/libvirt/guest-process.ts";
 import { openLibvirt } from "../../src/drivers/compute/libvirt/libvirt-guests.ts";
+import { runProgram } from "../../src/drivers/run-program.ts";
 import { computeDriverContract } from "../contract/compute-contract.ts";
 import { eventually } from "../contract/deadline.ts";
 import { newId } from "../contract/ids.ts";
@@ -90,18 +94,21 @@ computeDriverContract("the libvirt driver", async () => {
   };
 });
 
-describe("the libvirt driver", () => {
-  test("goes on after libvirt's daemon was restarted, with its guests", async () => {
+describe("a guest of libvirt", () => {
+  const guestIn = async (driver: ComputeDriver, id: string): Promise<Guest | undefined> =>
+    (await driver.list(never)).find((guest) => guest.id === id);
+
+  test("is taken up again after libvirt's daemon was restarted, and its changes are told again", async () => {
     await using place = await makePlace();
     const driver = place.open();
     const id = newId("ins");
     await driver.define(await place.definition(id), never);
     await driver.start(id, never);
-    const [before] = await driver.list(never);
+    const before = await guestIn(driver, id);
     let changes = 0;
     const unsubscribe = driver.onChange(() => (changes += 1));
     await libvirt.restart();
-    const [after] = await eventually("the list again", () => driver.list(never).catch(() => undefined), 20_000);
+    const after = await eventually("the list again", () => guestIn(driver, id).catch(() => undefined), 20_000);
     assert.deepEqual({ ...after, cpuSeconds: 0 }, { ...before, cpuSeconds: 0 });
     await eventually("the gap was told", () => changes > 0, 20_000);
     changes = 0;
@@ -109,4 +116,132 @@ describe("the libvirt driver", () => {
     await eventually("changes are told over the new connection", () => changes > 0, 10_000);
     unsubscribe();
   });
+
+  test("shows that its process was killed, and starts again", async () => {
+    await using place = await makePlace();
+    const driver = place.open();
+    const id = newId("ins");
+    await driver.define(await place.definition(id), never);
+    await driver.start(id, never);
+    const pid = await findGuestProcess(id);
+    assert.ok(pid !== undefined);
+    process.kill(pid, "SIGKILL");
+    const failed = await eventually(
+      "the failure",
+      async () => {
+        const guest = await guestIn(driver, id);
+        return guest?.state === "failed" ? guest : undefined;
+      },
+      10_000,
+    );
+    assert.match(failed.error ?? "", /ended unexpectedly/);
+    await driver.start(id, never);
+    assert.equal((await guestIn(driver, id))?.state, "running");
+  });
+
+  test("leaves no process and no open disk behind when it was killed", async () => {
+    await using place = await makePlace();
+    const driver = place.open();
+    const id = newId("ins");
+    const definition = await place.definition(id);
+    const [disk] = definition.disks;
+    assert.ok(disk);
+    await driver.define(definition, never);
+    await driver.start(id, never);
+    assert.equal((await holdersOf(disk.path)).length, 1);
+    await driver.kill(id, never);
+    assert.deepEqual(await holdersOf(disk.path), []);
+    assert.equal(await findGuestProcess(id), undefined);
+  });
+
+  test("is told from domains that others made, which are left alone", async () => {
+    await using place = await makePlace();
+    const driver = place.open();
+    const names = ["web", newId("ins")];
+    for (const name of names) {
+      const xml = join(place.folder, "..", "other.xml");
+      await writeFile(
+        xml,
+        `<domain type="qemu"><name>${name}</name><memory>65536</memory><os><type machine="q35">hvm</type></os></domain>`,
+      );
+      await runProgram(["virsh", "define", xml], never);
+    }
+    assert.deepEqual(await driver.list(never), []);
+    for (const name of names) await runProgram(["virsh", "undefine", name], never);
+  });
+
+  test("names what is wrong when it can't start, in libvirt's words", async () => {
+    await using place = await makePlace();
+    const driver = place.open();
+    const id = newId("ins");
+    const definition = await place.definition(id);
+    await driver.define(definition, never);
+    await rm(definition.disks[0]?.path ?? "");
+    await assert.rejects(driver.start(id, never), (error) => {
+      assert.ok(error instanceof SkerryError && error.code === "node-driver-failed");
+      assert.match(error.message, /libvirt: .*No such file/);
+      assert.doesNotMatch(error.message, /</);
+      return true;
+    });
+    await assert.rejects(driver.start(newId("ins"), never), /not defined/);
+    assert.notEqual((await guestIn(driver, id))?.state, "running");
+  });
+
+  test("keeps its name's console for all who look, and the log goes on when nobody does", async () => {
+    await using place = await makePlace();
+    const driver = place.open();
+    const id = newId("ins");
+    await driver.define(await place.definition(id), never);
+    await driver.start(id, never);
+    const consoles = await Promise.all([
+      driver.console(id, never),
+      driver.console(id, never),
+      place
+        .open()
+        .console(id, never)
+        .catch(() => undefined),
+    ]);
+    const [one, two] = consoles;
+    let heard = "";
+    two.on("data", (chunk: Buffer) => (heard += chunk.toString("latin1")));
+    one.resume();
+    await eventually(
+      "the other one's words",
+      () => {
+        one.write("abc");
+        return heard.includes("abc");
+      },
+      15_000,
+      200,
+    );
+    for (const each of consoles) each?.destroy();
+    const log = await driver.consoleLog(id, { follow: false, maxBytes: 65_536 }, never);
+    let text = "";
+    for await (const chunk of log) text += String(chunk);
+    assert.match(text, new RegExp(`${greeting}[^]*abc`));
+  });
 });
+
+describe("what guests can run on", () => {
+  test("is found by booting something, once", async () => {
+    await using folder = await temporaryFolder();
+    const found = await rememberedAccelerator(folder.path, never);
+    if (found.accelerator === "tcg") assert.match(found.reason ?? "", /kvm/);
+    const startedAt = performance.now();
+    assert.deepEqual(await rememberedAccelerator(folder.path, never), found);
+    assert.ok(performance.now() - startedAt < 100, "from memory");
+    await writeFile(join(folder.path, "accelerator.json"), "{");
+    assert.deepEqual(await rememberedAccelerator(folder.path, never), found);
+  });
+});
+
+/** Processes that hold a file open. */
+async function holdersOf(path: string): Promise<readonly string[]> {
+  const holders: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
+    const links = await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => "")));
+    if (links.includes(path)) holders.push(pid);
+  }
+  return holders;
+}
