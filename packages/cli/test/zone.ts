@@ -1,0 +1,138 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createReadStream, openSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { kinds, parserOf, type OperationResource } from "@skerry/model";
+import type { Client, Mutation } from "@skerry/sdk";
+import { createNodeClient } from "@skerry/sdk/node";
+import { imageFlags } from "../src/commands/image-flags.ts";
+
+const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+export const project = "lab";
+export const nodeNames = ["alpha", "beta"] as const;
+export type NodeName = (typeof nodeNames)[number];
+export type Role = "server" | NodeName;
+
+/** A whole zone of real processes with simulated guests: a server and two nodes of two providers, each killable. */
+export interface Zone {
+  readonly client: Client;
+  readonly folder: string;
+  /** SIGKILL, then a new process over the same data, at once. */
+  killAndRestart(role: Role): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startZone(imageBytes: number): Promise<Zone> {
+  const folder = await mkdtemp(join(tmpdir(), "skerry-zone-"));
+  const [serverPort = 0, ...dataPorts] = await freePorts(3);
+  const server = `https://127.0.0.1:${serverPort}`;
+  const processes = new Map<Role, ChildProcess>();
+  const commands: Record<Role, readonly string[]> = {
+    server: ["server", "--data-dir", join(folder, "server"), "--listen", `127.0.0.1:${serverPort}`],
+    alpha: agentCommand("alpha", dataPorts[0] ?? 0),
+    beta: agentCommand("beta", dataPorts[1] ?? 0),
+  };
+  function agentCommand(name: NodeName, port: number): readonly string[] {
+    return ["agent", "run", "--data-dir", join(folder, name), "--driver", "simulated", "--server", server, "--token-file", join(folder, `${name}.token`), "--data-address", `127.0.0.1:${port}`];
+  }
+  const start = (role: Role): void => {
+    const log = openSync(join(folder, `${role}.log`), "a");
+    processes.set(role, spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...commands[role]], { stdio: ["ignore", log, log] }));
+  };
+  const kill = async (role: Role): Promise<void> => {
+    const child = processes.get(role);
+    if (child === undefined || child.exitCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  };
+
+  start("server");
+  const client = await eventually("the server answers", async () => {
+    const connected = createNodeClient({
+      server,
+      token: (await readFile(join(folder, "server/admin.token"), "utf8")).trim(),
+      authority: await readFile(join(folder, "server/pki/ca.pem"), "utf8"),
+    });
+    await connected.list("Project");
+    return connected;
+  });
+  await client.put("Organisation", { name: "lab" }, { spec: {} });
+  await client.put("Project", { name: project }, { spec: { organisation: "lab" } });
+  await client.put("Network", { project, name: "lan" }, { spec: { cidr: "10.42.0.0/24" } });
+  const image = join(folder, "image.raw");
+  await writeFile(image, randomBytes(imageBytes));
+  const spec = await imageFlags.spec({ file: image, format: "raw", architecture: "x86_64" }, AbortSignal.timeout(10_000));
+  await client.put("Image", { project, name: "disk" }, { spec });
+  await client.uploadImage({ project, name: "disk" }, Readable.toWeb(createReadStream(image)) as ReadableStream<Uint8Array>, imageBytes);
+  for (const name of nodeNames) {
+    await client.put("Provider", { name }, { spec: { driver: "manual", country: "ES" } });
+    await client.put("Site", { name }, { spec: { provider: name, country: "ES", latitude: 40, longitude: -3, tier: "cloud" } });
+    const { secret = "" } = await client.put("JoinToken", { name }, { spec: { site: name, node: name } });
+    await writeFile(join(folder, `${name}.token`), secret, { mode: 0o600 });
+    start(name);
+  }
+  await eventually("both nodes report", async () => (await client.listAll("Node")).filter((node) => node.status.facts !== undefined).length === 2);
+
+  return {
+    client,
+    folder,
+    killAndRestart: async (role) => {
+      await kill(role);
+      start(role);
+    },
+    close: async () => {
+      await Promise.all([...processes.keys()].map(kill));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export const workload = parserOf(kinds.Instance.spec, "instance")({
+  image: "disk",
+  vcpus: 1,
+  memoryMiB: 64,
+  networks: ["lan"],
+  healthCheck: { kind: "http", port: 80, path: "/" },
+});
+
+/** The ended operation of a mutation. */
+export async function ended<K extends "Instance">(client: Client, mutation: Mutation<K>, onChange: (operation: OperationResource) => void = () => undefined): Promise<OperationResource> {
+  if (mutation.operation === undefined) throw new Error("no operation was started");
+  return client.waitForOperation(mutation.operation.metadata.name, onChange, AbortSignal.timeout(120_000));
+}
+
+/** Asks again until the answer is truthy, at most a minute; errors count as not yet. */
+export async function eventually<T>(what: string, question: () => Promise<T | false | undefined>): Promise<T> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    let reason: unknown;
+    try {
+      const answer = await question();
+      if (answer !== undefined && answer !== false) return answer;
+    } catch (error) {
+      reason = error;
+    }
+    if (performance.now() > deadline) throw new Error(`not within a minute: ${what}`, { cause: reason });
+    await delay(50);
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const probe = createServer().listen(0, "127.0.0.1");
+      await once(probe, "listening");
+      return probe;
+    }),
+  );
+  const ports = servers.map((probe) => (probe.address() as AddressInfo).port);
+  for (const probe of servers) probe.close();
+  return ports;
+}
