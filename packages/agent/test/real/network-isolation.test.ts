@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
-import { networkDevices, vxlanPort } from "../../src/drivers/network/linux/naming.ts";
+import { gatewayMac, networkDevices, vxlanPort } from "../../src/drivers/network/linux/naming.ts";
 import { eventually } from "../contract/deadline.ts";
 import {
   carry,
@@ -58,7 +58,10 @@ describe("a network", () => {
     const { bridge } = await a.driver.ensureNetwork(network, never);
     await using guest = await plugGuest(a, bridge, { address: "10.213.7.11", gateway: network.gateway });
     await eventually("a ping through the overlay", () => a.reaches(b.overlay), 15_000, 100);
+    const asked = `table inet probe { chain in { type filter hook prerouting priority -300; icmp type echo-request counter; }; }`;
+    await b.run(["nft", "-f", "-"], never, asked);
     assert.ok(!(await guest.reaches(b.overlay)));
+    assert.match(await b.do("nft list table inet probe"), /counter packets 0 /, "not even one way");
     // A peer may send what it likes; only its own configuration holds it back.
     await b.do(
       `wg set skwg0 peer ${await a.driver.publicKey(never)} allowed-ips ${a.overlay}/32,${wanAddress}/32,${guest.address}/32`,
@@ -168,7 +171,8 @@ describe("a network", () => {
       never,
       `table inet probe { chain out { type filter hook postrouting priority 0; oifname "uplink" udp dport ${vxlanPort} counter; }; }`,
     );
-    await a.do("ip link delete dev skwg0");
+    // Down, it keeps its address but no routes: those of the WAN would do for what is sent under it.
+    await a.do("ip link set dev skwg0 down");
     assert.ok(!(await guest.reaches("10.213.7.12")));
     assert.match(await a.do("nft list table inet probe"), /counter packets 0 /);
   });
@@ -206,4 +210,86 @@ describe("a network", () => {
       (error) => error instanceof SkerryError && error.code === "conflict",
     );
   });
+});
+
+describe("a network's gateway", () => {
+  const network = newNetwork();
+  const { bridge } = networkDevices(network.id);
+  const mac = gatewayMac(network.vni);
+
+  /** Counts frames that come to a node out of the overlay, before any of its rules. */
+  async function countFrames(node: LabNode, match: string): Promise<() => Promise<number>> {
+    const table = `table bridge probe { chain seen { type filter hook prerouting priority -300; iifname "skx*" ${match} counter; }; }`;
+    await node.run(["nft", "-f", "-"], never, table);
+    return async () => Number(/counter packets (\d+) /.exec(await node.do("nft list table bridge probe"))?.[1]);
+  }
+
+  /** Two nodes that carry the network, each with a guest; the second node may be one that keeps to no rules. */
+  async function makePair(rogue: boolean) {
+    await using stack = new AsyncDisposableStack();
+    const lab = stack.use(await makeLab(2));
+    const [a, b] = lab.nodes as [LabNode, LabNode];
+    await carry(lab.nodes, network);
+    const one = stack.use(await plugGuest(a, bridge, { address: "10.213.7.11", gateway: network.gateway }));
+    const two = stack.use(await plugGuest(b, bridge, { address: "10.213.7.12", gateway: network.gateway }));
+    await eventually("a first ping", () => one.reaches(two.address), 15_000, 100);
+    if (rogue) await b.do("nft delete table bridge skerry");
+    const kept = stack.move();
+    return { a, b, one, two, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  }
+
+  test("is not asked for across nodes, and sends nothing across", async () => {
+    await using pair = await makePair(false);
+    const { a, b, one, two } = pair;
+    const questions = await countFrames(a, `arp daddr ip ${network.gateway}`);
+    await two.do("ip neigh flush all");
+    assert.ok(await two.reaches(network.gateway));
+    assert.equal(await questions(), 0);
+    const own = await countFrames(b, `ether saddr ${mac}`);
+    assert.ok(!(await a.reaches(two.address)), "a node reaches its own guests only");
+    assert.ok(await a.reaches(one.address));
+    assert.equal(await own(), 0);
+  });
+
+  test("does not hear another node's guests, even where that node lets them", async () => {
+    await using pair = await makePair(true);
+    const { a, b, two } = pair;
+    await b.do(`ip addr delete ${network.gateway}/24 dev ${bridge}`);
+    await b.do(`ip link set dev ${bridge} address 02:00:00:00:00:99`);
+    await two.do(`ip neigh replace ${network.gateway} lladdr ${mac} dev eth0`);
+    const crossed = await countFrames(a, `ether daddr ${mac}`);
+    const probe =
+      "table inet probe { chain in { type filter hook input priority -300; icmp type echo-request counter; }; }";
+    await a.run(["nft", "-f", "-"], never, probe);
+    assert.ok(!(await two.reaches(network.gateway)));
+    assert.ok((await crossed()) > 0, "the frames did come");
+    assert.match(await a.do("nft list table inet probe"), /counter packets 0 /);
+  });
+
+  for (const rogue of [false, true]) {
+    const where = rogue ? "on a node that keeps to no rules" : "on another node";
+    test(`is not impersonated by a guest ${where}`, async () => {
+      await using pair = await makePair(rogue);
+      const { a, one, two } = pair;
+      const believed = (): Promise<string> => one.do(`ip neigh show ${network.gateway}`);
+      assert.ok(await one.reaches(network.gateway));
+      const claims = await countFrames(a, `arp saddr ip ${network.gateway}`);
+      await two.do(`ip addr add ${network.gateway}/32 dev eth0`);
+      await two.do("ip neigh flush all");
+      await two.reaches(one.address, "-I", network.gateway);
+      assert.equal((await claims()) > 0, rogue);
+      assert.match(await believed(), new RegExp(mac), "by its address");
+
+      await a.do("nft delete table bridge probe");
+      const frames = await countFrames(a, `ether saddr ${mac}`);
+      const [address] = /([0-9a-f]{2}:){5}[0-9a-f]{2}/.exec(await one.do("ip -br link show dev eth0")) ?? [];
+      await two.do(`ip addr delete ${network.gateway}/32 dev eth0`);
+      await two.do(`ip link set dev eth0 address ${mac}`);
+      await two.do(`ip neigh replace ${one.address} lladdr ${address ?? ""} dev eth0`);
+      const before = await one.received();
+      assert.ok(!(await two.reaches(one.address)));
+      assert.equal((await frames()) > 0, rogue);
+      assert.equal(await one.received(), before, "by its hardware address");
+    });
+  }
 });

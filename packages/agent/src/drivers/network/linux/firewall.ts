@@ -86,7 +86,6 @@ table bridge skerry {
   }
   chain forward {
     ether saddr @gateway_macs drop
-    ether daddr @gateway_macs drop
     iifname . arp saddr ip @gateways drop
     oifname . arp saddr ip @gateways drop
     oifname . arp daddr ip @gateways drop
