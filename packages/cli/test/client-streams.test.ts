@@ -9,7 +9,7 @@ import { SkerryError } from "@skerry/model";
 import type { ByteStream, Client, WatchEvent } from "@skerry/sdk";
 import { createNodeClient } from "@skerry/sdk/node";
 import { startServer, type RunningServer } from "@skerry/server";
-import { ended } from "./zone.ts";
+import { ended, eventually } from "./zone.ts";
 
 const forever = new AbortController().signal;
 const key = { project: "lab", name: "web" };
@@ -47,9 +47,17 @@ describe("the client", () => {
     const { secret = "" } = await client.put("JoinToken", { name: "t1" }, { spec: { site: "s1", node: "n1" } });
     const dataFolder = join(folder, "n1");
     await joinAgent({ dataFolder, server: server.url, token: secret }, forever);
-    const options = { dataFolder, driver: "simulated", dataAddress: "127.0.0.1:0", listenAddress: "127.0.0.1" } as const;
-    agentEnds = runAgent({ ...options, dataPort: 0 }, makeJsonLog(() => undefined, Date.now), stopAgent.signal);
+    const options = { dataFolder, driver: "simulated", listenAddress: "127.0.0.1", dataPort: 0 } as const;
+    agentEnds = runAgent(
+      options,
+      makeJsonLog(() => undefined, Date.now),
+      stopAgent.signal,
+    );
     await client.put("Network", { project: "lab", name: "lan" }, { spec: { cidr: "10.42.0.0/24" } });
+    await eventually(
+      "the node reports",
+      async () => (await client.get("Node", { name: "n1" })).status.facts !== undefined,
+    );
   });
   after(async () => {
     stopAgent.abort(new Error("the test is over"));
@@ -72,10 +80,20 @@ describe("the client", () => {
   test("uploads an image, deploys it and follows the operation to its end", async () => {
     const content = randomBytes(2 * 1024 * 1024);
     const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
-    const image = { digest, sizeBytes: content.length, format: "raw", architecture: "x86_64", virtualSizeMiB: 2 } as const;
+    const image = {
+      digest,
+      sizeBytes: content.length,
+      format: "raw",
+      architecture: "x86_64",
+      virtualSizeMiB: 2,
+    } as const;
     await client.put("Image", { project: "lab", name: "disk" }, { spec: image });
     await assert.rejects(
-      client.uploadImage({ project: "lab", name: "disk" }, new Blob([content.subarray(1)]).stream(), content.length - 1),
+      client.uploadImage(
+        { project: "lab", name: "disk" },
+        new Blob([content.subarray(1)]).stream(),
+        content.length - 1,
+      ),
       isCode("digest-mismatch"),
     );
     await client.uploadImage({ project: "lab", name: "disk" }, new Blob([content]).stream(), content.length);
@@ -89,7 +107,9 @@ describe("the client", () => {
     );
     await assert.rejects(client.get("Instance", key), isCode("not-found"));
     const states: string[] = [];
-    const operation = await ended(client, await client.put("Instance", key, { spec }), ({ status }) => states.push(status.state));
+    const operation = await ended(client, await client.put("Instance", key, { spec }), ({ status }) =>
+      states.push(status.state),
+    );
     assert.equal(operation.status.state, "succeeded");
     assert.equal(states.at(-1), "succeeded");
   });

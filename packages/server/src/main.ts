@@ -31,6 +31,8 @@ export interface ServerOptions {
   readonly version: string;
   /** Writes the agent as one file, for hosts that are provisioned; without it provisioning is refused. */
   readonly bundleAgent?: (outFile: string) => Promise<unknown>;
+  /** Where the agent's compressed files are kept; in the data directory where absent. */
+  readonly artifactsDir?: string;
   /** Where log lines go, one JSON object each; standard error where absent. */
   readonly writeLog?: (line: string) => void;
 }
@@ -95,7 +97,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
       log,
       provisioner: makeSshProvisioner({
         bundleAgent: options.bundleAgent,
-        cacheDir: join(dataDir, "agent-artifacts"),
+        cacheDir: options.artifactsDir ?? join(dataDir, "agent-artifacts"),
         serverUrl: url,
         zoneId: store.zoneId,
       }),

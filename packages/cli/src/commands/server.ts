@@ -8,6 +8,7 @@ interface ServerFlags {
   readonly dataDir: string;
   readonly listen: readonly { readonly host: string; readonly port: number }[];
   readonly advertise?: readonly string[];
+  readonly artifactsDir?: string;
 }
 
 export function addServerCommand(program: Command, { terminal, signal }: CommandDeps): void {
@@ -18,6 +19,7 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
     .option("--data-dir <dir>", "its state, keys and images", process.getuid?.() === 0 ? "/var/lib/skerry/server" : join(homedir(), ".local/share/skerry/server"))
     .option("--listen <host:port>", "address to serve on; may be given more than once (default 127.0.0.1:7440)", (text: string) => [...(listen.push(address(text)) > 0 ? listen : [])])
     .option("--advertise <address...>", "names or addresses that agents and clients use, for the certificate; the first is what new nodes dial")
+    .option("--artifacts-dir <dir>", "where what is copied to hosts is kept; in the data directory if absent")
     .action(async (flags: ServerFlags) => {
       const { startServer } = await import("@skerry/server");
       const server = await startServer(
@@ -26,6 +28,7 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
           listen: flags.listen ?? [{ host: "127.0.0.1", port: 7440 }],
           advertise: flags.advertise ?? [],
           version: version(),
+          ...(flags.artifactsDir === undefined ? {} : { artifactsDir: flags.artifactsDir }),
           bundleAgent: async (outFile) => (await import("@skerry/agent")).buildAgentBundle(outFile),
         },
         signal,

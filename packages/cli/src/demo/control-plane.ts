@@ -47,12 +47,20 @@ export interface DemoControlPlane {
   readonly process: OwnProcess;
 }
 
+export interface ControlPlanePlace {
+  readonly dataDir: string;
+  /** Kept from one demo to the next, as compressing Node takes seconds. */
+  readonly artifactsDir: string;
+  readonly port: number;
+}
+
 /** Starts `skerry server` on an address of this machine and waits until it answers. */
-export async function startControlPlane(dataDir: string, address: string, port: number, signal: AbortSignal): Promise<DemoControlPlane> {
+export async function startControlPlane({ dataDir, artifactsDir, port }: ControlPlanePlace, address: string, signal: AbortSignal): Promise<DemoControlPlane> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const url = `https://${address}:${port}`;
   const logFile = join(dataDir, "server.log");
-  const own = startSkerry(["server", "--data-dir", join(dataDir, "server"), "--listen", `${address}:${port}`, ...(address === "127.0.0.1" ? [] : ["--listen", `127.0.0.1:${port}`]), "--advertise", address], logFile);
+  const local = address === "127.0.0.1" ? [] : ["--listen", `127.0.0.1:${port}`];
+  const own = startSkerry(["server", "--data-dir", join(dataDir, "server"), "--artifacts-dir", artifactsDir, "--listen", `${address}:${port}`, ...local, "--advertise", address], logFile);
   const authorityFile = join(dataDir, "server", "pki", "ca.pem");
   const tokenFile = join(dataDir, "server", "admin.token");
   const { createNodeClient } = await import("@skerry/sdk/node");

@@ -36,12 +36,13 @@ export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlag
   };
   let result: DemoResult;
   try {
-    const told = await tellStory(stage, narrator, { providers: flags.providers, dataDir, port: flags.port }, signal, (started) => (control = started));
+    const told = await tellStory(stage, narrator, { providers: flags.providers, dataDir, artifactsDir: stage.simulated ? join(dataDir, "artifacts") : join(flags.cacheDir, "agent"), port: flags.port }, signal, (started) => (control = started));
     result = told.result;
     rememberContext(told.control);
   } catch (error) {
     narrator.say(paint(terminal.err, "red", "The story ends early; taking down what was built."));
-    if (process.env["SKERRY_DEMO_KEEP"] === undefined) await strike();
+    // What failed matters more than what then fails to go away.
+    if (process.env["SKERRY_DEMO_KEEP"] === undefined) await strike().catch((problem: unknown) => narrator.say(`not all could be taken down: ${String(problem)}`));
     else narrator.say(`kept, as asked: ${dataDir}, log ${demoServerLog(dataDir)}`);
     throw error;
   }

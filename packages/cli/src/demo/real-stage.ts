@@ -14,6 +14,8 @@ const share = { vcpus: 2, memoryMiB: 2048, diskMiB: 8192 };
 export function realStage(terminal: Terminal, folders: { readonly stateDir: string; readonly cacheDir: string }): Stage {
   let testbed: Testbed | undefined;
   let image: string | undefined;
+  // What another process is building, or holds, is not this demo's to take down.
+  let ours = false;
   const lines = new Map<number, readonly ProgressLine[]>();
   const optionsOf = (providers: number) => ({ ...folders, providers, nodesPerProvider: 1, wanDelayMs: 10 });
   const hostOf = (index: number) => {
@@ -29,8 +31,14 @@ export function realStage(terminal: Terminal, folders: { readonly stateDir: stri
       await narrator.chapter("Packages that hosts and guests are made of", async (progress) => {
         await translate(() => bed.installPrerequisites(testbedProgress(progress), signal));
       });
-      testbed = await narrator.chapter(`${providers.length} bare hosts, each in its provider's own network, joined by links with delay`, (progress) =>
-        translate(() => bed.bringUp(optionsOf(providers.length), testbedProgress(progress), signal)),
+      testbed = await narrator.chapter(`${providers.length} bare hosts, each in its provider's own network, joined by links with delay`, (progress) => {
+        const show = testbedProgress(progress);
+        const begun: typeof show = (event) => {
+          ours = true;
+          show(event);
+        };
+        return translate(() => bed.bringUp(optionsOf(providers.length), begun, signal));
+      },
       );
       image = await narrator.chapter("A small guest image, from Debian's kernel and busybox", async (progress) => {
         const built = await translate(() => bed.buildGuestImage({ cacheDir: folders.cacheDir }, testbedProgress(progress), signal));
@@ -61,6 +69,7 @@ export function realStage(terminal: Terminal, folders: { readonly stateDir: stri
       if (ended.status.problem !== undefined) throw fromProblem(ended.status.problem);
     },
     strike: async () => {
+      if (!ours) return;
       const { takeDown } = await import("@skerry/testbed");
       const progress = await openProgress(terminal);
       await translate(() => takeDown(optionsOf(testbed?.providers.length ?? 1), testbedProgress(progress))).finally(() => progress.finish());

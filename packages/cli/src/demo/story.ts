@@ -9,17 +9,15 @@ import type { Progress, ProgressLine } from "../output/progress.ts";
 import { formatBytes, formatDuration } from "../output/duration.ts";
 import { stepLines } from "../mutation.ts";
 import { version } from "../version.ts";
-import { startControlPlane, type DemoControlPlane } from "./control-plane.ts";
+import { startControlPlane, type ControlPlanePlace, type DemoControlPlane } from "./control-plane.ts";
 import { demoProviders, type DemoProvider } from "./continuum.ts";
 import { guestGet } from "./guest-http.ts";
 import type { Narrator } from "./narrator.ts";
 import type { DemoInstance, DemoMigration, DemoResult } from "./result.ts";
 import type { Stage } from "./stage.ts";
 
-export interface StoryOptions {
+export interface StoryOptions extends ControlPlanePlace {
   readonly providers: number;
-  readonly dataDir: string;
-  readonly port: number;
 }
 
 export interface ToldStory {
@@ -38,7 +36,7 @@ export async function tellStory(stage: Stage, narrator: Narrator, options: Story
   await rm(options.dataDir, { recursive: true, force: true });
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const { address } = await stage.build(narrator, cast, signal);
-  const control = await narrator.chapter("One control plane, with its own authority and an administrator's token", () => startControlPlane(options.dataDir, address, options.port, signal));
+  const control = await narrator.chapter("One control plane, with its own authority and an administrator's token", () => startControlPlane(options, address, signal));
   onControl(control);
   const { client } = control;
   await narrator.chapter(`${cast.length} providers in ${new Set(cast.map((entry) => entry.country)).size} countries, a site each; an image and a network for all`, async () => {
