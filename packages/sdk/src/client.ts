@@ -75,19 +75,57 @@ export interface Client {
   /** Every page. */
   listAll<K extends KindName>(kind: K, options?: ListOptions, signal?: AbortSignal): Promise<readonly ResourceOf<K>[]>;
   get<K extends KindName>(kind: K, key: ResourceKey, signal?: AbortSignal): Promise<ResourceOf<K>>;
-  put<K extends KindName>(kind: K, key: ResourceKey, draft: Draft<K>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  put<K extends KindName>(
+    kind: K,
+    key: ResourceKey,
+    draft: Draft<K>,
+    options?: MutationOptions,
+    signal?: AbortSignal,
+  ): Promise<Mutation<K>>;
   /** JSON merge patch of `{metadata: {labels}, spec}`. */
-  patch<K extends KindName>(kind: K, key: ResourceKey, patch: Readonly<Record<string, unknown>>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
-  delete<K extends KindName>(kind: K, key: ResourceKey, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  patch<K extends KindName>(
+    kind: K,
+    key: ResourceKey,
+    patch: Readonly<Record<string, unknown>>,
+    options?: MutationOptions,
+    signal?: AbortSignal,
+  ): Promise<Mutation<K>>;
+  delete<K extends KindName>(
+    kind: K,
+    key: ResourceKey,
+    options?: MutationOptions,
+    signal?: AbortSignal,
+  ): Promise<Mutation<K>>;
   /** `POST …/{name}:{action}` */
-  action<K extends KindName>(kind: K, key: ResourceKey, action: string, input?: Readonly<Record<string, unknown>>, options?: MutationOptions, signal?: AbortSignal): Promise<Mutation<K>>;
+  action<K extends KindName>(
+    kind: K,
+    key: ResourceKey,
+    action: string,
+    input?: Readonly<Record<string, unknown>>,
+    options?: MutationOptions,
+    signal?: AbortSignal,
+  ): Promise<Mutation<K>>;
   /** The same client whose mutations only rehearse: what each would change. */
-  plan<K extends KindName>(kind: K, key: ResourceKey, mutation: PlannedMutation<K>, signal?: AbortSignal): Promise<readonly PlannedChange[]>;
+  plan<K extends KindName>(
+    kind: K,
+    key: ResourceKey,
+    mutation: PlannedMutation<K>,
+    signal?: AbortSignal,
+  ): Promise<readonly PlannedChange[]>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */
   watch(since: number, signal: AbortSignal, kinds?: readonly KindName[]): AsyncIterable<WatchEvent>;
   /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */
-  waitForOperation(name: string, onChange: (operation: OperationResource) => void, signal?: AbortSignal): Promise<OperationResource>;
-  uploadImage(key: ResourceKey, content: ReadableStream<Uint8Array>, sizeBytes: number, signal?: AbortSignal): Promise<void>;
+  waitForOperation(
+    name: string,
+    onChange: (operation: OperationResource) => void,
+    signal?: AbortSignal,
+  ): Promise<OperationResource>;
+  uploadImage(
+    key: ResourceKey,
+    content: ReadableStream<Uint8Array>,
+    sizeBytes: number,
+    signal?: AbortSignal,
+  ): Promise<void>;
   openConsole(key: ResourceKey, signal?: AbortSignal): Promise<ByteStream>;
   openConsoleLog(key: ResourceKey, options: { readonly follow: boolean }, signal?: AbortSignal): Promise<ByteStream>;
   openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;

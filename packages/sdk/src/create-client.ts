@@ -1,7 +1,17 @@
-import { kinds, type KindName, type OperationResource, type ResourceOf } from "@skerry/model";
+import { kinds, type KindName, type ResourceOf } from "@skerry/model";
 import { openByteStream, type OpenSocket } from "./byte-stream.ts";
-import type { ByteStream, Client, Mutation, MutationOptions, Page, PlannedChange, PlannedMutation, ResourceKey } from "./client.ts";
+import type {
+  ByteStream,
+  Client,
+  Mutation,
+  MutationOptions,
+  Page,
+  PlannedChange,
+  PlannedMutation,
+  ResourceKey,
+} from "./client.ts";
 import { watchEvents } from "./event-stream.ts";
+import { waitForOperation } from "./operation-wait.ts";
 import { Transport, type Call, type TransportOptions } from "./transport.ts";
 
 export interface ClientOptions extends TransportOptions {
@@ -11,12 +21,20 @@ export interface ClientOptions extends TransportOptions {
 /** A client over any platform's fetch and WebSocket; browsers use it as it is, Node through `@skerry/sdk/node`. */
 export function createClient(options: ClientOptions): Client {
   const transport = new Transport({ ...options, server: options.server.replace(/\/+$/, "") });
-  const mutate = async <K extends KindName>(call: Call): Promise<Mutation<K>> => (await transport.json(call)) as Mutation<K>;
-  const stream = (key: ResourceKey, what: string, signal?: AbortSignal): Promise<ByteStream> =>
-    openByteStream(options.openSocket, `${transport.server.replace(/^http/, "ws")}${resourcePath("Instance", key)}/${what}`, transport.token, signal);
+  const mutate = async <K extends KindName>(call: Call): Promise<Mutation<K>> =>
+    (await transport.json(call)) as Mutation<K>;
+  const stream = (key: ResourceKey, what: string, signal?: AbortSignal): Promise<ByteStream> => {
+    const path = `${resourcePath("Instance", key)}/${what}`;
+    const url = `${transport.server.replace(/^http/, "ws")}${path}`;
+    const whyRefused = (): Promise<unknown> => transport.whyRefused({ method: "GET", path, signal });
+    return openByteStream({ openSocket: options.openSocket, url, token: transport.token, whyRefused }, signal);
+  };
 
   const client: Client = {
-    list: async (kind, { project, ...query } = {}, signal) => (await transport.json({ method: "GET", path: collectionPath(kind, project), query, signal })) as Page<typeof kind>,
+    list: async (kind, { project, ...query } = {}, signal) =>
+      (await transport.json({ method: "GET", path: collectionPath(kind, project), query, signal })) as Page<
+        typeof kind
+      >,
     listAll: async <K extends KindName>(kind: K, listOptions = {}, signal?: AbortSignal) => {
       const items: ResourceOf<K>[] = [];
       let cursor: string | undefined;
@@ -27,22 +45,49 @@ export function createClient(options: ClientOptions): Client {
       } while (cursor !== undefined);
       return items;
     },
-    get: async (kind, key, signal) => (await transport.json({ method: "GET", path: resourcePath(kind, key), signal })) as ResourceOf<typeof kind>,
+    get: async (kind, key, signal) =>
+      (await transport.json({ method: "GET", path: resourcePath(kind, key), signal })) as ResourceOf<typeof kind>,
     put: (kind, key, { spec, labels }, mutation = {}, signal) =>
-      mutate({ method: "PUT", path: resourcePath(kind, key), body: body(spec, labels), headers: mutationHeaders(mutation), signal }),
+      mutate({
+        method: "PUT",
+        path: resourcePath(kind, key),
+        body: body(spec, labels),
+        headers: mutationHeaders(mutation),
+        signal,
+      }),
     patch: (kind, key, patch, mutation = {}, signal) =>
-      mutate({ method: "PATCH", path: resourcePath(kind, key), body: patch, headers: { ...mutationHeaders(mutation), "content-type": "application/merge-patch+json" }, signal }),
-    delete: (kind, key, mutation = {}, signal) => mutate({ method: "DELETE", path: resourcePath(kind, key), headers: mutationHeaders(mutation), signal }),
+      mutate({
+        method: "PATCH",
+        path: resourcePath(kind, key),
+        body: patch,
+        headers: { ...mutationHeaders(mutation), "content-type": "application/merge-patch+json" },
+        signal,
+      }),
+    delete: (kind, key, mutation = {}, signal) =>
+      mutate({ method: "DELETE", path: resourcePath(kind, key), headers: mutationHeaders(mutation), signal }),
     action: (kind, key, action, input = {}, mutation = {}, signal) =>
-      mutate({ method: "POST", path: `${resourcePath(kind, key)}:${action}`, body: input, headers: mutationHeaders(mutation), signal }),
+      mutate({
+        method: "POST",
+        path: `${resourcePath(kind, key)}:${action}`,
+        body: input,
+        headers: mutationHeaders(mutation),
+        signal,
+      }),
     plan: async (kind, key, mutation, signal) => {
-      const answer = (await transport.json({ ...plannedCall(kind, key, mutation), query: { dryRun: true }, signal })) as { plan: readonly PlannedChange[] };
+      const answer = (await transport.json({
+        ...plannedCall(kind, key, mutation),
+        query: { dryRun: true },
+        signal,
+      })) as { plan: readonly PlannedChange[] };
       return answer.plan;
     },
     watch: (since, signal, kindsOnly) => watchEvents(transport, since, kindsOnly, signal),
     waitForOperation: (name, onChange, signal) => waitForOperation(client, name, onChange, signal),
     uploadImage: async (key, content, sizeBytes, signal) => {
-      await transport.send({ method: "PUT", path: `${resourcePath("Image", key)}/content`, signal }, { content, sizeBytes });
+      await transport.send(
+        { method: "PUT", path: `${resourcePath("Image", key)}/content`, signal },
+        { content, sizeBytes },
+      );
     },
     openConsole: (key, signal) => stream(key, "console", signal),
     openConsoleLog: (key, { follow }, signal) => stream(key, `console-log?follow=${follow}`, signal),
@@ -51,33 +96,15 @@ export function createClient(options: ClientOptions): Client {
   return client;
 }
 
-/** Follows an operation by the event stream, from the revision of a list that already shows it. */
-async function waitForOperation(client: Client, name: string, onChange: (operation: OperationResource) => void, signal?: AbortSignal): Promise<OperationResource> {
-  const { revision } = await client.list("Operation", { limit: 1 }, signal);
-  let operation = await client.get("Operation", { name }, signal);
-  onChange(operation);
-  if (operation.status.endedAt !== undefined) return operation;
-  const enough = new AbortController();
-  const either = signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]);
-  try {
-    for await (const event of client.watch(revision, either, ["Operation"])) {
-      if (event.object.metadata.name !== name) continue;
-      operation = event.object as OperationResource;
-      onChange(operation);
-      if (operation.status.endedAt !== undefined) return operation;
-    }
-  } finally {
-    enough.abort();
-  }
-  signal?.throwIfAborted();
-  return operation;
-}
-
 function body(spec: unknown, labels: Readonly<Record<string, string>> | undefined): unknown {
   return labels === undefined ? { spec } : { metadata: { labels }, spec };
 }
 
-function mutationHeaders({ ifRevision, ifAbsent, idempotencyKey }: MutationOptions): Record<string, string | undefined> {
+function mutationHeaders({
+  ifRevision,
+  ifAbsent,
+  idempotencyKey,
+}: MutationOptions): Record<string, string | undefined> {
   return {
     "if-match": ifRevision === undefined ? undefined : `"${ifRevision}"`,
     "if-none-match": ifAbsent === true ? "*" : undefined,
@@ -91,7 +118,12 @@ function plannedCall<K extends KindName>(kind: K, key: ResourceKey, mutation: Pl
     case "put":
       return { method: "PUT", path, body: body(mutation.draft.spec, mutation.draft.labels) };
     case "patch":
-      return { method: "PATCH", path, body: mutation.patch, headers: { "content-type": "application/merge-patch+json" } };
+      return {
+        method: "PATCH",
+        path,
+        body: mutation.patch,
+        headers: { "content-type": "application/merge-patch+json" },
+      };
     case "delete":
       return { method: "DELETE", path };
     case "action":
@@ -100,11 +132,13 @@ function plannedCall<K extends KindName>(kind: K, key: ResourceKey, mutation: Pl
 }
 
 /** `/api/v1/sites`, `/api/v1/projects/p/instances`; a project kind without a project is listed over all of them. */
-export function collectionPath(kind: KindName, project: string | undefined): string {
+function collectionPath(kind: KindName, project: string | undefined): string {
   const { plural, scope } = kinds[kind];
-  return scope === "project" && project !== undefined ? `/api/v1/projects/${encodeURIComponent(project)}/${plural}` : `/api/v1/${plural}`;
+  return scope === "project" && project !== undefined
+    ? `/api/v1/projects/${encodeURIComponent(project)}/${plural}`
+    : `/api/v1/${plural}`;
 }
 
-export function resourcePath(kind: KindName, { project, name }: ResourceKey): string {
+function resourcePath(kind: KindName, { project, name }: ResourceKey): string {
   return `${collectionPath(kind, project)}/${encodeURIComponent(name)}`;
 }

@@ -2,6 +2,8 @@ import { Problem, SkerryError, fromProblem, parserOf, type KindName } from "@ske
 import type { WatchEvent } from "./client.ts";
 import type { Transport } from "./transport.ts";
 
+/** A stream that brings not even a heartbeat (the server sends one each 15 s) has broken without telling. */
+const silenceMs = 45_000;
 /** Longest pause between tries to come back, milliseconds. */
 const maxPauseMs = 10_000;
 
@@ -20,11 +22,26 @@ export async function* watchEvents(
   let revision = since;
   let pauseMs = 100;
   while (!signal.aborted) {
+    const silent = new AbortController();
+    const connection = AbortSignal.any([signal, silent.signal]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const heard = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), silenceMs);
+    };
     try {
+      heard();
       const query = { since: revision, kinds: kinds?.join(",") };
-      const response = await transport.send({ method: "GET", path: "/api/v1/events", query, headers: { accept: "text/event-stream" }, signal });
+      const response = await transport.send({
+        method: "GET",
+        path: "/api/v1/events",
+        query,
+        headers: { accept: "text/event-stream" },
+        signal: connection,
+      });
       if (response.body === null) throw new SkerryError("unavailable", "The event stream has no body.");
       for await (const { event, data } of parseFrames(response.body)) {
+        heard();
         if (event === "problem") throw fromProblem(parseProblem(data));
         // Heartbeats count too: they tell of changes that this reader does not see.
         revision = (data as { revision: number }).revision;
@@ -35,6 +52,8 @@ export async function* watchEvents(
       if (signal.aborted) return;
       if (error instanceof SkerryError && error.code !== "unavailable") throw error;
       // A broken stream or an unreachable server: both end by coming back.
+    } finally {
+      clearTimeout(timer);
     }
     await pause(pauseMs * (0.5 + Math.random() / 2), signal);
     pauseMs = Math.min(maxPauseMs, pauseMs * 2);

@@ -1,4 +1,5 @@
 export * from "./client.ts";
 export { createClient, type ClientOptions } from "./create-client.ts";
+export { browserProtocols } from "./byte-stream.ts";
 export type { OpenSocket, Socket, SocketEvent } from "./byte-stream.ts";
 export type { Fetch, FetchInit } from "./transport.ts";

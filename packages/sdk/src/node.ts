@@ -20,12 +20,12 @@ export function createNodeClient(options: NodeClientOptions): Client {
     bodyTimeout: 0,
     headersTimeout: 60_000,
   });
-  const fetch: Fetch = async (url, init) => (await undiciFetch(url, { ...init, dispatcher } as Parameters<typeof undiciFetch>[1])) as unknown as Response;
+  const fetch: Fetch = (url, init) => undiciFetch(url, { ...init, dispatcher });
   return createClient({
     server: options.server,
     token: options.token,
     fetch,
-    openSocket: (url, token) => new WebSocket(url, { dispatcher, headers: { authorization: `Bearer ${token}` } }) as unknown as Socket,
+    openSocket: (url, token) => new WebSocket(url, { dispatcher, headers: { authorization: `Bearer ${token}` } }),
     onCall: options.onCall,
   });
 }

@@ -48,13 +48,36 @@ export class Transport {
   /** The response's JSON. */
   async json(call: Call): Promise<unknown> {
     const response = await this.send(call);
-    return response.status === 204 ? undefined : await response.json();
+    try {
+      return await response.json();
+    } catch (error) {
+      if (call.signal?.aborted === true) throw error;
+      throw unreachable(this.server, error);
+    }
+  }
+
+  /**
+   * Asks by plain HTTP for what is a WebSocket, for the error that a WebSocket hides.
+   * @throws SkerryError by which the server refuses it; returns where it would only be refused as no WebSocket
+   */
+  async whyRefused(call: Call): Promise<void> {
+    try {
+      await this.send(call);
+    } catch (error) {
+      if (!(error instanceof SkerryError) || error.code !== "invalid-request") throw error;
+    }
   }
 
   /** A response that was successful. @throws SkerryError for any other */
-  async send(call: Call, stream?: { readonly content: ReadableStream<Uint8Array>; readonly sizeBytes: number }): Promise<Response> {
+  async send(
+    call: Call,
+    stream?: { readonly content: ReadableStream<Uint8Array>; readonly sizeBytes: number },
+  ): Promise<Response> {
     const path = call.path + queryText(call.query);
-    const headers: Record<string, string> = { authorization: `Bearer ${this.#options.token}`, accept: "application/json" };
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${this.#options.token}`,
+      accept: "application/json",
+    };
     for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
     if (call.body !== undefined) headers["content-type"] ??= "application/json";
     if (stream !== undefined) {
@@ -75,7 +98,13 @@ export class Transport {
       if (call.signal?.aborted === true) throw error;
       throw unreachable(this.server, error);
     }
-    this.#options.onCall?.({ method: call.method, path, body: call.body, status: response.status, elapsedMs: performance.now() - startedAt });
+    this.#options.onCall?.({
+      method: call.method,
+      path,
+      body: call.body,
+      status: response.status,
+      elapsedMs: performance.now() - startedAt,
+    });
     if (response.ok) return response;
     throw await errorOf(response);
   }
@@ -87,10 +116,15 @@ async function errorOf(response: Response): Promise<SkerryError> {
     return fromProblem(parseProblem(JSON.parse(text)));
   } catch (error) {
     // Something between us and the server answered: a proxy, or another program on that port.
-    return new SkerryError("unavailable", `The server answered ${response.status} with something that is not Skerry's.`, {
-      remedy: "Check the address: it must be a Skerry control plane, reached directly or through a proxy that passes its answers on.",
-      cause: error,
-    });
+    return new SkerryError(
+      "unavailable",
+      `The server answered ${response.status} with something that is not Skerry's.`,
+      {
+        remedy:
+          "Check the address: it must be a Skerry control plane, reached directly or through a proxy that passes its answers on.",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -104,6 +138,8 @@ function unreachable(server: string, error: unknown): SkerryError {
 }
 
 function queryText(query: Call["query"]): string {
-  const pairs = Object.entries(query ?? {}).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, String(value)]]));
+  const pairs = Object.entries(query ?? {}).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
   return pairs.length === 0 ? "" : `?${new URLSearchParams(pairs).toString()}`;
 }

@@ -9,6 +9,7 @@ const maxHeaderBytes = 16 * 1024;
 const headersTimeoutMs = 20_000;
 const handshakeTimeoutMs = 20_000;
 const idleTimeoutMs = 75_000;
+const idleSweepMs = 20;
 /** A silent connection is asked by TCP whether its peer is still there. */
 const keepAliveMs = 30_000;
 
@@ -125,11 +126,13 @@ function closeServer(server: Server, graceMs: number): Promise<void> {
       resolve();
       return;
     }
-    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    // A connection that is kept alive becomes idle when its last request ends, and nobody tells.
+    const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs);
     server.close(() => {
-      clearTimeout(timer);
+      clearTimeout(cut);
+      clearInterval(sweep);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }

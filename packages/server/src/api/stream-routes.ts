@@ -11,6 +11,9 @@ import { requireUpgrade, webSocketDoor, type WebSocketDoor } from "./upgrade.ts"
 import { notFound } from "./writes.ts";
 
 const maxChunkBytes = 1024 * 1024;
+/** Closes a stream that the node could not open; the reason is `code: detail`. */
+const refusedCode = 4000;
+const maxReasonBytes = 123;
 
 const LogQuery = strict({ follow: optional(oneOf(["true", "false"] as const, "true: stay and print what comes")) });
 
@@ -52,7 +55,10 @@ const streamKinds: readonly StreamKind[] = [
   },
 ];
 
-/** Byte streams from a client through the control plane and the node's agent into a guest. */
+/**
+ * Byte streams from a client through the control plane and the node's agent into a guest. An open one
+ * begins with an empty message.
+ */
 export function streamRoutes(deps: ApiDeps): GuardedRoute[] {
   const door = webSocketDoor(maxChunkBytes);
   const limit = new StreamLimit();
@@ -74,7 +80,6 @@ export function streamRoutes(deps: ApiDeps): GuardedRoute[] {
 }
 
 async function serve(deps: ApiDeps, door: WebSocketDoor, call: Call, kind: StreamKind): Promise<void> {
-  requireUpgrade(call.request.raw);
   const key = keyOf("Instance", call.params);
   const instance = deps.store.get("Instance", key);
   if (instance === undefined) throw notFound("Instance", key);
@@ -85,22 +90,50 @@ async function serve(deps: ApiDeps, door: WebSocketDoor, call: Call, kind: Strea
       remedy: "Wait until it has been placed and started.",
     });
   }
+  // Last of the checks: asked by plain HTTP, the route tells what else is wrong.
+  requireUpgrade(call.request.raw);
   using held = deps.tokens.hold(call.principal);
   const gone = new AbortController();
   const signal = AbortSignal.any([held.signal, deps.stopping, gone.signal]);
   call.request.raw.socket.once("close", () => gone.abort());
-  // The node answers first, so that what it refuses is still a plain problem to the client.
-  const node = await deps.gateway.openStream(nodeId, target, signal);
-  let client: Duplex;
-  try {
-    const webSocket = await door.accept(call.request.raw, call.reply.raw);
-    call.reply.hijack();
-    client = createWebSocketStream(webSocket);
-  } catch (error) {
-    node.destroy();
+  // The node answers before the client is told anything, so that an open stream is one that works.
+  const node = await openAtNode(deps, nodeId, target, signal);
+  const webSocket = await door.accept(call.request.raw, call.reply.raw).catch((error: unknown) => {
+    if (!(node instanceof SkerryError)) node.destroy();
     throw error;
+  });
+  call.reply.hijack();
+  if (node instanceof SkerryError) {
+    webSocket.close(refusedCode, closeReason(node));
+    return;
   }
-  await joinStreams(client, node, signal);
+  webSocket.send(new Uint8Array(0));
+  await joinStreams(createWebSocketStream(webSocket), node, signal);
+}
+
+/** What keeps the node from opening it is told by closing: browsers hide the body of a refused handshake. */
+async function openAtNode(
+  { gateway, log }: ApiDeps,
+  nodeId: string,
+  target: StreamTarget,
+  signal: AbortSignal,
+): Promise<Duplex | SkerryError> {
+  try {
+    return await gateway.openStream(nodeId, target, signal);
+  } catch (error) {
+    if (error instanceof SkerryError) return error;
+    log.error({ error, nodeId, target: target.kind }, "a stream to a node broke");
+    return new SkerryError("internal", "An unexpected error; the server's log has it.");
+  }
+}
+
+/** `code: detail`, as long as a WebSocket's close frame may carry. */
+function closeReason({ code, message }: SkerryError): string {
+  const bytes = Buffer.from(`${code}: ${message}`);
+  // Cut between characters: half of one would not be UTF-8.
+  let end = Math.min(bytes.length, maxReasonBytes);
+  while (end < bytes.length && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString("utf8", 0, end);
 }
 
 function readPort(params: Params): number {

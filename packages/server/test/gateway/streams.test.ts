@@ -205,14 +205,21 @@ describe("streams to nodes", () => {
       assert.deepEqual(await refusal(open("nowhere/console", operator)), { status: 409, code: "conflict" });
       assert.deepEqual(await refusal(open("web/ports/99999", operator)), { status: 400, code: "invalid-request" });
       assert.equal((await zone.api.ask(operator, "GET", "/api/v1/projects/ours/instances/web/console")).status, 400);
+      assert.equal((await zone.api.ask(operator, "GET", "/api/v1/projects/ours/instances/gone/console")).status, 404);
     });
 
-    test("what the node refuses is the client's answer", async () => {
-      const socket = open("web/console", operator);
-      const { streamId } = await agent.next("open-stream");
-      const refused = refusal(socket);
-      agent.send({ type: "stream-failed", streamId, detail: "the guest does not run" });
-      assert.deepEqual(await refused, { status: 502, code: "node-driver-failed" });
+    test("what the node refuses is told by the code and reason of the close", async () => {
+      for (const [detail, expected] of [
+        ["the guest does not run", "node-driver-failed: the guest does not run"],
+        ["ü".repeat(300), /^node-driver-failed: ü{51}$/],
+      ] as const) {
+        const socket = open("web/console", operator);
+        const { streamId } = await agent.next("open-stream");
+        agent.send({ type: "stream-failed", streamId, detail });
+        const [code, reason] = (await once(socket, "close")) as [number, Buffer];
+        assert.equal(code, 4000);
+        assert.match(reason.toString(), expected instanceof RegExp ? expected : new RegExp(`^${expected}$`));
+      }
     });
 
     test("a stream ends with the token that opened it", async () => {
