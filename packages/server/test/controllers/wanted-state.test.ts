@@ -179,13 +179,21 @@ describe("what is wanted of a node", () => {
 
   test("after the switch is to run at the target, and at the source to keep the disk and lose the guest", () => {
     const moved = instance({ ...nodeB, epoch: 2, former: [{ ...nodeA, epoch: 1, since: 5 }] });
-    const disk = volume({ ...nodeB, epoch: 2, filled: true, copies: [{ ...nodeA, epoch: 1, purpose: "hold", since: 5 }] });
+    const disk = volume({
+      ...nodeB,
+      epoch: 2,
+      filled: true,
+      copies: [{ ...nodeA, epoch: 1, purpose: "hold", since: 5 }],
+    });
     const view = fleet({ instance: moved, volume: disk });
     const [source, target] = [wanted(view, a), wanted(view, b)];
     assert.deepEqual([target.instances[0]?.power, target.instances[0]?.epoch], ["running", 2]);
     assert.deepEqual([target.volumes[0]?.access, target.volumes[0]?.epoch], ["write", 2]);
     assert.deepEqual([source.instances[0]?.presence, source.instances[0]?.power], ["absent", "stopped"]);
-    assert.deepEqual([source.volumes[0]?.presence, source.volumes[0]?.access, source.volumes[0]?.epoch], ["present", "hold", 1]);
+    assert.deepEqual(
+      [source.volumes[0]?.presence, source.volumes[0]?.access, source.volumes[0]?.epoch],
+      ["present", "hold", 1],
+    );
   });
 
   test("mentions a copy that must go as absent until it is forgotten", () => {
@@ -205,6 +213,9 @@ describe("what is wanted of a node", () => {
 
   test("is the same text for the same wish", () => {
     const view = fleet({ instance: instance({}), volume: volume({}) });
-    assert.equal(JSON.stringify(wantedStateOf(view, a.metadata.id)), JSON.stringify(wantedStateOf(view, a.metadata.id)));
+    assert.equal(
+      JSON.stringify(wantedStateOf(view, a.metadata.id)),
+      JSON.stringify(wantedStateOf(view, a.metadata.id)),
+    );
   });
 });

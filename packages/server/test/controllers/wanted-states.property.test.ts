@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/model";
+import type { Store } from "@skerry/store";
+import { makeIntents } from "../../src/controllers/intents.ts";
+import { NodeIndex } from "../../src/controllers/node-index.ts";
+import { wantedStateOf } from "../../src/controllers/wanted-state.ts";
+import { WantedStates } from "../../src/controllers/wanted-states.ts";
+import { evenRandom } from "../fakes/quiet.ts";
+import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { contextAt, instanceSpec, nodeFacts, seedZone } from "./zone-fixture.ts";
+
+const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
+const startMs = Date.UTC(2026, 0, 1);
+
+/** Where an instance and its disk are and may be, of three nodes; undefined where they are nowhere. */
+const situation = fc.record({
+  instance: fc.nat({ max: 3 }),
+  gone: fc.boolean(),
+  networks: fc.constantFrom<string[]>([], ["lan"]),
+  owner: fc.nat({ max: 2 }),
+  target: fc.option(fc.nat({ max: 2 }), { nil: undefined }),
+  former: fc.option(fc.nat({ max: 2 }), { nil: undefined }),
+  copy: fc.option(fc.nat({ max: 2 }), { nil: undefined }),
+  offered: fc.boolean(),
+  held: fc.boolean(),
+});
+const change = fc.oneof(
+  { weight: 6, arbitrary: situation },
+  {
+    weight: 1,
+    arbitrary: fc.record({ node: fc.nat({ max: 2 }), endpoint: fc.nat({ max: 3 }), carries: fc.boolean() }),
+  },
+);
+type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
+
+describe("the wanted states of all nodes", () => {
+  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
+  let store: Store;
+
+  before(async () => {
+    scratch = await openScratchStore(() => startMs);
+    ({ store } = scratch);
+  });
+  after(() => scratch[Symbol.asyncDispose]());
+
+  test("follow every change as if they were made anew, and tell of each node whose state changed", async (t) => {
+    t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (changes) => {
+        await empty(store);
+        const engine = { submit: () => assert.fail(), cancel: () => assert.fail() };
+        const intents = makeIntents({ engine, random: evenRandom, authorityFingerprint: "f".repeat(64) });
+        await seedZone(store, intents, startMs);
+        const nodes = store.list("Node");
+        const told = new Set<string>();
+        const states = new WantedStates(store, (nodeId) => told.add(nodeId));
+        for (const node of nodes) states.get(node.metadata.id);
+        for (const next of changes) {
+          const before = new Map(nodes.map(({ metadata }) => [metadata.id, fresh(store, metadata.id)]));
+          told.clear();
+          await apply(store, nodes, next);
+          for (const { metadata } of nodes) {
+            const expected = fresh(store, metadata.id);
+            const { revision: _number, ...content } = states.get(metadata.id) ?? { revision: 0 };
+            assert.equal(JSON.stringify(content), expected);
+            assert.equal(
+              told.has(metadata.id),
+              expected !== before.get(metadata.id),
+              `whether ${metadata.name} was told`,
+            );
+          }
+        }
+        states.close();
+      }),
+      { numRuns: 60, seed },
+    );
+  });
+});
+
+function fresh(store: Store, nodeId: string): string {
+  return JSON.stringify(wantedStateOf(new NodeIndex(store), nodeId) ?? {});
+}
+
+async function apply(store: Store, nodes: readonly NodeResource[], next: Change): Promise<void> {
+  await store.transact((tx) => {
+    if ("node" in next) {
+      const node = tx.getById("Node", nodes[next.node]?.metadata.id ?? "");
+      const network = tx.get("Network", { project: "shop", name: "lan" });
+      if (node === undefined || network === undefined) return;
+      const facts = { ...nodeFacts, dataEndpoint: `192.0.2.${next.endpoint}:7070` };
+      tx.put({ ...node, status: { ...node.status, facts, networks: next.carries ? [network.metadata.id] : [] } });
+      return;
+    }
+    const name = `web${next.instance}`;
+    const key = { project: "shop", name };
+    const [instance, volume] = [tx.get("Instance", key), tx.get("Volume", key)];
+    if (next.gone) {
+      if (instance !== undefined) tx.delete("Instance", instance.metadata.id);
+      if (volume !== undefined) tx.delete("Volume", volume.metadata.id);
+      return;
+    }
+    tx.put(instanceLike(next, name, instance, nodes));
+    tx.put(volumeLike(next, name, volume, nodes));
+  });
+}
+
+type Situation = Extract<Change, { instance: number }>;
+
+function place(nodes: readonly NodeResource[], index: number | undefined) {
+  const node = index === undefined ? undefined : nodes[index];
+  return node === undefined ? undefined : { node: node.metadata.name, nodeId: node.metadata.id };
+}
+
+function metadataLike(prefix: string, name: string) {
+  const at = new Date(startMs).toISOString();
+  const id = contextAt(startMs).makeId(prefix);
+  return { name, project: "shop", id, revision: 0, generation: 1, labels: {}, createdAt: at, updatedAt: at };
+}
+
+function assignmentLike(next: Situation, nodes: readonly NodeResource[]) {
+  const owner = place(nodes, next.owner) ?? { node: "none", nodeId: "nod_none" };
+  return { ...owner, epoch: 1, since: new Date(startMs).toISOString(), reason: "" };
+}
+
+function instanceLike(
+  next: Situation,
+  name: string,
+  before: InstanceResource | undefined,
+  nodes: readonly NodeResource[],
+): InstanceResource {
+  const [movingTo, former] = [place(nodes, next.target), place(nodes, next.former)];
+  return {
+    kind: "Instance",
+    metadata: before?.metadata ?? metadataLike("ins", name),
+    spec: { ...instanceSpec, networks: next.networks },
+    assignment: {
+      ...assignmentLike(next, nodes),
+      ...(movingTo === undefined ? {} : { movingTo }),
+      ...(former === undefined ? {} : { former: [{ ...former, epoch: 1, since: 0 }] }),
+      ...(next.held ? { heldBy: contextAt(startMs).makeId("opr") } : {}),
+    },
+    status: { state: "pending", health: "unknown", addresses: [], conditions: [] },
+  };
+}
+
+function volumeLike(
+  next: Situation,
+  name: string,
+  before: VolumeResource | undefined,
+  nodes: readonly NodeResource[],
+): VolumeResource {
+  const copy = place(nodes, next.copy);
+  return {
+    kind: "Volume",
+    metadata: before?.metadata ?? metadataLike("vol", name),
+    spec: { sizeMiB: 64, image: "islet", instance: name },
+    assignment: {
+      ...assignmentLike(next, nodes),
+      ...(copy === undefined ? {} : { copies: [{ ...copy, epoch: 2, purpose: "import" as const, since: 0 }] }),
+      ...(copy !== undefined && next.offered ? { offeredTo: { nodeId: copy.nodeId, ticket: "t" } } : {}),
+    },
+    status: { state: "absent", conditions: [] },
+  };
+}
