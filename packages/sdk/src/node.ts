@@ -1,5 +1,4 @@
 import { Agent, WebSocket, fetch as undiciFetch } from "undici";
-import type { Socket } from "./byte-stream.ts";
 import type { CallTrace, Client } from "./client.ts";
 import { createClient } from "./create-client.ts";
 import type { Fetch } from "./transport.ts";
