@@ -8,6 +8,15 @@ import type { ImageSource } from "./image-source.ts";
 
 type OnBytes = (doneBytes: number) => void;
 
+/** Images that can be had on this node. */
+export interface Images {
+  /**
+   * Path of a file whose digest was verified during this call.
+   * @throws SkerryError digest-mismatch where the source sends something else, too-large where it sends more than `sizeBytes`
+   */
+  get(digest: string, sizeBytes: number, onBytes: OnBytes, signal: AbortSignal): Promise<string>;
+}
+
 interface Download {
   readonly path: Promise<string>;
   readonly controller: AbortController;
@@ -23,7 +32,7 @@ const stallMs = 30_000;
  * the same image at the same time shares one download, which ends when the last of them no longer waits. Images are kept
  * until someone removes them: nothing evicts them yet.
  */
-export class ImageCache {
+export class ImageCache implements Images {
   readonly #folder: string;
   readonly #source: ImageSource;
   readonly #downloads = new Map<string, Download>();
@@ -39,10 +48,6 @@ export class ImageCache {
     return new ImageCache(folder, source);
   }
 
-  /**
-   * Path of a file whose digest was verified during this call.
-   * @throws SkerryError digest-mismatch where the source sends something else, too-large where it sends more than `sizeBytes`
-   */
   async get(digest: string, sizeBytes: number, onBytes: OnBytes, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     const current = this.#downloads.get(digest);

@@ -38,7 +38,11 @@ const parseWanted = parserOf(WantedState, "wanted state in the journal", "intern
  */
 export function openJournal(dataFolder: string): Journal {
   mkdirSync(dataFolder, { recursive: true });
-  const path = join(dataFolder, "journal.db");
+  return openJournalFile(join(dataFolder, "journal.db"));
+}
+
+/** The same over a path that SQLite takes. */
+export function openJournalFile(path: string): Journal {
   const db = openLocked(path);
   const volumes = load(db, "volumes", parseVolumeRecord);
   const instances = load(db, "instances", parseInstanceRecord);

@@ -1,6 +1,6 @@
 import type { WantedState } from "@skerry/protocol";
 import type { Drivers } from "../drivers/drivers.ts";
-import type { ImageCache } from "../images/image-cache.ts";
+import type { Images } from "../images/image-cache.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { VolumeSource } from "../data-plane/source.ts";
 import type { Action } from "./action.ts";
@@ -11,7 +11,7 @@ import { settledMs } from "./situation.ts";
 export interface ApplyDeps {
   readonly drivers: Drivers;
   readonly journal: Journal;
-  readonly images: ImageCache;
+  readonly images: Images;
   readonly source: VolumeSource;
   readonly progress: ProgressBook;
   readonly memory: WorkingMemory;

@@ -1,7 +1,7 @@
 import type { ObservedInstance, WantedState } from "@skerry/protocol";
 import type { VolumeSource } from "../data-plane/source.ts";
 import type { Drivers } from "../drivers/drivers.ts";
-import type { ImageCache } from "../images/image-cache.ts";
+import type { Images } from "../images/image-cache.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Log } from "../log.ts";
 import { volumeKey } from "./action.ts";
@@ -21,7 +21,7 @@ import { Work } from "./work.ts";
 export interface ReconcilerDeps {
   readonly drivers: Drivers;
   readonly journal: Journal;
-  readonly images: ImageCache;
+  readonly images: Images;
   readonly source: VolumeSource;
   readonly settings: Settings;
   /** How often to look without being told that something changed. */
