@@ -1,5 +1,6 @@
 import type { Store } from "@skerry/store";
 import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
+import type { HostProvisioner } from "../../src/operations/host-provisioner.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
 import { MortalStore, type Death } from "../fakes/mortal-store.ts";
 import { stillness } from "../fakes/passing-time.ts";
@@ -7,13 +8,14 @@ import { evenRandom, quietLog } from "../fakes/quiet.ts";
 import { ModelNode } from "./model-node.ts";
 import { nodeFacts } from "./zone-fixture.ts";
 
-const heartbeatMs = 30_000;
+export const heartbeatMs = 30_000;
 
 /** A control plane and its nodes in one process: real controllers over a real store, model nodes, and links that can be cut. */
 export class ModelFleet {
   readonly clock = new ManualClock();
   readonly store: Store;
   readonly nodes: ModelNode[] = [];
+  provisioner: HostProvisioner = { steps: () => [] };
   #server: { readonly controllers: Controllers; readonly store: MortalStore } | undefined;
   readonly #timers = new Set<() => void>();
 
@@ -39,8 +41,8 @@ export class ModelFleet {
       log: quietLog,
       heartbeatMs,
       authorityFingerprint: "f".repeat(64),
-      openKey: () => undefined,
-      provisioner: { steps: () => [] },
+      openKey: (provider) => provider.spec.ssh?.privateKey,
+      provisioner: this.provisioner,
     });
     this.#server = { controllers, store };
     const linked = (nodeId: string) => this.nodes.some((node) => node.id === nodeId && node.linked);

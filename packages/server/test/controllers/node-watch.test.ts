@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, test } from "node:test";
+import type { InstanceResource, NodeResource } from "@skerry/model";
+import type { ObservedState } from "@skerry/protocol";
+import type { Store } from "@skerry/store";
+import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { ModelFleet, heartbeatMs } from "./model-fleet.ts";
+import type { ModelNode } from "./model-node.ts";
+import { create, instanceSpec, nodeFacts, seedZone } from "./zone-fixture.ts";
+
+describe("what nodes report", () => {
+  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
+  let store: Store;
+  let fleet: ModelFleet;
+  let owner: ModelNode;
+  let other: ModelNode;
+
+  const web = (): InstanceResource =>
+    store.get("Instance", { project: "shop", name: "web" }) ?? assert.fail("no instance");
+  const nodeOf = ({ id }: ModelNode): NodeResource => store.getById("Node", id) ?? assert.fail("no node");
+  const ready = (node: ModelNode) => nodeOf(node).status.conditions.find(({ type }) => type === "Ready");
+  const observe = async (node: ModelNode, change: (report: ObservedState) => ObservedState = (report) => report) => {
+    const observed = fleet.controllers.delegate.observed(node.id, change(node.report(nodeFacts)));
+    await fleet.settle();
+    await observed;
+  };
+
+  before(async () => {
+    scratch = await openScratchStore(() => Date.now());
+    ({ store } = scratch);
+  });
+  beforeEach(async () => {
+    fleet?.killServer();
+    await empty(store);
+    fleet = new ModelFleet(store);
+    await fleet.startServer();
+    const { intents } = fleet.controllers;
+    await seedZone(store, intents, fleet.clock.nowMs(), 2);
+    fleet.addNodes();
+    await fleet.calm();
+    await store.transact((tx) =>
+      create(tx, intents, "Instance", { name: "web", project: "shop" }, instanceSpec, fleet.clock.nowMs()),
+    );
+    await fleet.calm();
+    owner = fleet.nodes.find(({ id }) => id === web().assignment?.nodeId) ?? assert.fail("no owner");
+    other = fleet.nodes.find((node) => node !== owner) ?? assert.fail("no other");
+  });
+  after(async () => {
+    fleet.killServer();
+    await scratch[Symbol.asyncDispose]();
+  });
+
+  test("becomes the status of what they own", () => {
+    const { status } = web();
+    assert.deepEqual([status.state, status.health, status.driver], ["running", "healthy", "simulated"]);
+    assert.equal(store.get("Volume", { project: "shop", name: "web" })?.status.state, "ready");
+    assert.equal(store.get("Volume", { project: "shop", name: "web" })?.assignment?.filled, true);
+    assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.state], [true, "true"]);
+  });
+
+  test("never becomes the status of what another node owns, or of another epoch", async () => {
+    const before = web();
+    const claim = owner
+      .report(nodeFacts)
+      .instances.map((guest) => ({ ...guest, state: "failed" as const, error: "lies" }));
+    await observe(other, (report) => ({ ...report, instances: claim }));
+    await observe(owner, (report) => ({ ...report, instances: claim.map((guest) => ({ ...guest, epoch: 7 })) }));
+    assert.equal(web(), before);
+    await observe(owner, (report) => ({ ...report, instances: claim }));
+    assert.deepEqual([web().status.state, web().status.error], ["failed", "lies"]);
+  });
+
+  test("is written when it changes, and otherwise rarely, while replies still show its true age", async () => {
+    const { revision } = store;
+    const [firstMs, laterMs] = [fleet.clock.nowMs(), fleet.clock.nowMs() + 20_000];
+    fleet.clock.moveTo(laterMs);
+    const busier = { ...nodeFacts, agentResidentMiB: 80 };
+    await observe(owner, (report) => ({ ...report, facts: busier }));
+    assert.equal(store.revision, revision);
+    const seenAt = new Date(laterMs).toISOString();
+    assert.equal(nodeOf(owner).status.seenAt, new Date(firstMs).toISOString());
+    assert.equal(fleet.controllers.freshen(nodeOf(owner)).status.seenAt, seenAt);
+    assert.equal(fleet.controllers.freshen(web()).status.seenAt, seenAt);
+    fleet.clock.moveTo(laterMs + 15_000);
+    await observe(owner, (report) => ({ ...report, facts: busier }));
+    assert.equal(nodeOf(owner).status.facts?.agentResidentMiB, 80);
+  });
+
+  test("of an agent that has not looked yet says nothing about what is there", async () => {
+    const before = web();
+    await observe(owner, (report) => ({ ...report, wantedRevision: 0, instances: [], volumes: [] }));
+    assert.equal(web(), before);
+    await observe(owner, (report) => ({ ...report, instances: [], volumes: [] }));
+    assert.equal(web().status.state, "absent");
+  });
+
+  test("shows what the server did not put there, and leaves it alone", async () => {
+    const stranger = { id: `vol_${"9".repeat(26)}`, epoch: 1, state: "ready" as const };
+    await observe(other, (report) => ({ ...report, volumes: [stranger] }));
+    const condition = nodeOf(other).status.conditions.find(({ type }) => type === "Strangers");
+    assert.match(condition?.message ?? "", /vol_9+\. It is left alone/);
+    assert.deepEqual(fleet.controllers.delegate.wantedStateOf(other.id)?.volumes, []);
+    await observe(other);
+    assert.equal(
+      nodeOf(other).status.conditions.some(({ type }) => type === "Strangers"),
+      false,
+    );
+  });
+
+  test("makes nothing of a disk that is missing before the node knows of the order to remove it", async () => {
+    const { intents } = fleet.controllers;
+    const unaware = owner.report(nodeFacts);
+    await store.transact((tx) =>
+      intents.Instance.remove(tx, web(), { actor: "a", cause: "c", nowMs: 0, makeId: () => "" }),
+    );
+    await observe(owner, () => ({ ...unaware, instances: [], volumes: [] }));
+    assert.ok(web().metadata.deletedAt !== undefined);
+    fleet.deliver(owner);
+    await observe(owner, (report) => ({ ...report, instances: [], volumes: [] }));
+    assert.equal(store.get("Instance", { project: "shop", name: "web" }), undefined);
+  });
+
+  test("that is bad for one node does not keep the others' from being written", async () => {
+    const broken = { ...other.report(nodeFacts), wantedRevision: 1e9 };
+    Object.defineProperty(broken, "volumes", { get: () => assert.fail("cannot be read") });
+    const { delegate } = fleet.controllers;
+    const stopped = (report: ObservedState) => ({
+      ...report,
+      instances: report.instances.map((guest) => ({ ...guest, state: "stopped" as const })),
+    });
+    const first = delegate.observed(owner.id, owner.report(nodeFacts));
+    const bad = assert.rejects(delegate.observed(other.id, broken), /cannot be read/);
+    const good = delegate.observed(owner.id, stopped(owner.report(nodeFacts)));
+    await fleet.settle();
+    await Promise.all([first, bad, good]);
+    assert.equal(web().status.state, "stopped");
+  });
+
+  test("is missed after three heartbeats of silence, and taken up again after it", async () => {
+    for (let beat = 0; beat < 5; beat++) {
+      await observe(other);
+      await fleet.tick(heartbeatMs);
+    }
+    assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [false, "Silent"]);
+    assert.equal(nodeOf(other).status.connected, true);
+    await observe(owner);
+    assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [true, "Reporting"]);
+  });
+
+  test("ends with the link, unless a newer link is up", async () => {
+    await fleet.unlink(owner);
+    assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [false, "Disconnected"]);
+    await fleet.link(owner);
+    await fleet.controllers.delegate.disconnected(owner.id);
+    assert.equal(nodeOf(owner).status.connected, true);
+  });
+
+  test("is nothing to a new run of the server until nodes link again", async () => {
+    fleet.killServer();
+    await fleet.startServer();
+    assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [false, "Disconnected"]);
+    assert.equal(web().status.state, "running");
+    await fleet.calm();
+    assert.equal(nodeOf(owner).status.connected, true);
+  });
+});
