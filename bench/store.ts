@@ -1,12 +1,13 @@
 /**
  * Durable single-object transactions per second: the SQLite store against bare SQLite that commits the same rows with
- * the same durability, in the same run on the same disk, with 1 and with 8 x 16 outstanding.
+ * the same durability, in the same run on the same disk, with 1 and with 8 x 16 outstanding. Keeps its samples in
+ * bench/results/store.json.
  *
  *   node bench/store.ts [--runs 5] [--seconds 2] [--folder PATH] [--json]
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { arch, cpus, release, tmpdir, totalmem } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { arch, cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { makeId } from "@skerry/model";
@@ -207,10 +208,21 @@ try {
     node: process.version,
   };
   const residentMiB = Math.round(process.memoryUsage().rss / 2 ** 20);
+  const report = {
+    benchmark: "store",
+    date: new Date().toISOString(),
+    machine,
+    loadAverage: loadavg(),
+    objects,
+    residentMiB,
+    results,
+  };
+  const text = `${JSON.stringify(report, null, 2)}\n`;
+  const kept = join(import.meta.dirname, "results", "store.json");
+  mkdirSync(dirname(kept), { recursive: true });
+  writeFileSync(kept, text);
   if (values.json) {
-    process.stdout.write(
-      `${JSON.stringify({ benchmark: "store", date: new Date().toISOString(), machine, objects, residentMiB, results }, null, 2)}\n`,
-    );
+    process.stdout.write(text);
   } else {
     for (const { outstanding, store, bareSqlite, ratio } of results) {
       const wait = store.samples[Math.floor(store.samples.length / 2)];

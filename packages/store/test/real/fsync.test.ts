@@ -14,7 +14,7 @@ describe("durability as the kernel sees it", () => {
     try {
       await access("/usr/bin/strace");
     } catch {
-      await run("apt-get", ["install", "--yes", "--no-install-recommends", "strace"]);
+      await run("apt-get", ["-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends", "strace"]);
     }
   });
 

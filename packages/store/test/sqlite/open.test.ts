@@ -13,20 +13,29 @@ import type { Store } from "@skerry/store";
 import { instance } from "../contract/samples.ts";
 import { makeSqlitePlace } from "./place.ts";
 
-/** A closed store of three instances, and its path. */
-async function makeFile(t: TestContext): Promise<string> {
-  const place = await makeSqlitePlace();
-  t.after(() => place.dispose());
-  const store = await place.open();
-  for (const serial of [1, 2, 3]) await store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
-  await store.close();
-  return place.path;
+interface File {
+  readonly path: string;
+  /** Opens it; the test's end closes it. */
+  open(): Promise<Store>;
 }
 
-async function open(t: TestContext, path: string): Promise<Store> {
-  const store = await openSqliteStore({ path });
-  t.after(() => store.close());
-  return store;
+/** A closed store of three instances. */
+async function makeFile(t: TestContext): Promise<File> {
+  const place = await makeSqlitePlace();
+  const opened: Store[] = [];
+  t.after(async () => {
+    for (const store of opened) await store.close();
+    await place.dispose();
+  });
+  const open = async (): Promise<Store> => {
+    const store = await place.open();
+    opened.push(store);
+    return store;
+  };
+  const store = await open();
+  for (const serial of [1, 2, 3]) await store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
+  await store.close();
+  return { path: place.path, open };
 }
 
 function change(path: string, sql: string): void {
@@ -52,7 +61,7 @@ const second = instance(2, "").metadata.id;
 
 describe("opening the SQLite store", () => {
   test("a store that another process has open is refused with that process's id, until that process is gone", async (t) => {
-    const path = await makeFile(t);
+    const { path, open } = await makeFile(t);
     const holder = spawn(process.execPath, [join(import.meta.dirname, "hold-child.ts"), path], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -65,20 +74,20 @@ describe("opening the SQLite store", () => {
     // Killed, it leaves its files behind, but no lock.
     holder.kill("SIGKILL");
     await exited;
-    const store = await open(t, path);
+    const store = await open();
     assert.match((await refusal(path)).message, new RegExp(`this process \\(pid ${process.pid}\\)`));
     assert.equal((await store.transact((tx) => tx.put(instance(4, "still-works")))).revision, 4);
   });
 
   test("a body that is no JSON is refused, the row named and the way out one that works", async (t) => {
-    const path = await makeFile(t);
+    const { path, open } = await makeFile(t);
     change(path, `UPDATE objects SET body = '{"kind":' WHERE id = '${second}'`);
     const error = await refusal(path);
     assert.match(error.message, new RegExp(`damaged row in objects \\(kind = 'Instance' AND id = '${second}'\\)`));
     const sql = /"(DELETE .*)"/.exec(error.remedy ?? "")?.[1];
     assert.ok(sql !== undefined);
     change(path, sql);
-    const store = await open(t, path);
+    const store = await open();
     assert.equal(store.list("Instance").length, 2);
   });
 
@@ -103,7 +112,7 @@ describe("opening the SQLite store", () => {
     ["an object newer than the log", "DELETE FROM changes WHERE revision = 3", /newer than the log, which ends at 2/],
   ] as const) {
     test(`${what} is refused, and the row named`, async (t) => {
-      const path = await makeFile(t);
+      const { path } = await makeFile(t);
       change(path, sql);
       const error = await refusal(path);
       assert.match(error.message, message);
@@ -112,9 +121,9 @@ describe("opening the SQLite store", () => {
   }
 
   test("a damaged row of the log is refused when a consumer reaches it", async (t) => {
-    const path = await makeFile(t);
+    const { path, open } = await makeFile(t);
     change(path, "UPDATE changes SET body = 'x' WHERE revision = 2");
-    const store = await open(t, path);
+    const store = await open();
     const read = async (): Promise<void> => {
       for await (const event of store.changes(0, AbortSignal.timeout(20_000))) assert.ok(event.revision < 2);
     };
@@ -122,7 +131,7 @@ describe("opening the SQLite store", () => {
   });
 
   test("a store of a newer version, a file that is no store, and a missing folder are refused", async (t) => {
-    const path = await makeFile(t);
+    const { path } = await makeFile(t);
     change(path, "UPDATE meta SET value = '2' WHERE name = 'schema-version'");
     assert.match((await refusal(path)).message, /newer Skerry \(schema version 2/);
     const text = join(dirname(path), "text.db");
@@ -132,12 +141,11 @@ describe("opening the SQLite store", () => {
   });
 
   test("its files are for its owner's eyes only", async (t) => {
-    const place = await makeSqlitePlace();
-    t.after(() => place.dispose());
-    const store = await open(t, place.path);
-    await store.transact((tx) => tx.put(instance(1, "a")));
+    const { path, open } = await makeFile(t);
+    const store = await open();
+    await store.transact((tx) => tx.put(instance(4, "a")));
     for (const suffix of ["", "-wal", ".owner"]) {
-      assert.equal((await stat(place.path + suffix)).mode & 0o777, 0o600, suffix);
+      assert.equal((await stat(path + suffix)).mode & 0o777, 0o600, suffix);
     }
   });
 });
