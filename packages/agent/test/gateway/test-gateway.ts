@@ -48,6 +48,8 @@ export class TestGateway {
   /** Set to refuse every node's hello. */
   refuses: string | undefined;
   refusals = 0;
+  /** HTTP requests that came. */
+  requests = 0;
   /** Cuts image bodies after so many bytes, once each. */
   readonly cuts: number[] = [];
   readonly #server: ReturnType<typeof createServer>;
@@ -139,6 +141,7 @@ export class TestGateway {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.requests += 1;
     const { url = "" } = request;
     if (request.method === "POST" && url === joinPath) {
       response.end(JSON.stringify(await this.#join(await text(request))));
