@@ -4,7 +4,7 @@ export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
 /** Every command path with the words that may follow it: `{"": [...], "instance": [...], "instance list": [...]}`. */
-export function wordTable(program: Command): ReadonlyMap<string, readonly string[]> {
+function wordTable(program: Command): ReadonlyMap<string, readonly string[]> {
   const table = new Map<string, readonly string[]>();
   const walk = (command: Command, path: string): void => {
     const verbs = command.commands.map((child) => child.name());
@@ -53,7 +53,9 @@ function fish(table: ReadonlyMap<string, readonly string[]>): string {
   const lines = [...table].flatMap(([path, words]) => {
     const seen = path === "" ? "__fish_use_subcommand" : `__fish_seen_subcommand_from ${path.split(" ").at(-1) ?? ""}`;
     return words.map((word) =>
-      word.startsWith("--") ? `complete -c skerry -n "${seen}" -l ${word.slice(2)}` : `complete -c skerry -f -n "${seen}" -a ${word}`,
+      word.startsWith("--")
+        ? `complete -c skerry -n "${seen}" -l ${word.slice(2)}`
+        : `complete -c skerry -f -n "${seen}" -a ${word}`,
     );
   });
   return `${lines.join("\n")}\n`;

@@ -19,7 +19,7 @@ export type Contexts = Static<typeof Contexts>;
 
 const parse = parserOf(Contexts, "context file");
 
-export function contextsPath(): string {
+function contextsPath(): string {
   const base = process.env["XDG_CONFIG_HOME"] ?? join(homedir(), ".config");
   return process.env["SKERRY_CONTEXTS"] ?? join(base, "skerry", "contexts.json");
 }
@@ -37,7 +37,10 @@ export function readContexts(path: string = contextsPath()): Contexts {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new SkerryError("invalid-request", `${path} is not JSON.`, { remedy: "Correct it, or remove it and add the contexts again.", cause: error });
+    throw new SkerryError("invalid-request", `${path} is not JSON.`, {
+      remedy: "Correct it, or remove it and add the contexts again.",
+      cause: error,
+    });
   }
   return parse(value);
 }
@@ -61,7 +64,9 @@ export function chooseContext(contexts: Contexts, name: string | undefined): Con
   const context = contexts.contexts[chosen];
   if (context === undefined) {
     const known = Object.keys(contexts.contexts).join(", ") || "none";
-    throw new SkerryError("not-found", `There is no context ${chosen} (known: ${known}).`, { remedy: "List them: `skerry context list`." });
+    throw new SkerryError("not-found", `There is no context ${chosen} (known: ${known}).`, {
+      remedy: "List them: `skerry context list`.",
+    });
   }
   return context;
 }

@@ -17,7 +17,16 @@ export interface Finding {
 
 /** Looks at this machine; changes nothing. */
 export async function examineMachine(signal: AbortSignal): Promise<readonly Finding[]> {
-  return [platform(), user(), await packages(signal), kvm(), await wireguard(signal), await systemContainers(signal), memory(), await disk()];
+  return [
+    platform(),
+    user(),
+    await packages(signal),
+    kvm(),
+    await wireguard(signal),
+    await systemContainers(signal),
+    memory(),
+    await disk(),
+  ];
 }
 
 function platform(): Finding {
@@ -26,13 +35,23 @@ function platform(): Finding {
   const debian = /^ID="?debian/m.test(release);
   return debian
     ? { what: "real hosts on this machine", verdict: "yes", why: `${name}, ${process.arch}` }
-    : { what: "real hosts on this machine", verdict: "no", why: `${name}: the testbed builds its hosts from Debian packages`, remedy: "Simulated sites work here; use Debian 12 for real ones." };
+    : {
+        what: "real hosts on this machine",
+        verdict: "no",
+        why: `${name}: the testbed builds its hosts from Debian packages`,
+        remedy: "Simulated sites work here; use Debian 12 for real ones.",
+      };
 }
 
 function user(): Finding {
   return process.getuid?.() === 0
     ? { what: "namespaces, mounts, packages", verdict: "yes", why: "runs as root" }
-    : { what: "namespaces, mounts, packages", verdict: "no", why: "does not run as root", remedy: "Run the testbed and the demo with sudo." };
+    : {
+        what: "namespaces, mounts, packages",
+        verdict: "no",
+        why: "does not run as root",
+        remedy: "Run the testbed and the demo with sudo.",
+      };
 }
 
 async function packages(signal: AbortSignal): Promise<Finding> {
@@ -42,14 +61,28 @@ async function packages(signal: AbortSignal): Promise<Finding> {
   const [first] = missing;
   return first === undefined
     ? { what: "testbed's packages", verdict: "yes", why: "all installed" }
-    : { what: "testbed's packages", verdict: "partly", why: first.cause, remedy: "`skerry testbed up` and `skerry demo` install them as root." };
+    : {
+        what: "testbed's packages",
+        verdict: "partly",
+        why: first.cause,
+        remedy: "`skerry testbed up` and `skerry demo` install them as root.",
+      };
 }
 
 function kvm(): Finding {
   if (!existsSync("/dev/kvm")) {
-    return { what: "hardware virtualisation", verdict: "no", why: "there is no /dev/kvm: guests run by software emulation, slower", remedy: "Enable VT-x or AMD-V in the firmware, or nested virtualisation on the host." };
+    return {
+      what: "hardware virtualisation",
+      verdict: "no",
+      why: "there is no /dev/kvm: guests run by software emulation, slower",
+      remedy: "Enable VT-x or AMD-V in the firmware, or nested virtualisation on the host.",
+    };
   }
-  return { what: "hardware virtualisation", verdict: "partly", why: "/dev/kvm is there; each agent proves it by booting something, and else emulates" };
+  return {
+    what: "hardware virtualisation",
+    verdict: "partly",
+    why: "/dev/kvm is there; each agent proves it by booting something, and else emulates",
+  };
 }
 
 async function wireguard(signal: AbortSignal): Promise<Finding> {
@@ -71,7 +104,12 @@ async function systemContainers(signal: AbortSignal): Promise<Finding> {
     const { stdout } = await run("stat", ["-fc", "%T", "/sys/fs/cgroup"], { signal });
     return { what, verdict: "yes", why: stdout.trim() === "cgroup2fs" ? "version 2" : "version 1 or hybrid" };
   } catch {
-    return { what, verdict: "no", why: "/sys/fs/cgroup is not mounted", remedy: "Mount it, or run on a machine with systemd." };
+    return {
+      what,
+      verdict: "no",
+      why: "/sys/fs/cgroup is not mounted",
+      remedy: "Mount it, or run on a machine with systemd.",
+    };
   }
 }
 

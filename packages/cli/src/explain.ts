@@ -1,5 +1,4 @@
 import { kinds, type KindName } from "@skerry/model";
-import type { TSchema } from "typebox";
 import type { Column } from "./output/table.ts";
 
 export interface FieldRow {
@@ -17,20 +16,20 @@ export const fieldColumns: readonly Column<FieldRow>[] = [
 ];
 
 interface JsonSchema {
-  readonly type?: string;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly JsonSchema[];
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly required?: readonly string[];
-  readonly items?: JsonSchema;
-  readonly description?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
+  readonly type?: string | undefined;
+  readonly enum?: readonly unknown[] | undefined;
+  readonly anyOf?: readonly JsonSchema[] | undefined;
+  readonly properties?: Readonly<Record<string, JsonSchema>> | undefined;
+  readonly required?: readonly string[] | undefined;
+  readonly items?: JsonSchema | undefined;
+  readonly description?: string | undefined;
+  readonly minimum?: number | undefined;
+  readonly maximum?: number | undefined;
 }
 
 /** The fields of a kind's spec, from its schema, depth first. */
 export function fieldsOf(kind: KindName): FieldRow[] {
-  return walk(kinds[kind].spec as TSchema as JsonSchema, "spec");
+  return walk(kinds[kind].spec, "spec");
 }
 
 function walk(schema: JsonSchema, path: string): FieldRow[] {
@@ -39,7 +38,10 @@ function walk(schema: JsonSchema, path: string): FieldRow[] {
     const here = `${path}.${name}`;
     const row = { path: here, type: typeName(property), required: required.has(name), note: noteOf(property) };
     const inner = property.type === "array" ? property.items : property;
-    return [row, ...(inner?.properties === undefined ? [] : walk(inner, property.type === "array" ? `${here}[]` : here))];
+    return [
+      row,
+      ...(inner?.properties === undefined ? [] : walk(inner, property.type === "array" ? `${here}[]` : here)),
+    ];
   });
 }
 
@@ -52,6 +54,8 @@ function typeName(schema: JsonSchema): string {
 
 function noteOf(schema: JsonSchema): string {
   const range =
-    schema.minimum === undefined && schema.maximum === undefined ? "" : `${schema.minimum ?? ""}..${schema.maximum ?? ""}`;
+    schema.minimum === undefined && schema.maximum === undefined
+      ? ""
+      : `${schema.minimum ?? ""}..${schema.maximum ?? ""}`;
   return [range, schema.description ?? ""].filter((part) => part !== "").join(" ");
 }

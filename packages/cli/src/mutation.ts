@@ -7,23 +7,44 @@ import { paint, type Terminal } from "./output/terminal.ts";
 import type { Session } from "./session.ts";
 
 /** Prints what a mutation did; with `--wait` follows its operation to the end. @throws SkerryError where the operation failed */
-export async function concludeMutation<K extends KindName>(terminal: Terminal, session: Session, verb: string, mutation: Mutation<K>, signal: AbortSignal): Promise<void> {
+export async function concludeMutation<K extends KindName>(
+  terminal: Terminal,
+  session: Session,
+  verb: string,
+  mutation: Mutation<K>,
+  signal: AbortSignal,
+): Promise<void> {
   const { resource, operation, secret } = mutation;
   if (secret !== undefined) terminal.err.write("The secret below is shown this once; keep it safe.\n");
   if (session.output !== "table") await renderValue(terminal, mutation, session.output);
   else if (secret !== undefined) terminal.out.write(`${secret}\n`);
-  else terminal.err.write(`${resource.kind.toLowerCase()} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`);
+  else
+    terminal.err.write(
+      `${resource.kind.toLowerCase()} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`,
+    );
   if (operation === undefined) return;
   if (session.wait) await followOperation(terminal, session, operation, signal);
-  else terminal.err.write(`${paint(terminal.err, "dim", `  follow it: skerry operation wait ${operation.metadata.name}`)}\n`);
+  else
+    terminal.err.write(
+      `${paint(terminal.err, "dim", `  follow it: skerry operation wait ${operation.metadata.name}`)}\n`,
+    );
 }
 
 /** Shows an operation's steps until it ends. @throws SkerryError with its problem where it did not succeed */
-export async function followOperation(terminal: Terminal, session: Session, started: OperationResource, signal: AbortSignal): Promise<OperationResource> {
+export async function followOperation(
+  terminal: Terminal,
+  session: Session,
+  started: OperationResource,
+  signal: AbortSignal,
+): Promise<OperationResource> {
   const progress = await openProgress(terminal);
   let ended: OperationResource;
   try {
-    ended = await session.client.waitForOperation(started.metadata.name, (operation) => progress.update(stepLines(operation, Date.now())), signal);
+    ended = await session.client.waitForOperation(
+      started.metadata.name,
+      (operation) => progress.update(stepLines(operation, Date.now())),
+      signal,
+    );
     progress.update(stepLines(ended, Date.now()));
   } finally {
     progress.finish();
@@ -44,7 +65,9 @@ export function stepLines(operation: OperationResource, nowMs: number): Progress
     done: step.done,
     total: step.total,
     unit: step.unit,
-    ...(step.startedAt === undefined ? {} : { elapsedMs: (step.endedAt === undefined ? nowMs : Date.parse(step.endedAt)) - Date.parse(step.startedAt) }),
+    ...(step.startedAt === undefined
+      ? {}
+      : { elapsedMs: (step.endedAt === undefined ? nowMs : Date.parse(step.endedAt)) - Date.parse(step.startedAt) }),
   }));
 }
 
@@ -65,7 +88,14 @@ function lineState(state: OperationResource["status"]["steps"][number]["state"])
 }
 
 /** Prints what a mutation would change, field by field; changes nothing. */
-export async function showPlan<K extends KindName>(terminal: Terminal, session: Session, kind: K, key: ResourceKey, mutation: PlannedMutation<K>, signal: AbortSignal): Promise<void> {
+export async function showPlan<K extends KindName>(
+  terminal: Terminal,
+  session: Session,
+  kind: K,
+  key: ResourceKey,
+  mutation: PlannedMutation<K>,
+  signal: AbortSignal,
+): Promise<void> {
   const changes = await session.client.plan(kind, key, mutation, signal);
   if (session.output !== "table") return renderValue(terminal, changes, session.output);
   if (changes.length === 0) terminal.err.write("Nothing would change.\n");
@@ -76,14 +106,27 @@ const signs = { created: ["+", "green"], updated: ["~", "yellow"], deleted: ["-"
 
 function planText(terminal: Terminal, change: PlannedChange): string {
   const [sign, colour] = signs[change.type];
-  const head = paint(terminal.out, colour, `${sign} ${change.kind} ${change.project === undefined ? "" : `${change.project}/`}${change.name}`);
-  const fields = change.type === "deleted" ? [] : change.diff.map((field) => `    ${field.path}: ${field.before === undefined ? "" : `${JSON.stringify(field.before)} -> `}${JSON.stringify(field.after) ?? "(removed)"}`);
+  const head = paint(
+    terminal.out,
+    colour,
+    `${sign} ${change.kind} ${change.project === undefined ? "" : `${change.project}/`}${change.name}`,
+  );
+  const fields =
+    change.type === "deleted"
+      ? []
+      : change.diff.map(
+          (field) =>
+            `    ${field.path}: ${field.before === undefined ? "" : `${JSON.stringify(field.before)} -> `}${JSON.stringify(field.after) ?? "(removed)"}`,
+        );
   return [head, ...fields].join("\n");
 }
 
 /** One line that sums an ended operation up. */
 export function operationSummary(operation: OperationResource): string {
   const { startedAt, endedAt } = operation.status;
-  const time = startedAt === undefined || endedAt === undefined ? "" : ` in ${formatDuration(Date.parse(endedAt) - Date.parse(startedAt))}`;
+  const time =
+    startedAt === undefined || endedAt === undefined
+      ? ""
+      : ` in ${formatDuration(Date.parse(endedAt) - Date.parse(startedAt))}`;
   return `${operation.spec.type} ${operation.status.state}${time}`;
 }

@@ -25,7 +25,9 @@ export async function forwardPort(forward: PortForward, signal: AbortSignal): Pr
     server.once("error", (error: NodeJS.ErrnoException) => {
       reject(
         error.code === "EADDRINUSE"
-          ? new SkerryError("conflict", `Port ${forward.localPort} of this machine is taken.`, { remedy: "Choose another: LOCAL:GUEST." })
+          ? new SkerryError("conflict", `Port ${forward.localPort} of this machine is taken.`, {
+              remedy: "Choose another: LOCAL:GUEST.",
+            })
           : error,
       );
     });
@@ -45,7 +47,7 @@ export async function forwardPort(forward: PortForward, signal: AbortSignal): Pr
 
 async function join(socket: Socket, forward: PortForward): Promise<void> {
   const stream = await forward.open();
-  const guest = Duplex.fromWeb({ readable: stream.readable, writable: stream.writable } as Parameters<typeof Duplex.fromWeb>[0]);
+  const guest = Duplex.fromWeb({ readable: stream.readable, writable: stream.writable });
   try {
     await Promise.all([pipeline(socket, guest, { end: true }), pipeline(guest, socket, { end: true })]);
   } finally {

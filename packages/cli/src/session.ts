@@ -43,7 +43,9 @@ export function withConnection(command: Command): Command {
 
 /** Adds `--wait` with its live progress and `--dry-run` with its plan. */
 export function withMutation(command: Command): Command {
-  return withConnection(command).option("-w, --wait", "wait for the operation to end, showing its steps").option("--dry-run", "show what would change, change nothing");
+  return withConnection(command)
+    .option("-w, --wait", "wait for the operation to end, showing its steps")
+    .option("--dry-run", "show what would change, change nothing");
 }
 
 /** Opens the session that a command's options, the environment and the contexts describe, in this order of precedence. */
@@ -108,5 +110,7 @@ function readAuthority(path: string): string {
 function traceCall(terminal: Terminal, context: Context, call: CallTrace): void {
   const body = call.body === undefined ? "" : ` -d '${JSON.stringify(call.body).replaceAll("'", String.raw`'\''`)}'`;
   const text = `curl -X ${call.method} --cacert ${context.authorityFile ?? "…"} -H "Authorization: Bearer $(cat ${context.tokenFile})"${body} '${context.server}${call.path}'`;
-  terminal.err.write(`${paint(terminal.err, "dim", `${text}  # ${call.status} in ${formatDuration(call.elapsedMs)}`)}\n`);
+  terminal.err.write(
+    `${paint(terminal.err, "dim", `${text}  # ${call.status} in ${formatDuration(call.elapsedMs)}`)}\n`,
+  );
 }

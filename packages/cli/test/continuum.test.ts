@@ -14,12 +14,18 @@ describe("a zone of a server and two nodes", () => {
   test("an instance is created, serves, stops, grows, starts, reboots and is deleted with its volume and address", async () => {
     const { client } = zone;
     const key = { project, name: "life" };
-    assert.equal((await ended(client, await client.put("Instance", key, { spec: workload }))).status.state, "succeeded");
+    assert.equal(
+      (await ended(client, await client.put("Instance", key, { spec: workload }))).status.state,
+      "succeeded",
+    );
     const first = await client.get("Instance", key);
     assert.equal(first.status.health, "healthy");
     assert.equal((await ended(client, await client.action("Instance", key, "stop"))).status.state, "succeeded");
     assert.equal((await client.get("Instance", key)).status.state, "stopped");
-    assert.equal((await ended(client, await client.patch("Instance", key, { spec: { vcpus: 2 } }))).status.state, "succeeded");
+    assert.equal(
+      (await ended(client, await client.patch("Instance", key, { spec: { vcpus: 2 } }))).status.state,
+      "succeeded",
+    );
     assert.equal((await ended(client, await client.action("Instance", key, "start"))).status.state, "succeeded");
     const before = await client.get("Instance", key);
     assert.equal((await ended(client, await client.action("Instance", key, "reboot"))).status.state, "succeeded");
@@ -43,7 +49,9 @@ describe("a zone of a server and two nodes", () => {
     await ended(client, await client.put("Instance", key, { spec: workload }));
     const { startedAt } = (await client.get("Instance", key)).status;
     for (const role of ["server", ...nodeNames] as const) await zone.killAndRestart(role);
-    await eventually("the nodes are back", async () => (await client.listAll("Node")).every((node) => node.status.connected));
+    await eventually("the nodes are back", async () =>
+      (await client.listAll("Node")).every((node) => node.status.connected),
+    );
     const again = await eventually("it is seen again", async () => {
       const seen = await client.get("Instance", key);
       return seen.status.state === "running" && seen;
@@ -55,7 +63,8 @@ describe("a zone of a server and two nodes", () => {
   // The copy, the switch and the release are where a copy could be lost or doubled; the other steps follow nightly.
   for (const victim of victims) {
     for (const step of ["copy", "switch", "release"]) {
-      test(`a move whose ${victim} is killed at its step ${step} ends with one copy, which serves`, () => surviveKill(zone, victim, step));
+      test(`a move whose ${victim} is killed at its step ${step} ends with one copy, which serves`, () =>
+        surviveKill(zone, victim, step));
     }
   }
 });

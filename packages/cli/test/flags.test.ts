@@ -8,7 +8,8 @@ import { imageFlags } from "../src/commands/image-flags.ts";
 import { healthCheck, instanceFlags, latencyLimit } from "../src/commands/instance-flags.ts";
 
 const signal = new AbortController().signal;
-const invalid = (error: unknown): boolean => error instanceof SkerryError && error.code === "invalid-request" && error.remedy !== undefined;
+const invalid = (error: unknown): boolean =>
+  error instanceof SkerryError && error.code === "invalid-request" && error.remedy !== undefined;
 
 describe("instance flags", () => {
   test("a latency limit names a place or coordinates", () => {
@@ -24,8 +25,16 @@ describe("instance flags", () => {
   });
 
   test("only what was given reaches the spec", async () => {
-    const spec = await instanceFlags.spec({ image: "islet", vcpus: 2, memory: 96, country: ["ES"], maxLatency: ["madrid=20"] }, signal);
-    assert.deepEqual(spec, { image: "islet", vcpus: 2, memoryMiB: 96, placement: { countries: ["ES"], maxLatency: [{ from: "madrid", milliseconds: 20 }] } });
+    const spec = await instanceFlags.spec(
+      { image: "islet", vcpus: 2, memory: 96, country: ["ES"], maxLatency: ["madrid=20"] },
+      signal,
+    );
+    assert.deepEqual(spec, {
+      image: "islet",
+      vcpus: 2,
+      memoryMiB: 96,
+      placement: { countries: ["ES"], maxLatency: [{ from: "madrid", milliseconds: 20 }] },
+    });
   });
 
   test("what the schema refuses is refused before anything is sent", async () => {
@@ -57,6 +66,9 @@ describe("image flags", () => {
     const file = join(folder, "b");
     await writeFile(file, "not an image at all, but long enough to have a header");
     await assert.rejects(imageFlags.spec({ file, format: "qcow2", architecture: "x86_64" }, signal), invalid);
-    await assert.rejects(imageFlags.spec({ file: join(folder, "none"), format: "raw", architecture: "x86_64" }, signal), invalid);
+    await assert.rejects(
+      imageFlags.spec({ file: join(folder, "none"), format: "raw", architecture: "x86_64" }, signal),
+      invalid,
+    );
   });
 });

@@ -20,7 +20,8 @@ export async function surviveKill(zone: Zone, victim: Victim, step: string): Pro
   let killed: Promise<void> | undefined;
   const operation = await ended(client, await client.action("Instance", key, "migrate", { toNode: target }), (seen) => {
     const reached = seen.status.steps.find(({ name }) => name === step);
-    if (killed === undefined && reached !== undefined && reached.state !== "pending") killed = zone.killAndRestart(role);
+    if (killed === undefined && reached !== undefined && reached.state !== "pending")
+      killed = zone.killAndRestart(role);
   });
   assert.ok(killed !== undefined, `the step ${step} was never seen`);
   await killed;
@@ -32,13 +33,17 @@ export async function surviveKill(zone: Zone, victim: Victim, step: string): Pro
   });
   assert.equal(now.assignment?.node, operation.status.state === "succeeded" ? target : owner);
   assert.deepEqual(now.status.addresses, status.addresses);
-  const runs = nodeNames.flatMap((name) => readSimulatedRuns(join(folder, name, "simulated/runs")).get(metadata.id) ?? []);
+  const runs = nodeNames.flatMap(
+    (name) => readSimulatedRuns(join(folder, name, "simulated/runs")).get(metadata.id) ?? [],
+  );
   assert.deepEqual(overlappingRuns(runs), []);
   assert.equal(runs.filter((run) => run.stopsAtMs === undefined).length, 1);
   await ended(client, await client.delete("Instance", key));
   const [volume] = await client.listAll("Volume", { project });
   assert.equal(volume, undefined);
-  await eventually("no disk is left on either node", async () => nodeNames.every((name) => !holdsDisk(join(folder, name, "volumes"))));
+  await eventually("no disk is left on either node", async () =>
+    nodeNames.every((name) => !holdsDisk(join(folder, name, "volumes"))),
+  );
 }
 
 function holdsDisk(folder: string): boolean {

@@ -19,16 +19,27 @@ describe("tables", () => {
       ["a", "1", "\u001b[32mrunning\u001b[39m"],
       ["longer-name", "1000", "stopped"],
     ]);
-    assert.deepEqual(lines.map(stripVTControlCharacters), ["NAME         SIZE  STATE", "a               1  running", "longer-name  1000  stopped"]);
+    assert.deepEqual(lines.map(stripVTControlCharacters), [
+      "NAME         SIZE  STATE",
+      "a               1  running",
+      "longer-name  1000  stopped",
+    ]);
   });
 
   test("nothing in a cell can steer the terminal or break a line", () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), fc.string({ unit: "binary" }))), (rows) => {
-        const lines = tableLines(columns, rows);
-        assert.equal(lines.length, rows.length + 1);
-        for (const line of lines) assert.ok(!/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/.test(line) && !/\u001b(?!\[[0-9;]*m)/.test(line), JSON.stringify(line));
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), fc.string({ unit: "binary" }))),
+        (rows) => {
+          const lines = tableLines(columns, rows);
+          assert.equal(lines.length, rows.length + 1);
+          for (const line of lines)
+            assert.ok(
+              !/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/.test(line) && !/\u001b(?!\[[0-9;]*m)/.test(line),
+              JSON.stringify(line),
+            );
+        },
+      ),
     );
   });
 });

@@ -40,11 +40,29 @@ export async function startZone(imageBytes: number): Promise<Zone> {
     beta: agentCommand("beta", dataPorts[1] ?? 0),
   };
   function agentCommand(name: NodeName, port: number): readonly string[] {
-    return ["agent", "run", "--data-dir", join(folder, name), "--driver", "simulated", "--server", server, "--token-file", join(folder, `${name}.token`), "--data-address", `127.0.0.1:${port}`];
+    return [
+      "agent",
+      "run",
+      "--data-dir",
+      join(folder, name),
+      "--driver",
+      "simulated",
+      "--server",
+      server,
+      "--token-file",
+      join(folder, `${name}.token`),
+      "--data-address",
+      `127.0.0.1:${port}`,
+    ];
   }
   const start = (role: Role): void => {
     const log = openSync(join(folder, `${role}.log`), "a");
-    processes.set(role, spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...commands[role]], { stdio: ["ignore", log, log] }));
+    processes.set(
+      role,
+      spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...commands[role]], {
+        stdio: ["ignore", log, log],
+      }),
+    );
   };
   const kill = async (role: Role): Promise<void> => {
     const child = processes.get(role);
@@ -68,17 +86,31 @@ export async function startZone(imageBytes: number): Promise<Zone> {
   await client.put("Network", { project, name: "lan" }, { spec: { cidr: "10.42.0.0/24" } });
   const image = join(folder, "image.raw");
   await writeFile(image, randomBytes(imageBytes));
-  const spec = await imageFlags.spec({ file: image, format: "raw", architecture: "x86_64" }, AbortSignal.timeout(10_000));
+  const spec = await imageFlags.spec(
+    { file: image, format: "raw", architecture: "x86_64" },
+    AbortSignal.timeout(10_000),
+  );
   await client.put("Image", { project, name: "disk" }, { spec });
-  await client.uploadImage({ project, name: "disk" }, Readable.toWeb(createReadStream(image)) as ReadableStream<Uint8Array>, imageBytes);
+  await client.uploadImage(
+    { project, name: "disk" },
+    Readable.toWeb(createReadStream(image)) as ReadableStream<Uint8Array>,
+    imageBytes,
+  );
   for (const name of nodeNames) {
     await client.put("Provider", { name }, { spec: { driver: "manual", country: "ES" } });
-    await client.put("Site", { name }, { spec: { provider: name, country: "ES", latitude: 40, longitude: -3, tier: "cloud" } });
+    await client.put(
+      "Site",
+      { name },
+      { spec: { provider: name, country: "ES", latitude: 40, longitude: -3, tier: "cloud" } },
+    );
     const { secret = "" } = await client.put("JoinToken", { name }, { spec: { site: name, node: name } });
     await writeFile(join(folder, `${name}.token`), secret, { mode: 0o600 });
     start(name);
   }
-  await eventually("both nodes report", async () => (await client.listAll("Node")).filter((node) => node.status.facts !== undefined).length === 2);
+  await eventually(
+    "both nodes report",
+    async () => (await client.listAll("Node")).filter((node) => node.status.facts !== undefined).length === 2,
+  );
 
   return {
     client,
@@ -94,7 +126,10 @@ export async function startZone(imageBytes: number): Promise<Zone> {
   };
 }
 
-export const workload = parserOf(kinds.Instance.spec, "instance")({
+export const workload = parserOf(
+  kinds.Instance.spec,
+  "instance",
+)({
   image: "disk",
   vcpus: 1,
   memoryMiB: 64,
@@ -103,7 +138,11 @@ export const workload = parserOf(kinds.Instance.spec, "instance")({
 });
 
 /** The ended operation of a mutation. */
-export async function ended<K extends "Instance">(client: Client, mutation: Mutation<K>, onChange: (operation: OperationResource) => void = () => undefined): Promise<OperationResource> {
+export async function ended<K extends "Instance">(
+  client: Client,
+  mutation: Mutation<K>,
+  onChange: (operation: OperationResource) => void = () => undefined,
+): Promise<OperationResource> {
   if (mutation.operation === undefined) throw new Error("no operation was started");
   return client.waitForOperation(mutation.operation.metadata.name, onChange, AbortSignal.timeout(120_000));
 }

@@ -18,9 +18,12 @@ export interface KindDefinition<K extends string, S extends TObject, T extends T
 }
 
 /** Completes a kind's definition with the schemas of the whole resource and of what a client may send. */
-export function defineKind<const K extends string, S extends TObject, T extends TObject, A extends TObject = TObject<{}>>(
-  definition: KindDefinition<K, S, T, A>,
-) {
+export function defineKind<
+  const K extends string,
+  S extends TObject,
+  T extends TObject,
+  A extends TObject = TObject<{}>,
+>(definition: KindDefinition<K, S, T, A>) {
   const resource = strict({
     kind: oneOf([definition.kind] as const),
     metadata: Metadata,

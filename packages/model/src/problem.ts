@@ -50,9 +50,7 @@ export const Problem = strict({
   status: Type.Integer(),
   detail: Type.String({ description: "what happened, in one or two sentences" }),
   remedy: optional(Type.String({ description: "what to do next" })),
-  errors: optional(
-    Type.Array(strict({ path: Type.String({ description: "JSON pointer" }), message: Type.String() })),
-  ),
+  errors: optional(Type.Array(strict({ path: Type.String({ description: "JSON pointer" }), message: Type.String() }))),
   /** Facts a program may act on, for example the fingerprint that was seen. */
   facts: optional(Type.Record(Type.String(), Type.Unknown())),
 });

@@ -9,10 +9,7 @@ export function strict<P extends TProperties>(properties: P, description?: strin
 }
 
 /** One of a readonly tuple of words; the tuple stays the one list of them. */
-export function oneOf<const T extends readonly [string, ...string[]]>(
-  values: T,
-  description?: string,
-): TEnum<[...T]> {
+export function oneOf<const T extends readonly [string, ...string[]]>(values: T, description?: string): TEnum<[...T]> {
   return Type.Enum<[...T]>([...values], description === undefined ? {} : { description });
 }
 

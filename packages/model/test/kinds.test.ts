@@ -15,7 +15,8 @@ describe("kinds", () => {
   test("an unknown field is refused by name instead of ignored", () => {
     assert.throws(
       () => parseInstance({ spec: { ...smallest.spec, memory: 5 } }),
-      (error: unknown) => error instanceof SkerryError && error.code === "invalid-request" && error.message.includes("memory"),
+      (error: unknown) =>
+        error instanceof SkerryError && error.code === "invalid-request" && error.message.includes("memory"),
     );
   });
 
@@ -39,6 +40,9 @@ describe("kinds", () => {
   test("ssh keys may not carry a second line", () => {
     const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE me";
     parseInstance({ spec: { ...smallest.spec, sshKeys: [key] } });
-    assert.throws(() => parseInstance({ spec: { ...smallest.spec, sshKeys: [`${key}\nssh-ed25519 AAAA`] } }), SkerryError);
+    assert.throws(
+      () => parseInstance({ spec: { ...smallest.spec, sshKeys: [`${key}\nssh-ed25519 AAAA`] } }),
+      SkerryError,
+    );
   });
 });

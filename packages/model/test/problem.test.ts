@@ -7,7 +7,11 @@ const parse = parserOf(Problem, "problem");
 describe("problems", () => {
   test("each code of the catalogue survives the wire with its status, remedy and facts", () => {
     for (const code of errorCodes) {
-      const sent = new SkerryError(code, "what happened", { remedy: "do this", facts: { seen: 1 }, errors: [{ path: "/a", message: "b" }] });
+      const sent = new SkerryError(code, "what happened", {
+        remedy: "do this",
+        facts: { seen: 1 },
+        errors: [{ path: "/a", message: "b" }],
+      });
       const wire = parse(JSON.parse(JSON.stringify(toProblem(sent))));
       assert.equal(wire.status, errorCatalogue[code].status);
       const received = fromProblem(wire);

@@ -61,11 +61,19 @@ export type StreamTarget = Static<typeof StreamTarget>;
 
 export const ServerMessage = Type.Union([
   strict({ type: oneOf(["challenge"] as const), nonce: Type.String(), protocolVersion: Type.Integer() }),
-  strict({ type: oneOf(["welcome"] as const), sessionToken: Type.String(), heartbeatMs: Type.Integer({ minimum: 100 }) }),
+  strict({
+    type: oneOf(["welcome"] as const),
+    sessionToken: Type.String(),
+    heartbeatMs: Type.Integer({ minimum: 100 }),
+  }),
   /** The link is refused for good (unknown node, wrong key, versions too far apart); the agent backs off long. */
   strict({ type: oneOf(["refused"] as const), code: Type.String(), detail: Type.String() }),
   strict({ type: oneOf(["wanted"] as const), state: WantedState }),
-  strict({ type: oneOf(["open-stream"] as const), streamId: Type.String({ pattern: "^[A-Za-z0-9_-]{16,64}$" }), target: StreamTarget }),
+  strict({
+    type: oneOf(["open-stream"] as const),
+    streamId: Type.String({ pattern: "^[A-Za-z0-9_-]{16,64}$" }),
+    target: StreamTarget,
+  }),
   strict({ type: oneOf(["ping"] as const) }),
 ]);
 export type ServerMessage = Static<typeof ServerMessage>;

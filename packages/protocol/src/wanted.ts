@@ -39,7 +39,12 @@ export type WantedNetwork = Static<typeof WantedNetwork>;
 
 export const VolumeOrigin = Type.Union([
   strict({ kind: oneOf(["blank"] as const) }),
-  strict({ kind: oneOf(["image"] as const), digest: Digest, sizeBytes: Type.Integer(), format: oneOf(["qcow2", "raw"] as const) }),
+  strict({
+    kind: oneOf(["image"] as const),
+    digest: Digest,
+    sizeBytes: Type.Integer(),
+    format: oneOf(["qcow2", "raw"] as const),
+  }),
   /** Pulled from another node's data plane, byte for byte, resumable, verified against the digest that the source computed. */
   strict({ kind: oneOf(["import"] as const), fromNode: Id, ticket: Type.String() }),
   /** The node has reported it ready before: where it is missing now, that is `failed` with an error, and nothing is made anew. */

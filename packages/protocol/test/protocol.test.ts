@@ -31,11 +31,16 @@ describe("messages", () => {
   });
 
   test("a message of the other side is refused", () => {
-    assert.throws(() => decodeAgentMessage(encodeMessage({ type: "welcome", sessionToken: "s", heartbeatMs: 5000 })), SkerryError);
+    assert.throws(
+      () => decodeAgentMessage(encodeMessage({ type: "welcome", sessionToken: "s", heartbeatMs: 5000 })),
+      SkerryError,
+    );
   });
 
   test("what is signed differs by nonce and by node", () => {
-    const texts = [helloPayload("a", "n"), helloPayload("b", "n"), helloPayload("a", "m")].map((bytes) => Buffer.from(bytes).toString());
+    const texts = [helloPayload("a", "n"), helloPayload("b", "n"), helloPayload("a", "m")].map((bytes) =>
+      Buffer.from(bytes).toString(),
+    );
     assert.equal(new Set(texts).size, 3);
   });
 });
@@ -43,12 +48,16 @@ describe("messages", () => {
 describe("overlay addresses", () => {
   test("are distinct, and within 100.64.0.0/10", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: maxOverlayIndex }), fc.integer({ min: 1, max: maxOverlayIndex }), (a, b) => {
-        const [first = 0, second = 0] = overlayAddress(a).split(".").map(Number);
-        assert.equal(first, 100);
-        assert.ok(second >= 64 && second <= 127, overlayAddress(a));
-        assert.equal(overlayAddress(a) === overlayAddress(b), a === b);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: maxOverlayIndex }),
+        fc.integer({ min: 1, max: maxOverlayIndex }),
+        (a, b) => {
+          const [first = 0, second = 0] = overlayAddress(a).split(".").map(Number);
+          assert.equal(first, 100);
+          assert.ok(second >= 64 && second <= 127, overlayAddress(a));
+          assert.equal(overlayAddress(a) === overlayAddress(b), a === b);
+        },
+      ),
     );
     assert.throws(() => overlayAddress(0), RangeError);
   });
@@ -59,7 +68,11 @@ describe("join tokens", () => {
   const authorityFingerprint = "0a".repeat(32);
 
   test("give back what they were made of", () => {
-    assert.deepEqual(parseJoinToken(formatJoinToken({ id, secret, authorityFingerprint })), { id, secret, authorityFingerprint });
+    assert.deepEqual(parseJoinToken(formatJoinToken({ id, secret, authorityFingerprint })), {
+      id,
+      secret,
+      authorityFingerprint,
+    });
   });
 
   test("anything else is not a token", () => {

@@ -13,12 +13,22 @@ export function addApplyCommand(program: Command, { terminal, signal }: CommandD
     .requiredOption("-f, --file <path...>", "file, or folder of .yaml and .json files")
     .action(async (flags: { file: readonly string[]; dryRun?: boolean }, self: Command) => {
       const session = await openSession(terminal, self);
-      const documents = (await Promise.all(flags.file.map(readDocuments))).flat().toSorted((a, b) => kindNames.indexOf(a.kind) - kindNames.indexOf(b.kind));
+      const documents = (await Promise.all(flags.file.map(readDocuments)))
+        .flat()
+        .toSorted((a, b) => kindNames.indexOf(a.kind) - kindNames.indexOf(b.kind));
       for (const { kind, name, project, labels, spec } of documents) {
-        const key = kinds[kind].scope === "project" && project !== undefined ? { project, name } : session.key(kind, name);
+        const key =
+          kinds[kind].scope === "project" && project !== undefined ? { project, name } : session.key(kind, name);
         const draft = { spec, labels };
         if (flags.dryRun ?? false) await showPlan(terminal, session, kind, key, { verb: "put", draft }, signal);
-        else await concludeMutation(terminal, session, "applied", await session.client.put(kind, key, draft, {}, signal), signal);
+        else
+          await concludeMutation(
+            terminal,
+            session,
+            "applied",
+            await session.client.put(kind, key, draft, {}, signal),
+            signal,
+          );
       }
     });
 }
@@ -33,7 +43,10 @@ interface Document {
 
 async function readDocuments(path: string): Promise<Document[]> {
   const found = await stat(path).catch((error: unknown) => {
-    throw new SkerryError("invalid-request", `--file: ${path} cannot be read.`, { remedy: "Check the path.", cause: error });
+    throw new SkerryError("invalid-request", `--file: ${path} cannot be read.`, {
+      remedy: "Check the path.",
+      cause: error,
+    });
   });
   if (found.isDirectory()) {
     const names = (await readdir(path)).filter((name) => /\.(ya?ml|json)$/.test(name)).toSorted();
@@ -41,18 +54,28 @@ async function readDocuments(path: string): Promise<Document[]> {
   }
   const { parseAllDocuments } = await import("yaml");
   const documents = parseAllDocuments(await readFile(path, "utf8"), { maxAliasCount: 100 } as never);
-  return [...documents].filter((document) => document.contents !== null).map((document, index) => {
-    const [error] = document.errors;
-    if (error !== undefined) throw new SkerryError("invalid-request", `${path}: ${error.message}`, { remedy: "Correct the YAML." });
-    return toDocument(document.toJS({ maxAliasCount: 100 }), `${path}, document ${index + 1}`);
-  });
+  return [...documents]
+    .filter((document) => document.contents !== null)
+    .map((document, index) => {
+      const [error] = document.errors;
+      if (error !== undefined)
+        throw new SkerryError("invalid-request", `${path}: ${error.message}`, { remedy: "Correct the YAML." });
+      return toDocument(document.toJS({ maxAliasCount: 100 }), `${path}, document ${index + 1}`);
+    });
 }
 
 function toDocument(value: unknown, where: string): Document {
   const kind = typeof value === "object" && value !== null && "kind" in value ? String(value.kind) : "";
-  if (!isKindName(kind)) throw new SkerryError("invalid-request", `${where} has no known kind ("${kind}").`, { remedy: `Its kind must be one of ${kindNames.join(", ")}.` });
-  const parsed = parserOf(kinds[kind].input, where)(value) as { metadata?: { name?: string; project?: string; labels?: Record<string, string> }; spec: ResourceOf<KindName>["spec"] };
+  if (!isKindName(kind))
+    throw new SkerryError("invalid-request", `${where} has no known kind ("${kind}").`, {
+      remedy: `Its kind must be one of ${kindNames.join(", ")}.`,
+    });
+  const parsed = parserOf(kinds[kind].input, where)(value) as {
+    metadata?: { name?: string; project?: string; labels?: Record<string, string> };
+    spec: ResourceOf<KindName>["spec"];
+  };
   const name = parsed.metadata?.name;
-  if (name === undefined) throw new SkerryError("invalid-request", `${where} has no metadata.name.`, { remedy: "Name it." });
+  if (name === undefined)
+    throw new SkerryError("invalid-request", `${where} has no metadata.name.`, { remedy: "Name it." });
   return { kind, name, project: parsed.metadata?.project, labels: parsed.metadata?.labels, spec: parsed.spec };
 }

@@ -23,7 +23,8 @@ export function addContextCommands(program: Command, { terminal }: CommandDeps):
     .action(() => {
       const { contexts, current } = readContexts();
       const rows = Object.entries(contexts);
-      if (rows.length === 0) terminal.err.write("No contexts. Add one: skerry context add NAME --server URL --token-file FILE\n");
+      if (rows.length === 0)
+        terminal.err.write("No contexts. Add one: skerry context add NAME --server URL --token-file FILE\n");
       else
         printLines(
           terminal,
@@ -85,7 +86,8 @@ export function readToken(path: string): string {
     return readFileSync(path, "utf8").trim();
   } catch (error) {
     throw new SkerryError("unauthenticated", `The token file ${path} cannot be read.`, {
-      remedy: "The server writes the administrator's token to admin.token in its data directory at its first start; read it as that user.",
+      remedy:
+        "The server writes the administrator's token to admin.token in its data directory at its first start; read it as that user.",
       cause: error,
     });
   }

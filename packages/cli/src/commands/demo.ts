@@ -15,7 +15,9 @@ export interface DemoFlags {
 export function addDemoCommand(program: Command, deps: CommandDeps): void {
   program
     .command("demo")
-    .description("see what Skerry is for: bare hosts become edge sites, one workload runs at every provider, then moves")
+    .description(
+      "see what Skerry is for: bare hosts become edge sites, one workload runs at every provider, then moves",
+    )
     .addOption(new Option("--providers <n>", "how many providers, 2 to 11").argParser(toNumber).default(3))
     .option("--once", "take everything down at the end")
     .option("--json", "end with one JSON object")

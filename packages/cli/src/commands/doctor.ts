@@ -27,6 +27,7 @@ export function addDoctorCommand(program: Command, { terminal, signal }: Command
         ),
       );
       const remedies = findings.filter((finding) => finding.remedy !== undefined);
-      if (remedies.length > 0) printLines(terminal, ["", ...remedies.map((finding) => `${finding.what}: ${finding.remedy ?? ""}`)]);
+      if (remedies.length > 0)
+        printLines(terminal, ["", ...remedies.map((finding) => `${finding.what}: ${finding.remedy ?? ""}`)]);
     });
 }

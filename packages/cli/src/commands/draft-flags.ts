@@ -4,10 +4,14 @@ import { instanceFlags } from "./instance-flags.ts";
 import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
 import { imageFlags } from "./image-flags.ts";
 
-function plain<K extends KindName>(kind: K, declare: (command: Command) => void, pick: (options: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>> | Record<string, unknown>): DraftFlags<K> {
+function plain<K extends KindName>(
+  kind: K,
+  declare: (command: Command) => void,
+  pick: (options: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>> | Record<string, unknown>,
+): DraftFlags<K> {
   return {
     declare,
-    spec: async (options) => parserOf(kinds[kind].spec, kind.toLowerCase())(given(await pick(options))) as ResourceOf<K>["spec"],
+    spec: async (options) => parserOf(kinds[kind].spec, kind.toLowerCase())(given(await pick(options))),
   };
 }
 
@@ -29,7 +33,11 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
     (command) =>
       command
         .requiredOption("--country <code>", "ISO 3166 code, for example ES")
-        .addOption(new Option("--driver <driver>", "ssh: bare hosts; manual: agents join by themselves").choices(providerDrivers).default("ssh"))
+        .addOption(
+          new Option("--driver <driver>", "ssh: bare hosts; manual: agents join by themselves")
+            .choices(providerDrivers)
+            .default("ssh"),
+        )
         .option("--jurisdiction <code>", "whose law binds it, where not its country's")
         .option("--sovereignty <level>", "0 to 4", toNumber)
         .option("--ssh-user <user>", "user on its hosts, root or with password-less sudo")
@@ -44,7 +52,13 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
       displayName,
       ...(sshUser === undefined && sshKey === undefined
         ? {}
-        : { ssh: given({ user: sshUser, port: sshPort, privateKey: typeof sshKey === "string" ? await readFlagFile(sshKey, "--ssh-key") : undefined }) }),
+        : {
+            ssh: given({
+              user: sshUser,
+              port: sshPort,
+              privateKey: typeof sshKey === "string" ? await readFlagFile(sshKey, "--ssh-key") : undefined,
+            }),
+          }),
     }),
   ),
   Site: plain(
@@ -59,7 +73,16 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
         .option("--tier <tier>", "cloud, in-country-edge, near-edge, far-edge or on-premise", "on-premise")
         .option("--carbon <grams>", "grams of CO2 per kWh", toNumber)
         .option("--price <euros>", "euros per vCPU and hour", toNumber),
-    ({ provider, country, city, latitude, longitude, tier, carbon, price }) => ({ provider, country, city, latitude, longitude, tier, carbonGramsPerKWh: carbon, eurosPerVcpuHour: price }),
+    ({ provider, country, city, latitude, longitude, tier, carbon, price }) => ({
+      provider,
+      country,
+      city,
+      latitude,
+      longitude,
+      tier,
+      carbonGramsPerKWh: carbon,
+      eurosPerVcpuHour: price,
+    }),
   ),
   Node: plain(
     "Node",
@@ -79,13 +102,20 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
   ),
   Network: plain(
     "Network",
-    (command) => command.requiredOption("--cidr <cidr>", "for example 10.100.0.0/24").option("--egress", "guests may reach what is outside"),
+    (command) =>
+      command
+        .requiredOption("--cidr <cidr>", "for example 10.100.0.0/24")
+        .option("--egress", "guests may reach what is outside"),
     ({ cidr, egress }) => ({ cidr, egress }),
   ),
   Instance: instanceFlags,
   JoinToken: plain(
     "JoinToken",
-    (command) => command.requiredOption("--site <name>", "where the node stands").option("--node <name>", "its name; the host's own where absent").option("--lifetime <seconds>", "how long it may be used", toNumber),
+    (command) =>
+      command
+        .requiredOption("--site <name>", "where the node stands")
+        .option("--node <name>", "its name; the host's own where absent")
+        .option("--lifetime <seconds>", "how long it may be used", toNumber),
     ({ site, node, lifetime }) => ({ site, node, lifetimeSeconds: lifetime }),
   ),
   ApiToken: plain(
@@ -96,6 +126,11 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
         .option("--only-project <name>", "limit it to one project")
         .option("--lifetime <seconds>", "until it expires", toNumber)
         .option("--description <text>", "for people"),
-    ({ role, onlyProject, lifetime, description }) => ({ role, project: onlyProject, lifetimeSeconds: lifetime, description }),
+    ({ role, onlyProject, lifetime, description }) => ({
+      role,
+      project: onlyProject,
+      lifetimeSeconds: lifetime,
+      description,
+    }),
   ),
 };

@@ -19,7 +19,9 @@ export function addEventsCommand(program: Command, { terminal, signal }: Command
         }
         const { kind, metadata } = event.object;
         const name = metadata.project === undefined ? metadata.name : `${metadata.project}/${metadata.name}`;
-        terminal.out.write(`${String(event.revision).padStart(8)}  ${paint(terminal.out, colours[event.type], event.type)}  ${kind} ${name}\n`);
+        terminal.out.write(
+          `${String(event.revision).padStart(8)}  ${paint(terminal.out, colours[event.type], event.type)}  ${kind} ${name}\n`,
+        );
       }
     });
 }

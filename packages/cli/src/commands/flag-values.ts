@@ -12,7 +12,8 @@ export interface DraftFlags<K extends KindName> {
 /** A number from a flag; what is not one is left to the schema, whose error names the field. */
 export function toNumber(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) throw new SkerryError("invalid-request", `"${text}" is not a number.`, { remedy: "Write a plain number." });
+  if (text.trim() === "" || Number.isNaN(value))
+    throw new SkerryError("invalid-request", `"${text}" is not a number.`, { remedy: "Write a plain number." });
   return value;
 }
 
@@ -21,7 +22,10 @@ export async function readFlagFile(path: string, flag: string): Promise<string> 
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    throw new SkerryError("invalid-request", `${flag}: the file ${path} cannot be read.`, { remedy: "Check the path and its permissions.", cause: error });
+    throw new SkerryError("invalid-request", `${flag}: the file ${path} cannot be read.`, {
+      remedy: "Check the path and its permissions.",
+      cause: error,
+    });
   }
 }
 

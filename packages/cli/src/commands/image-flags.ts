@@ -12,8 +12,12 @@ export const imageFlags: DraftFlags<"Image"> = {
   declare: (command) => {
     command
       .requiredOption("--file <file>", "disk image to upload")
-      .addOption(new Option("--format <format>", "how its bytes are to be read").choices(["qcow2", "raw"]).default("qcow2"))
-      .addOption(new Option("--architecture <name>", "what it runs on").choices(["x86_64", "aarch64"]).default("x86_64"))
+      .addOption(
+        new Option("--format <format>", "how its bytes are to be read").choices(["qcow2", "raw"]).default("qcow2"),
+      )
+      .addOption(
+        new Option("--architecture <name>", "what it runs on").choices(["x86_64", "aarch64"]).default("x86_64"),
+      )
       .option("--min-memory <MiB>", "what its guests need at least", toNumber)
       .option("--description <text>", "for people")
       .option("--shared", "usable from every project");
@@ -38,7 +42,10 @@ export const imageFlags: DraftFlags<"Image"> = {
 };
 
 /** sha256 and size of a whole file. @throws SkerryError invalid-request where it cannot be read */
-export async function measureFile(path: string, signal: AbortSignal): Promise<{ readonly digest: string; readonly sizeBytes: number }> {
+async function measureFile(
+  path: string,
+  signal: AbortSignal,
+): Promise<{ readonly digest: string; readonly sizeBytes: number }> {
   try {
     const { size } = await stat(path);
     const hash = createHash("sha256");
@@ -46,7 +53,10 @@ export async function measureFile(path: string, signal: AbortSignal): Promise<{ 
     return { digest: `sha256:${hash.digest("hex")}`, sizeBytes: size };
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new SkerryError("invalid-request", `--file: ${path} cannot be read.`, { remedy: "Check the path and its permissions.", cause: error });
+    throw new SkerryError("invalid-request", `--file: ${path} cannot be read.`, {
+      remedy: "Check the path and its permissions.",
+      cause: error,
+    });
   }
 }
 
@@ -57,7 +67,9 @@ async function qcow2VirtualBytes(path: string): Promise<number> {
     const header = Buffer.alloc(32);
     const { bytesRead } = await file.read(header, 0, 32, 0);
     if (bytesRead < 32 || header.readUInt32BE(0) !== 0x51_46_49_fb) {
-      throw new SkerryError("invalid-request", `${path} is not a qcow2 image.`, { remedy: "Give --format raw, or convert it: qemu-img convert -O qcow2 IN OUT." });
+      throw new SkerryError("invalid-request", `${path} is not a qcow2 image.`, {
+        remedy: "Give --format raw, or convert it: qemu-img convert -O qcow2 IN OUT.",
+      });
     }
     return Number(header.readBigUInt64BE(24));
   } finally {

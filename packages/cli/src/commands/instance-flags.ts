@@ -29,7 +29,9 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       .option("--max-latency <place=ms...>", "at most so far from a place: madrid=20");
   },
   spec: async (options) => {
-    const keys = await Promise.all(((options["sshKey"] as readonly string[] | undefined) ?? []).map((path) => readFlagFile(path, "--ssh-key")));
+    const keys = await Promise.all(
+      ((options["sshKey"] as readonly string[] | undefined) ?? []).map((path) => readFlagFile(path, "--ssh-key")),
+    );
     const userData = options["userData"] as string | undefined;
     const placement = given({
       countries: options["country"],
@@ -49,10 +51,18 @@ export const instanceFlags: DraftFlags<"Instance"> = {
         memoryMiB: options["memory"],
         diskMiB: options["disk"],
         networks: options["network"],
-        sshKeys: keys.length === 0 ? undefined : keys.flatMap((text) => text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"))),
+        sshKeys:
+          keys.length === 0
+            ? undefined
+            : keys.flatMap((text) =>
+                text
+                  .split("\n")
+                  .map((line) => line.trim())
+                  .filter((line) => line !== "" && !line.startsWith("#")),
+              ),
         userData: userData === undefined ? undefined : await readFlagFile(userData, "--user-data"),
         power: options["stopped"] === true ? "stopped" : undefined,
-        healthCheck: options["health"] === undefined ? undefined : healthCheck(String(options["health"])),
+        healthCheck: typeof options["health"] === "string" ? healthCheck(options["health"]) : undefined,
         placement: Object.keys(placement).length === 0 ? undefined : placement,
       }),
     );
@@ -62,7 +72,10 @@ export const instanceFlags: DraftFlags<"Instance"> = {
 /** `http:80/ready` or `tcp:5432`. */
 export function healthCheck(text: string): Record<string, unknown> {
   const match = /^(http|tcp):(\d{1,5})(\/.*)?$/.exec(text);
-  if (match === null) throw new SkerryError("invalid-request", `--health: "${text}" is not a check.`, { remedy: "Write http:PORT/PATH or tcp:PORT, for example http:80/." });
+  if (match === null)
+    throw new SkerryError("invalid-request", `--health: "${text}" is not a check.`, {
+      remedy: "Write http:PORT/PATH or tcp:PORT, for example http:80/.",
+    });
   const [, kind, port, path] = match;
   return given({ kind, port: Number(port), path });
 }
@@ -70,7 +83,10 @@ export function healthCheck(text: string): Record<string, unknown> {
 /** `madrid=20`, or `40.4,-3.7=20`: at most 20 ms of round trip from there. */
 export function latencyLimit(text: string): Record<string, unknown> {
   const match = /^(.+)=(\d+(?:\.\d+)?)$/.exec(text);
-  if (match === null) throw new SkerryError("invalid-request", `--max-latency: "${text}" is not a limit.`, { remedy: "Write PLACE=MILLISECONDS, for example madrid=20 or 40.4,-3.7=20." });
+  if (match === null)
+    throw new SkerryError("invalid-request", `--max-latency: "${text}" is not a limit.`, {
+      remedy: "Write PLACE=MILLISECONDS, for example madrid=20 or 40.4,-3.7=20.",
+    });
   const [, from = "", milliseconds] = match;
   const coordinates = /^(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)$/.exec(from);
   return {

@@ -18,23 +18,43 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
   const instance = program.commands.find((command) => command.name() === "instance");
   if (instance === undefined) throw new Error("the kind commands come first");
 
-  const action = (command: Command, name: string, past: string, input: (flags: ActionFlags) => Record<string, unknown>) =>
+  const action = (
+    command: Command,
+    name: string,
+    past: string,
+    input: (flags: ActionFlags) => Record<string, unknown>,
+  ) =>
     withMutation(command).action(async (instanceName: string, flags: ActionFlags, self: Command) => {
       const session = await openSession(terminal, self);
       const key = session.key("Instance", instanceName);
       const body = given(input(flags));
-      if (flags.dryRun ?? false) return showPlan(terminal, session, "Instance", key, { verb: "action", action: name, input: body }, signal);
-      await concludeMutation(terminal, session, past, await session.client.action("Instance", key, name, body, {}, signal), signal);
+      if (flags.dryRun ?? false)
+        return showPlan(terminal, session, "Instance", key, { verb: "action", action: name, input: body }, signal);
+      await concludeMutation(
+        terminal,
+        session,
+        past,
+        await session.client.action("Instance", key, name, body, {}, signal),
+        signal,
+      );
     });
 
   action(instance.command("start <name>").description("start a stopped one"), "start", "starting", () => ({}));
   action(
-    instance.command("stop <name>").description("shut the guest down; after 30 s, or with --force at once, cut its power").option("--force", "cut the power at once"),
+    instance
+      .command("stop <name>")
+      .description("shut the guest down; after 30 s, or with --force at once, cut its power")
+      .option("--force", "cut the power at once"),
     "stop",
     "stopping",
     ({ force }) => ({ force }),
   );
-  action(instance.command("reboot <name>").description("shut the guest down and start it again"), "reboot", "rebooting", () => ({}));
+  action(
+    instance.command("reboot <name>").description("shut the guest down and start it again"),
+    "reboot",
+    "rebooting",
+    () => ({}),
+  );
   action(
     instance
       .command("migrate <name>")
@@ -46,7 +66,9 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
     "moving",
     ({ toProvider, toSite, toNode }) => {
       if (toProvider === undefined && toSite === undefined && toNode === undefined) {
-        throw new SkerryError("invalid-request", "Where to?", { remedy: "Give --to-provider, --to-site or --to-node." });
+        throw new SkerryError("invalid-request", "Where to?", {
+          remedy: "Give --to-provider, --to-site or --to-node.",
+        });
       }
       return { toProvider, toSite, toNode };
     },
@@ -57,13 +79,26 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
     .option("--vcpus <n>", "virtual processors", toNumber)
     .option("--memory <MiB>", "memory", toNumber)
     .option("--disk <MiB>", "root disk", toNumber)
-    .action(async (name: string, flags: { vcpus?: number; memory?: number; disk?: number; dryRun?: boolean }, self: Command) => {
-      const session = await openSession(terminal, self);
-      const key = session.key("Instance", name);
-      const patch = { spec: given({ vcpus: flags.vcpus, memoryMiB: flags.memory, diskMiB: flags.disk }) };
-      if (flags.dryRun ?? false) return showPlan(terminal, session, "Instance", key, { verb: "patch", patch }, signal);
-      await concludeMutation(terminal, session, "resizing", await session.client.patch("Instance", key, patch, {}, signal), signal);
-    });
+    .action(
+      async (
+        name: string,
+        flags: { vcpus?: number; memory?: number; disk?: number; dryRun?: boolean },
+        self: Command,
+      ) => {
+        const session = await openSession(terminal, self);
+        const key = session.key("Instance", name);
+        const patch = { spec: given({ vcpus: flags.vcpus, memoryMiB: flags.memory, diskMiB: flags.disk }) };
+        if (flags.dryRun ?? false)
+          return showPlan(terminal, session, "Instance", key, { verb: "patch", patch }, signal);
+        await concludeMutation(
+          terminal,
+          session,
+          "resizing",
+          await session.client.patch("Instance", key, patch, {}, signal),
+          signal,
+        );
+      },
+    );
 
   withConnection(instance.command("console <name>"))
     .description("its serial console; Ctrl-] leaves")
@@ -77,7 +112,11 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
     .option("-f, --follow", "go on as it prints more")
     .action(async (name: string, flags: { follow?: boolean }, self: Command) => {
       const session = await openSession(terminal, self);
-      const stream = await session.client.openConsoleLog(session.key("Instance", name), { follow: flags.follow ?? false }, signal);
+      const stream = await session.client.openConsoleLog(
+        session.key("Instance", name),
+        { follow: flags.follow ?? false },
+        signal,
+      );
       for await (const chunk of stream.readable) terminal.out.write(chunk);
     });
 
@@ -85,10 +124,21 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
     .description("reach a TCP port of the guest from here: 8080:80, or 80")
     .action(async (name: string, ports: string, _flags: unknown, self: Command) => {
       const match = /^(?:(\d{1,5}):)?(\d{1,5})$/.exec(ports);
-      if (match === null) throw new SkerryError("invalid-request", `"${ports}" is not a pair of ports.`, { remedy: "Write LOCAL:GUEST, for example 8080:80." });
+      if (match === null)
+        throw new SkerryError("invalid-request", `"${ports}" is not a pair of ports.`, {
+          remedy: "Write LOCAL:GUEST, for example 8080:80.",
+        });
       const session = await openSession(terminal, self);
       const guestPort = Number(match[2]);
       const key = session.key("Instance", name);
-      await forwardPort({ localPort: Number(match[1] ?? guestPort), open: () => session.client.openPort(key, guestPort, signal), onListening: (port) => terminal.err.write(`http://127.0.0.1:${port} is port ${guestPort} of ${name}; Ctrl-C ends it\n`) }, signal);
+      await forwardPort(
+        {
+          localPort: Number(match[1] ?? guestPort),
+          open: () => session.client.openPort(key, guestPort, signal),
+          onListening: (port) =>
+            terminal.err.write(`http://127.0.0.1:${port} is port ${guestPort} of ${name}; Ctrl-C ends it\n`),
+        },
+        signal,
+      );
     });
 }

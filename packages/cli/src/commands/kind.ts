@@ -62,7 +62,10 @@ function addWrites(parent: Command, kind: KindName, { terminal, signal }: Comman
     create.action(async (name: string, options: Record<string, unknown>, command: Command) => {
       const session = await openSession(terminal, command);
       const key = session.key(kind, name);
-      const draft = { spec: await flags.spec(options, signal), labels: labelsOf(options["label"] as readonly string[] | undefined) };
+      const draft = {
+        spec: await flags.spec(options, signal),
+        labels: labelsOf(options["label"] as readonly string[] | undefined),
+      };
       if (options["dryRun"] === true) return showPlan(terminal, session, kind, key, { verb: "put", draft }, signal);
       const mutation = await session.client.put(kind, key, draft, { ifAbsent: true }, signal);
       await concludeMutation(terminal, session, "created", mutation, signal);
@@ -74,10 +77,20 @@ function addWrites(parent: Command, kind: KindName, { terminal, signal }: Comman
     .action(async (name: string, words: readonly string[], options: { dryRun?: boolean }, command: Command) => {
       const session = await openSession(terminal, command);
       const removed = words.filter((word) => word.endsWith("-")).map((word) => [word.slice(0, -1), null] as const);
-      const patch = { metadata: { labels: { ...labelsOf(words.filter((word) => !word.endsWith("-"))), ...Object.fromEntries(removed) } } };
+      const patch = {
+        metadata: {
+          labels: { ...labelsOf(words.filter((word) => !word.endsWith("-"))), ...Object.fromEntries(removed) },
+        },
+      };
       const key = session.key(kind, name);
       if (options.dryRun ?? false) return showPlan(terminal, session, kind, key, { verb: "patch", patch }, signal);
-      await concludeMutation(terminal, session, "labelled", await session.client.patch(kind, key, patch, {}, signal), signal);
+      await concludeMutation(
+        terminal,
+        session,
+        "labelled",
+        await session.client.patch(kind, key, patch, {}, signal),
+        signal,
+      );
     });
 
   withMutation(parent.command("delete <name>"))

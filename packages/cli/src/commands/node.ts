@@ -36,14 +36,30 @@ export function addNodeCommands(program: Command, { terminal, signal }: CommandD
 }
 
 /** Declares the node and provisions it, step by step. @throws SkerryError with the cause and remedy of the step that failed */
-export async function provisionNode(session: Session, name: string, flags: ProvisionFlags, onChange: (lines: readonly ProgressLine[]) => void, signal: AbortSignal): Promise<OperationResource> {
-  const spec = given({ site: flags.site, address: flags.address, hostKeyFingerprint: flags.hostKey, sshPort: flags.sshPort }) as { site: string };
+async function provisionNode(
+  session: Session,
+  name: string,
+  flags: ProvisionFlags,
+  onChange: (lines: readonly ProgressLine[]) => void,
+  signal: AbortSignal,
+): Promise<OperationResource> {
+  const spec = given({
+    site: flags.site,
+    address: flags.address,
+    hostKeyFingerprint: flags.hostKey,
+    sshPort: flags.sshPort,
+  }) as { site: string };
   await session.client.put("Node", { name }, { spec }, {}, signal);
   const { operation } = await session.client.action("Node", { name }, "provision", {}, {}, signal);
   if (operation === undefined) throw new SkerryError("internal", `Provisioning ${name} started no operation.`);
-  const ended = await session.client.waitForOperation(operation.metadata.name, (seen) => onChange(stepLines(seen, Date.now())), signal);
+  const ended = await session.client.waitForOperation(
+    operation.metadata.name,
+    (seen) => onChange(stepLines(seen, Date.now())),
+    signal,
+  );
   onChange(stepLines(ended, Date.now()));
   if (ended.status.problem !== undefined) throw fromProblem(ended.status.problem);
-  if (ended.status.state !== "succeeded") throw new SkerryError("operation-cancelled", `Provisioning ${name} ended as ${ended.status.state}.`);
+  if (ended.status.state !== "succeeded")
+    throw new SkerryError("operation-cancelled", `Provisioning ${name} ended as ${ended.status.state}.`);
   return ended;
 }

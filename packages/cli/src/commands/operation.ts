@@ -12,7 +12,12 @@ export function addOperationCommands(program: Command, { terminal, signal }: Com
     .description("follow one to its end, showing its steps; the exit code tells how it ended")
     .action(async (name: string, _flags: unknown, self: Command) => {
       const session = await openSession(terminal, self);
-      const ended = await followOperation(terminal, session, await session.client.get("Operation", { name }, signal), signal);
+      const ended = await followOperation(
+        terminal,
+        session,
+        await session.client.get("Operation", { name }, signal),
+        signal,
+      );
       if (session.output === "table") terminal.out.write(`${operationSummary(ended)}\n`);
       else await renderValue(terminal, ended, session.output);
     });
@@ -21,6 +26,12 @@ export function addOperationCommands(program: Command, { terminal, signal }: Com
     .description("ask one to stop and take back what it did")
     .action(async (name: string, _flags: unknown, self: Command) => {
       const session = await openSession(terminal, self);
-      await concludeMutation(terminal, session, "asked to stop", await session.client.action("Operation", { name }, "cancel", {}, {}, signal), signal);
+      await concludeMutation(
+        terminal,
+        session,
+        "asked to stop",
+        await session.client.action("Operation", { name }, "cancel", {}, {}, signal),
+        signal,
+      );
     });
 }

@@ -13,7 +13,10 @@ export function addReferenceCommands(program: Command, { terminal }: CommandDeps
     .command("explain <kind>")
     .description("list the fields of a kind's spec, from its schema")
     .action((word: string) => {
-      printLines(terminal, tableLines(fieldColumns, fieldsOf(kindOfWord(word)), (text) => paint(terminal.out, "bold", text)));
+      printLines(
+        terminal,
+        tableLines(fieldColumns, fieldsOf(kindOfWord(word)), (text) => paint(terminal.out, "bold", text)),
+      );
     });
 
   program
@@ -26,12 +29,14 @@ export function addReferenceCommands(program: Command, { terminal }: CommandDeps
 }
 
 /** A kind from what people type: `Instance`, `instance` or `instances`. */
-export function kindOfWord(word: string): KindName {
-  const found = kindNames.find(
-    (name) => isKindName(word) ? name === word : kinds[name].plural === word || dashed(name) === word.toLowerCase(),
+function kindOfWord(word: string): KindName {
+  const found = kindNames.find((name) =>
+    isKindName(word) ? name === word : kinds[name].plural === word || dashed(name) === word.toLowerCase(),
   );
   if (found !== undefined) return found;
-  throw new SkerryError("invalid-request", `There is no kind ${word}.`, { remedy: `One of: ${kindNames.map(dashed).join(", ")}.` });
+  throw new SkerryError("invalid-request", `There is no kind ${word}.`, {
+    remedy: `One of: ${kindNames.map(dashed).join(", ")}.`,
+  });
 }
 
 /** `JoinToken` as a command's word: `join-token`. */

@@ -16,9 +16,20 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
   program
     .command("server")
     .description("run the control plane")
-    .option("--data-dir <dir>", "its state, keys and images", process.getuid?.() === 0 ? "/var/lib/skerry/server" : join(homedir(), ".local/share/skerry/server"))
-    .option("--listen <host:port>", "address to serve on; may be given more than once (default 127.0.0.1:7440)", (text: string) => [...(listen.push(address(text)) > 0 ? listen : [])])
-    .option("--advertise <address...>", "names or addresses that agents and clients use, for the certificate; the first is what new nodes dial")
+    .option(
+      "--data-dir <dir>",
+      "its state, keys and images",
+      process.getuid?.() === 0 ? "/var/lib/skerry/server" : join(homedir(), ".local/share/skerry/server"),
+    )
+    .option(
+      "--listen <host:port>",
+      "address to serve on; may be given more than once (default 127.0.0.1:7440)",
+      (text: string) => [...(listen.push(address(text)) > 0 ? listen : [])],
+    )
+    .option(
+      "--advertise <address...>",
+      "names or addresses that agents and clients use, for the certificate; the first is what new nodes dial",
+    )
     .option("--artifacts-dir <dir>", "where what is copied to hosts is kept; in the data directory if absent")
     .action(async (flags: ServerFlags) => {
       const { startServer } = await import("@skerry/server");
@@ -33,7 +44,9 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
         },
         signal,
       );
-      terminal.err.write(`Skerry serves at ${server.url}\n  authority ${server.caFile}\n  administrator's token in ${server.adminTokenFile}\n`);
+      terminal.err.write(
+        `Skerry serves at ${server.url}\n  authority ${server.caFile}\n  administrator's token in ${server.adminTokenFile}\n`,
+      );
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
         else signal.addEventListener("abort", () => resolve(), { once: true });

@@ -16,9 +16,13 @@ interface UpFlags {
 }
 
 export function addTestbedCommands(program: Command, { terminal, signal }: CommandDeps): void {
-  const testbed = program.command("testbed").description("a whole continuum on this machine: hosts that look like bare metal, behind a WAN");
+  const testbed = program
+    .command("testbed")
+    .description("a whole continuum on this machine: hosts that look like bare metal, behind a WAN");
   const folders = (command: Command) =>
-    command.option("--state-dir <dir>", "what a running testbed owns", "/var/lib/skerry/testbed").option("--cache-dir <dir>", "trees, images and packages, kept", "/var/cache/skerry");
+    command
+      .option("--state-dir <dir>", "what a running testbed owns", "/var/lib/skerry/testbed")
+      .option("--cache-dir <dir>", "trees, images and packages, kept", "/var/cache/skerry");
 
   folders(testbed.command("up"))
     .description("build it, or complete what is there")
@@ -48,7 +52,9 @@ export function addTestbedCommands(program: Command, { terminal, signal }: Comma
           built.hosts,
         ),
       );
-      terminal.err.write(`Reach one: ssh -i ${built.sshPrivateKeyPath} ${built.sshUser}@${built.hosts[0]?.address ?? "ADDRESS"}\n`);
+      terminal.err.write(
+        `Reach one: ssh -i ${built.sshPrivateKeyPath} ${built.sshUser}@${built.hosts[0]?.address ?? "ADDRESS"}\n`,
+      );
     });
 
   folders(testbed.command("down"))
@@ -56,7 +62,9 @@ export function addTestbedCommands(program: Command, { terminal, signal }: Comma
     .action(async (flags: UpFlags) => {
       const { takeDown } = await import("@skerry/testbed");
       const progress = await openProgress(terminal);
-      await translate(() => takeDown(optionsOf(flags), testbedProgress(progress), signal)).finally(() => progress.finish());
+      await translate(() => takeDown(optionsOf(flags), testbedProgress(progress), signal)).finally(() =>
+        progress.finish(),
+      );
     });
 
   folders(testbed.command("status"))
@@ -83,7 +91,15 @@ function optionsOf(flags: UpFlags): TestbedOptions {
 export function testbedProgress(progress: Progress): TestbedProgress {
   const lines = new Map<string, ProgressLine>();
   return ({ step, detail, done, total, elapsedMs }) => {
-    lines.set(step, { label: step, state: elapsedMs === undefined ? "running" : "done", message: detail, done, total, unit: "items", elapsedMs });
+    lines.set(step, {
+      label: step,
+      state: elapsedMs === undefined ? "running" : "done",
+      message: detail,
+      done,
+      total,
+      unit: "items",
+      elapsedMs,
+    });
     progress.update([...lines.values()]);
   };
 }
@@ -94,7 +110,8 @@ export async function translate<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof TestbedError) throw new SkerryError("conflict", error.message, { remedy: error.remedy, cause: error });
+    if (error instanceof TestbedError)
+      throw new SkerryError("conflict", error.message, { remedy: error.remedy, cause: error });
     throw error;
   }
 }

@@ -18,7 +18,10 @@ export interface OwnProcess {
 /** Runs `skerry ARGUMENTS…` beside this one, its output in `logFile`. */
 export function startSkerry(args: readonly string[], logFile: string): OwnProcess {
   const log = createWriteStream(logFile, { flags: "a" });
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
   const ended = new Promise<void>((resolve) => {
@@ -55,12 +58,30 @@ export interface ControlPlanePlace {
 }
 
 /** Starts `skerry server` on an address of this machine and waits until it answers. */
-export async function startControlPlane({ dataDir, artifactsDir, port }: ControlPlanePlace, address: string, signal: AbortSignal): Promise<DemoControlPlane> {
+export async function startControlPlane(
+  { dataDir, artifactsDir, port }: ControlPlanePlace,
+  address: string,
+  signal: AbortSignal,
+): Promise<DemoControlPlane> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const url = `https://${address}:${port}`;
   const logFile = join(dataDir, "server.log");
   const local = address === "127.0.0.1" ? [] : ["--listen", `127.0.0.1:${port}`];
-  const own = startSkerry(["server", "--data-dir", join(dataDir, "server"), "--artifacts-dir", artifactsDir, "--listen", `${address}:${port}`, ...local, "--advertise", address], logFile);
+  const own = startSkerry(
+    [
+      "server",
+      "--data-dir",
+      join(dataDir, "server"),
+      "--artifacts-dir",
+      artifactsDir,
+      "--listen",
+      `${address}:${port}`,
+      ...local,
+      "--advertise",
+      address,
+    ],
+    logFile,
+  );
   const authorityFile = join(dataDir, "server", "pki", "ca.pem");
   const tokenFile = join(dataDir, "server", "admin.token");
   const { createNodeClient } = await import("@skerry/sdk/node");
@@ -68,13 +89,20 @@ export async function startControlPlane({ dataDir, artifactsDir, port }: Control
   for (;;) {
     signal.throwIfAborted();
     try {
-      const client = createNodeClient({ server: url, token: (await readFile(tokenFile, "utf8")).trim(), authority: await readFile(authorityFile, "utf8") });
+      const client = createNodeClient({
+        server: url,
+        token: (await readFile(tokenFile, "utf8")).trim(),
+        authority: await readFile(authorityFile, "utf8"),
+      });
       await client.list("Organisation", {}, signal);
       return { url, authorityFile, tokenFile, client, process: own };
     } catch (error) {
       if (performance.now() > deadline) {
         await own.stop();
-        throw new SkerryError("unavailable", "The control plane did not start within 20 s.", { remedy: `Read its log: ${logFile}.`, cause: error });
+        throw new SkerryError("unavailable", "The control plane did not start within 20 s.", {
+          remedy: `Read its log: ${logFile}.`,
+          cause: error,
+        });
       }
       // Not up yet: its files appear and it answers within a second or so.
       await delay(50, undefined, { signal });

@@ -22,7 +22,9 @@ const contextName = "demo";
 /** Tells the story on the best stage this machine has, shows what was seen, and strikes the stage at the end. */
 export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlags): Promise<void> {
   if (!Number.isInteger(flags.providers) || flags.providers < 2 || flags.providers > demoProviders.length) {
-    throw new SkerryError("invalid-request", `--providers ${flags.providers}: from 2 to ${demoProviders.length}.`, { remedy: "Leave it out for 3." });
+    throw new SkerryError("invalid-request", `--providers ${flags.providers}: from 2 to ${demoProviders.length}.`, {
+      remedy: "Leave it out for 3.",
+    });
   }
   const narrator = openNarrator(terminal);
   const stage = await chooseStage(terminal, narrator, flags);
@@ -36,13 +38,25 @@ export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlag
   };
   let result: DemoResult;
   try {
-    const told = await tellStory(stage, narrator, { providers: flags.providers, dataDir, artifactsDir: stage.simulated ? join(dataDir, "artifacts") : join(flags.cacheDir, "agent"), port: flags.port }, signal, (started) => (control = started));
+    const told = await tellStory(
+      stage,
+      narrator,
+      {
+        providers: flags.providers,
+        dataDir,
+        artifactsDir: stage.simulated ? join(dataDir, "artifacts") : join(flags.cacheDir, "agent"),
+        port: flags.port,
+      },
+      signal,
+      (started) => (control = started),
+    );
     result = told.result;
     rememberContext(told.control);
   } catch (error) {
     narrator.say(paint(terminal.err, "red", "The story ends early; taking down what was built."));
     // What failed matters more than what then fails to go away.
-    if (process.env["SKERRY_DEMO_KEEP"] === undefined) await strike().catch((problem: unknown) => narrator.say(`not all could be taken down: ${String(problem)}`));
+    if (process.env["SKERRY_DEMO_KEEP"] === undefined)
+      await strike().catch((problem: unknown) => narrator.say(`not all could be taken down: ${String(problem)}`));
     else narrator.say(`kept, as asked: ${dataDir}, log ${demoServerLog(dataDir)}`);
     throw error;
   }
@@ -59,13 +73,20 @@ export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlag
 
 async function chooseStage(terminal: Terminal, narrator: Narrator, flags: DemoFlags): Promise<Stage> {
   const { missingPrerequisites } = await import("@skerry/testbed");
-  const blocking = flags.simulated === true ? [] : (await missingPrerequisites()).filter((entry) => entry.name !== "packages");
+  const blocking =
+    flags.simulated === true ? [] : (await missingPrerequisites()).filter((entry) => entry.name !== "packages");
   if (flags.simulated !== true && blocking.length === 0) {
     const { realStage } = await import("./real-stage.ts");
     return realStage(terminal, flags);
   }
   for (const entry of blocking) narrator.say(`${entry.cause}: ${entry.remedy}`);
-  narrator.say(paint(terminal.err, "yellow", "SIMULATED: hosts and guests below are simulated; the control plane, agents and disk copies are real."));
+  narrator.say(
+    paint(
+      terminal.err,
+      "yellow",
+      "SIMULATED: hosts and guests below are simulated; the control plane, agents and disk copies are real.",
+    ),
+  );
   const { simulatedStage } = await import("./simulated-stage.ts");
   return simulatedStage();
 }
@@ -106,7 +127,12 @@ function next(terminal: Terminal): string[] {
 
 function rememberContext(control: DemoControlPlane): void {
   const { contexts } = readContexts();
-  const entry = { server: control.url, tokenFile: control.tokenFile, authorityFile: control.authorityFile, project: "demo" };
+  const entry = {
+    server: control.url,
+    tokenFile: control.tokenFile,
+    authorityFile: control.authorityFile,
+    project: "demo",
+  };
   writeContexts({ current: contextName, contexts: { ...contexts, [contextName]: entry } });
 }
 

@@ -2,7 +2,14 @@ import { mkdir, rm } from "node:fs/promises";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { SkerryError, fromProblem, kinds, parserOf, type InstanceResource, type OperationResource } from "@skerry/model";
+import {
+  SkerryError,
+  fromProblem,
+  kinds,
+  parserOf,
+  type InstanceResource,
+  type OperationResource,
+} from "@skerry/model";
 import type { Client, Mutation, ResourceKey } from "@skerry/sdk";
 import { imageFlags } from "../commands/image-flags.ts";
 import type { Progress, ProgressLine } from "../output/progress.ts";
@@ -31,30 +38,56 @@ const project = "demo";
 const parseInstance = parserOf(kinds.Instance.spec, "instance");
 
 /** The reason that Skerry exists, told by doing it. @throws SkerryError where a chapter fails; the caller strikes the stage */
-export async function tellStory(stage: Stage, narrator: Narrator, options: StoryOptions, signal: AbortSignal, onControl: (control: DemoControlPlane) => void): Promise<ToldStory> {
+export async function tellStory(
+  stage: Stage,
+  narrator: Narrator,
+  options: StoryOptions,
+  signal: AbortSignal,
+  onControl: (control: DemoControlPlane) => void,
+): Promise<ToldStory> {
   const cast = demoProviders.slice(0, options.providers);
   await rm(options.dataDir, { recursive: true, force: true });
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
   const { address } = await stage.build(narrator, cast, signal);
-  const control = await narrator.chapter("One control plane, with its own authority and an administrator's token", () => startControlPlane(options, address, signal));
+  const control = await narrator.chapter("One control plane, with its own authority and an administrator's token", () =>
+    startControlPlane(options, address, signal),
+  );
   onControl(control);
   const { client } = control;
-  await narrator.chapter(`${cast.length} providers in ${new Set(cast.map((entry) => entry.country)).size} countries, a site each; an image and a network for all`, async () => {
-    await register(client, stage, cast, signal);
-    await uploadImage(client, stage.imageFile(), signal);
-    await client.put("Network", { project, name: "lan" }, { spec: { cidr: "10.100.0.0/24" } }, {}, signal);
-  });
+  await narrator.chapter(
+    `${cast.length} providers in ${new Set(cast.map((entry) => entry.country)).size} countries, a site each; an image and a network for all`,
+    async () => {
+      await register(client, stage, cast, signal);
+      await uploadImage(client, stage.imageFile(), signal);
+      await client.put("Network", { project, name: "lan" }, { spec: { cidr: "10.100.0.0/24" } }, {}, signal);
+    },
+  );
   const provisioningFrom = performance.now();
-  await narrator.chapter(stage.simulated ? "Simulated hosts join as nodes" : "Bare hosts become nodes, over SSH, in parallel", (progress) =>
-    bounded(cast, 4, (entry, index) => stage.addNode(control, entry, index, progress, signal)),
+  await narrator.chapter(
+    stage.simulated ? "Simulated hosts join as nodes" : "Bare hosts become nodes, over SSH, in parallel",
+    (progress) => bounded(cast, 4, (entry, index) => stage.addNode(control, entry, index, progress, signal)),
   );
   const provisioningMs = Math.round(performance.now() - provisioningFrom);
-  const instances = await narrator.chapter("The same workload, unchanged, at every provider", (progress) => deployEverywhere(client, cast, progress, signal));
-  for (const instance of instances) narrator.say(`${instance.name} answers HTTP from ${instance.country} (${instance.accelerator}), ${formatDuration(instance.bootMs)} after its start`);
-  const migration = await narrator.chapter("One of them moves to another provider, with its disk, its name and its address", (progress) => moveOne(client, cast, progress, signal));
-  narrator.say(`${formatBytes(migration.bytes)} copied node to node; ${formatDuration(migration.downtimeMs)} without service; data ${migration.dataKept ? "kept" : "LOST"}, address ${migration.addressKept ? "kept" : "LOST"}`);
+  const instances = await narrator.chapter("The same workload, unchanged, at every provider", (progress) =>
+    deployEverywhere(client, cast, progress, signal),
+  );
+  for (const instance of instances)
+    narrator.say(
+      `${instance.name} answers HTTP from ${instance.country} (${instance.accelerator}), ${formatDuration(instance.bootMs)} after its start`,
+    );
+  const migration = await narrator.chapter(
+    "One of them moves to another provider, with its disk, its name and its address",
+    (progress) => moveOne(client, cast, progress, signal),
+  );
+  narrator.say(
+    `${formatBytes(migration.bytes)} copied node to node; ${formatDuration(migration.downtimeMs)} without service; data ${migration.dataKept ? "kept" : "LOST"}, address ${migration.addressKept ? "kept" : "LOST"}`,
+  );
   const nodes = await client.listAll("Node", {}, signal);
-  const ok = instances.every((instance) => instance.httpOk) && migration.digestEqual && migration.dataKept && migration.addressKept;
+  const ok =
+    instances.every((instance) => instance.httpOk) &&
+    migration.digestEqual &&
+    migration.dataKept &&
+    migration.addressKept;
   const result: DemoResult = {
     ok,
     simulated: stage.simulated,
@@ -70,34 +103,71 @@ export async function tellStory(stage: Stage, narrator: Narrator, options: Story
   return { result, control };
 }
 
-async function register(client: Client, stage: Stage, cast: readonly DemoProvider[], signal: AbortSignal): Promise<void> {
+async function register(
+  client: Client,
+  stage: Stage,
+  cast: readonly DemoProvider[],
+  signal: AbortSignal,
+): Promise<void> {
   await client.put("Organisation", { name: "demo" }, { spec: {} }, {}, signal);
   await client.put("Project", { name: project }, { spec: { organisation: "demo" } }, {}, signal);
   for (const entry of cast) {
     const spec = parserOf(kinds.Provider.spec, "provider")(await stage.providerSpec(entry));
     await client.put("Provider", { name: entry.provider }, { spec }, {}, signal);
     const { provider, country, city, latitude, longitude, tier } = entry;
-    await client.put("Site", { name: entry.site }, { spec: { provider, country, city, latitude, longitude, tier } }, {}, signal);
+    await client.put(
+      "Site",
+      { name: entry.site },
+      { spec: { provider, country, city, latitude, longitude, tier } },
+      {},
+      signal,
+    );
   }
 }
 
 async function uploadImage(client: Client, file: string, signal: AbortSignal): Promise<void> {
   const key = { project, name: "islet" };
-  const spec = await imageFlags.spec({ file, format: file.endsWith(".raw") ? "raw" : "qcow2", architecture: "x86_64" }, signal);
+  const spec = await imageFlags.spec(
+    { file, format: file.endsWith(".raw") ? "raw" : "qcow2", architecture: "x86_64" },
+    signal,
+  );
   await client.put("Image", key, { spec }, {}, signal);
-  await client.uploadImage(key, Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>, spec.sizeBytes, signal);
+  await client.uploadImage(
+    key,
+    Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>,
+    spec.sizeBytes,
+    signal,
+  );
 }
 
 /** The workload: but for the provider, every spec is the same. */
 function workload(provider: string): InstanceResource["spec"] {
-  return parseInstance({ image: "islet", vcpus: 1, memoryMiB: 96, networks: ["lan"], healthCheck: { kind: "http", port: 80, path: "/" }, placement: { providers: [provider] } });
+  return parseInstance({
+    image: "islet",
+    vcpus: 1,
+    memoryMiB: 96,
+    networks: ["lan"],
+    healthCheck: { kind: "http", port: 80, path: "/" },
+    placement: { providers: [provider] },
+  });
 }
 
-async function deployEverywhere(client: Client, cast: readonly DemoProvider[], progress: Progress, signal: AbortSignal): Promise<DemoInstance[]> {
+async function deployEverywhere(
+  client: Client,
+  cast: readonly DemoProvider[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<DemoInstance[]> {
   const lines = new Map<string, ProgressLine>();
   const show = (name: string, operation: OperationResource): void => {
     const current = stepLines(operation, Date.now()).findLast((line) => line.state !== "waiting");
-    lines.set(name, { label: name, state: operation.status.endedAt === undefined ? "running" : operation.status.state === "succeeded" ? "done" : "failed", message: current?.label, elapsedMs: Date.now() - Date.parse(operation.metadata.createdAt) });
+    lines.set(name, {
+      label: name,
+      state:
+        operation.status.endedAt === undefined ? "running" : operation.status.state === "succeeded" ? "done" : "failed",
+      message: current?.label,
+      elapsedMs: Date.now() - Date.parse(operation.metadata.createdAt),
+    });
     progress.update([...lines.values()]);
   };
   const seen: DemoInstance[] = [];
@@ -106,20 +176,41 @@ async function deployEverywhere(client: Client, cast: readonly DemoProvider[], p
     await Promise.all(
       wave.map(async (entry) => {
         const key = { project, name: `web-${entry.site}` };
-        await finished(client, await client.put("Instance", key, { spec: workload(entry.provider) }, {}, signal), (operation) => show(key.name, operation), signal);
+        await finished(
+          client,
+          await client.put("Instance", key, { spec: workload(entry.provider) }, {}, signal),
+          (operation) => show(key.name, operation),
+          signal,
+        );
         seen.push(await witness(client, key, entry, signal));
       }),
     );
     // The mover and its target's neighbour stay; the rest makes room for the next wave.
     if (from + maxRunning < cast.length) {
-      await Promise.all(wave.slice(from === 0 ? 1 : 0).map(async (entry) => finished(client, await client.action("Instance", { project, name: `web-${entry.site}` }, "stop", {}, {}, signal), () => undefined, signal)));
+      await Promise.all(
+        wave
+          .slice(from === 0 ? 1 : 0)
+          .map(async (entry) =>
+            finished(
+              client,
+              await client.action("Instance", { project, name: `web-${entry.site}` }, "stop", {}, {}, signal),
+              () => undefined,
+              signal,
+            ),
+          ),
+      );
     }
   }
   const order = cast.map((entry) => `web-${entry.site}`);
   return seen.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
 }
 
-async function witness(client: Client, key: ResourceKey, entry: DemoProvider, signal: AbortSignal): Promise<DemoInstance> {
+async function witness(
+  client: Client,
+  key: ResourceKey,
+  entry: DemoProvider,
+  signal: AbortSignal,
+): Promise<DemoInstance> {
   const greeting = await guestGet(client, key, "/", signal);
   const { metadata, status } = await client.get("Instance", key, signal);
   return {
@@ -134,9 +225,15 @@ async function witness(client: Client, key: ResourceKey, entry: DemoProvider, si
   };
 }
 
-async function moveOne(client: Client, cast: readonly DemoProvider[], progress: Progress, signal: AbortSignal): Promise<DemoMigration> {
+async function moveOne(
+  client: Client,
+  cast: readonly DemoProvider[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<DemoMigration> {
   const [from, to] = cast;
-  if (from === undefined || to === undefined) throw new SkerryError("invalid-request", "A move needs two providers.", { remedy: "Give --providers 2 or more." });
+  if (from === undefined || to === undefined)
+    throw new SkerryError("invalid-request", "A move needs two providers.", { remedy: "Give --providers 2 or more." });
   const key = { project, name: `web-${from.site}` };
   const before = await look(client, key, signal);
   // Constraints hold at every move, too: its owner has to allow the second provider first.
@@ -168,7 +265,12 @@ async function look(client: Client, key: ResourceKey, signal: AbortSignal) {
 }
 
 /** Waits for a mutation's operation. @throws SkerryError with its problem where it failed */
-async function finished<K extends "Instance">(client: Client, mutation: Mutation<K>, onChange: (operation: OperationResource) => void, signal: AbortSignal): Promise<OperationResource> {
+async function finished<K extends "Instance">(
+  client: Client,
+  mutation: Mutation<K>,
+  onChange: (operation: OperationResource) => void,
+  signal: AbortSignal,
+): Promise<OperationResource> {
   if (mutation.operation === undefined) throw new SkerryError("internal", "The change started no operation.");
   const ended = await client.waitForOperation(mutation.operation.metadata.name, onChange, signal);
   onChange(ended);
@@ -177,7 +279,11 @@ async function finished<K extends "Instance">(client: Client, mutation: Mutation
 }
 
 /** Runs `work` over all entries, at most `limit` at a time; the first failure ends it once those that run have ended. */
-async function bounded<T>(entries: readonly T[], limit: number, work: (entry: T, index: number) => Promise<void>): Promise<void> {
+async function bounded<T>(
+  entries: readonly T[],
+  limit: number,
+  work: (entry: T, index: number) => Promise<void>,
+): Promise<void> {
   const queue = entries.entries();
   const worker = async (): Promise<void> => {
     for (const [index, entry] of queue) await work(entry, index);

@@ -11,7 +11,11 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
   const state = (word: string) => paintState(terminal, word);
   const name = { title: "NAME", cell: (row: { metadata: { name: string } }) => row.metadata.name };
   const project = { title: "PROJECT", cell: (row: { metadata: { project?: string } }) => row.metadata.project ?? "-" };
-  const age = { title: "AGE", align: "right" as const, cell: (row: { metadata: { createdAt: string } }) => formatAge(row.metadata.createdAt, nowMs) };
+  const age = {
+    title: "AGE",
+    align: "right" as const,
+    cell: (row: { metadata: { createdAt: string } }) => formatAge(row.metadata.createdAt, nowMs),
+  };
   return {
     Organisation: [name, { title: "DISPLAY NAME", cell: (row) => row.spec.displayName ?? "-" }, age],
     Project: [name, { title: "ORGANISATION", cell: (row) => row.spec.organisation }, age],

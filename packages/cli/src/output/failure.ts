@@ -7,12 +7,14 @@ export function reportFailure(terminal: Terminal, error: unknown, verbose: boole
   if (!(error instanceof SkerryError)) {
     const stack = error instanceof Error ? (verbose ? error.stack : error.message) : String(error);
     terminal.err.write(`${paint(terminal.err, "red", "error")} ${stack ?? "unknown"}\n`);
-    if (!verbose) terminal.err.write(`${paint(terminal.err, "dim", "  once more with --verbose for where it came from")}\n`);
+    if (!verbose)
+      terminal.err.write(`${paint(terminal.err, "dim", "  once more with --verbose for where it came from")}\n`);
     return exitCodes.failure;
   }
   terminal.err.write(`${paint(terminal.err, "red", `error ${error.code}`)} ${error.message}\n`);
   for (const entry of error.errors ?? []) terminal.err.write(`  ${entry.path}: ${entry.message}\n`);
   if (error.remedy !== undefined) terminal.err.write(`  ${paint(terminal.err, "cyan", "do")} ${error.remedy}\n`);
-  if (verbose && error.cause instanceof Error) terminal.err.write(`${paint(terminal.err, "dim", `  ${error.cause.stack ?? ""}`)}\n`);
+  if (verbose && error.cause instanceof Error)
+    terminal.err.write(`${paint(terminal.err, "dim", `  ${error.cause.stack ?? ""}`)}\n`);
   return exitCodeOf(error.code);
 }

@@ -19,8 +19,8 @@ export interface Progress {
   finish(): void;
 }
 
-export async function openProgress(terminal: Terminal): Promise<Progress> {
-  return terminal.live ? await liveProgress(terminal) : plainProgress(terminal);
+export function openProgress(terminal: Terminal): Promise<Progress> {
+  return terminal.live ? liveProgress(terminal) : Promise.resolve(plainProgress(terminal));
 }
 
 async function liveProgress(terminal: Terminal): Promise<Progress> {
@@ -65,11 +65,15 @@ function plainProgress(terminal: Terminal): Progress {
 const spinner = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"] as const;
 
 /** One progress line as text: mark, label, bar or message, time. */
-export function formatLine(terminal: Terminal, line: ProgressLine, frame: number): string {
+function formatLine(terminal: Terminal, line: ProgressLine, frame: number): string {
   const mark = markOf(terminal, line.state, frame);
   const time = line.elapsedMs === undefined ? "" : paint(terminal.err, "dim", formatDuration(line.elapsedMs));
-  const bar = line.state === "running" && line.done !== undefined && line.total ? ` ${barOf(terminal, line.done, line.total)} ${amount(line)}` : "";
-  const message = line.message === undefined || line.message === "" ? "" : ` ${paint(terminal.err, "dim", line.message)}`;
+  const bar =
+    line.state === "running" && line.done !== undefined && line.total
+      ? ` ${barOf(terminal, line.done, line.total)} ${amount(line)}`
+      : "";
+  const message =
+    line.message === undefined || line.message === "" ? "" : ` ${paint(terminal.err, "dim", line.message)}`;
   return `${mark} ${line.label.padEnd(28)}${bar}${message}${time === "" ? "" : `  ${time}`}`;
 }
 

@@ -21,7 +21,10 @@ export async function renderList<K extends KindName>(
   }
   // The table's row type is the kind's own; indexing by a type parameter loses that.
   const columns = columnTable(terminal, nowMs)[kind] as unknown as readonly Column<ResourceOf<K>>[];
-  printLines(terminal, tableLines(columns, items, (text) => paint(terminal.out, "bold", text)));
+  printLines(
+    terminal,
+    tableLines(columns, items, (text) => paint(terminal.out, "bold", text)),
+  );
 }
 
 /** Prints one value as YAML (also for `table`, where it reads best) or JSON. */

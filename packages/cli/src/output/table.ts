@@ -8,9 +8,15 @@ export interface Column<T> {
 }
 
 /** Lines of an aligned table, titles first; cells may hold colours. No trailing spaces. */
-export function tableLines<T>(columns: readonly Column<T>[], rows: readonly T[], title: (text: string) => string = (text) => text): string[] {
+export function tableLines<T>(
+  columns: readonly Column<T>[],
+  rows: readonly T[],
+  title: (text: string) => string = (text) => text,
+): string[] {
   const cells = rows.map((row) => columns.map((column) => printable(column.cell(row))));
-  const widths = columns.map((column, index) => Math.max(column.title.length, ...cells.map((line) => widthOf(line[index] ?? ""))));
+  const widths = columns.map((column, index) =>
+    Math.max(column.title.length, ...cells.map((line) => widthOf(line[index] ?? ""))),
+  );
   const join = (line: readonly string[], paint: (text: string) => string) =>
     line
       .map((text, index) => {
@@ -21,7 +27,13 @@ export function tableLines<T>(columns: readonly Column<T>[], rows: readonly T[],
       })
       .join("  ")
       .trimEnd();
-  return [join(columns.map((column) => column.title), title), ...cells.map((line) => join(line, (text) => text))];
+  return [
+    join(
+      columns.map((column) => column.title),
+      title,
+    ),
+    ...cells.map((line) => join(line, (text) => text)),
+  ];
 }
 
 function widthOf(text: string): number {

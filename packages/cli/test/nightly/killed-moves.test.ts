@@ -11,7 +11,8 @@ describe("a move killed at every step", () => {
 
   for (const victim of victims) {
     for (const step of ["choose", "stop", "offer", "copy", "switch", "start", "release"]) {
-      test(`with its ${victim} killed at ${step}, it ends with one copy, which serves`, () => surviveKill(zone, victim, step));
+      test(`with its ${victim} killed at ${step}, it ends with one copy, which serves`, () =>
+        surviveKill(zone, victim, step));
     }
   }
 });

@@ -12,7 +12,10 @@ export type InstanceState = (typeof instanceStates)[number];
 export const LatencyLimit = strict({
   from: Type.Union([
     Type.String({ maxLength: 100 }),
-    strict({ latitude: Type.Number({ minimum: -90, maximum: 90 }), longitude: Type.Number({ minimum: -180, maximum: 180 }) }),
+    strict({
+      latitude: Type.Number({ minimum: -90, maximum: 90 }),
+      longitude: Type.Number({ minimum: -180, maximum: 180 }),
+    }),
   ]),
   milliseconds: Type.Number({ exclusiveMinimum: 0 }),
 });
@@ -25,7 +28,12 @@ export const PlacementConstraints = strict({
   providers: optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
   sites: optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
   nodes: optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
-  tiers: optional(Type.Array(oneOf(["cloud", "in-country-edge", "near-edge", "far-edge", "on-premise"] as const), { minItems: 1, maxItems: 5 })),
+  tiers: optional(
+    Type.Array(oneOf(["cloud", "in-country-edge", "near-edge", "far-edge", "on-premise"] as const), {
+      minItems: 1,
+      maxItems: 5,
+    }),
+  ),
   minSovereigntyLevel: optional(SovereigntyLevel),
   /** The node's labels must hold these. */
   labels: optional(Labels),
@@ -52,7 +60,9 @@ export const InstanceAssignment = strict({
   /** How long a stop waits for the guest to shut down by itself; the agent's own grace where absent. */
   stopGraceMs: optional(Type.Integer({ minimum: 0 })),
   /** Nodes that it left and that may still define it; each goes once that node was seen without it. */
-  former: optional(Type.Array(strict({ node: Name, nodeId: Id, epoch: Type.Integer({ minimum: 1 }), since: OrderRevision }))),
+  former: optional(
+    Type.Array(strict({ node: Name, nodeId: Id, epoch: Type.Integer({ minimum: 1 }), since: OrderRevision })),
+  ),
   removal: optional(Removal),
 });
 export type InstanceAssignment = Static<typeof InstanceAssignment>;
@@ -72,7 +82,11 @@ export const Instance = defineKind({
     diskMiB: optional(Type.Integer({ minimum: 1 })),
     /** At most one address on each network, leased by the server. */
     networks: optional(Type.Array(Name, { maxItems: 8, uniqueItems: true })),
-    sshKeys: optional(Type.Array(Type.String({ maxLength: 2048, pattern: "^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\\n\\r]*)?$" }), { maxItems: 32 })),
+    sshKeys: optional(
+      Type.Array(Type.String({ maxLength: 2048, pattern: "^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\\n\\r]*)?$" }), {
+        maxItems: 32,
+      }),
+    ),
     /** cloud-init user data, given to the guest untouched on its seed disk. */
     userData: optional(Type.String({ maxLength: 65_536 })),
     power: optional(oneOf(["running", "stopped"] as const)),
