@@ -26,6 +26,8 @@ export interface LibvirtOptions {
   readonly uri?: string;
 }
 
+type Connection = Awaited<ReturnType<LibvirtLink["connection"]>>;
+
 /** Longest path that a UNIX socket may have, less its final zero. */
 const maxSocketPath = 107;
 /** How long a killed guest's process may take to be gone from the node. */
@@ -62,21 +64,11 @@ class LibvirtGuests implements ComputeDriver, Disposable {
 
   async list(signal: AbortSignal): Promise<readonly Guest[]> {
     const connection = await this.#link.connection(signal);
-    const guests: Guest[] = [];
-    for (const { domain, state, reason, cpuNanoseconds } of await calls.allDomainStats(connection, signal)) {
-      // Others' domains have other names; ours hold our note.
-      if (!isGuestName(domain.name)) continue;
-      const noted = readMetadata((await calls.metadata(connection, domain, metadataNamespace, signal)) ?? "");
-      if (noted === undefined) continue;
-      const startedAtMs = domain.id === -1 ? undefined : await this.#startedAt(domain);
-      guests.push({
-        id: domain.name,
-        ...noted,
-        ...guestState(state, reason),
-        ...(startedAtMs === undefined ? {} : { startedAtMs, cpuSeconds: Number(cpuNanoseconds) / 1e9 }),
-      });
-    }
-    return guests;
+    const all = await calls.allDomainStats(connection, signal);
+    // Others' domains have other names; ours hold our note.
+    const candidates = all.filter(({ domain }) => isGuestName(domain.name));
+    const guests = await Promise.all(candidates.map((stats) => this.#guestOf(connection, stats, signal)));
+    return guests.filter((guest) => guest !== undefined);
   }
 
   async define(guest: GuestDefinition, signal: AbortSignal): Promise<void> {
@@ -212,6 +204,22 @@ class LibvirtGuests implements ComputeDriver, Disposable {
     return this.#accelerator;
   }
 
+  async #guestOf(
+    connection: Connection,
+    { domain, state, reason, cpuNanoseconds }: calls.DomainStats,
+    signal: AbortSignal,
+  ): Promise<Guest | undefined> {
+    const noted = readMetadata((await calls.metadata(connection, domain, metadataNamespace, signal)) ?? "");
+    if (noted === undefined) return undefined;
+    const startedAtMs = domain.id === -1 ? undefined : await this.#startedAt(domain);
+    return {
+      id: domain.name,
+      ...noted,
+      ...guestState(state, reason),
+      ...(startedAtMs === undefined ? {} : { startedAtMs, cpuSeconds: Number(cpuNanoseconds) / 1e9 }),
+    };
+  }
+
   async #startedAt(domain: calls.Domain): Promise<number | undefined> {
     const known = this.#starts.get(domain.name);
     if (known?.run === domain.id) return known.startedAtMs;
@@ -230,11 +238,7 @@ class LibvirtGuests implements ComputeDriver, Disposable {
   async #withRunning(
     id: string,
     signal: AbortSignal,
-    call: (
-      connection: Awaited<ReturnType<LibvirtLink["connection"]>>,
-      domain: calls.Domain,
-      signal: AbortSignal,
-    ) => Promise<void>,
+    call: (connection: Connection, domain: calls.Domain, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const connection = await this.#link.connection(signal);
     const domain = await calls.lookup(connection, checkedId("ins", id), signal);
