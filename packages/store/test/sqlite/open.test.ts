@@ -13,14 +13,14 @@ import type { Store } from "@skerry/store";
 import { instance } from "../contract/samples.ts";
 import { makeSqlitePlace } from "./place.ts";
 
-interface File {
+interface StoreFile {
   readonly path: string;
   /** Opens it; the test's end closes it. */
-  open(): Promise<Store>;
+  readonly open: () => Promise<Store>;
 }
 
 /** A closed store of three instances. */
-async function makeFile(t: TestContext): Promise<File> {
+async function makeFile(t: TestContext): Promise<StoreFile> {
   const place = await makeSqlitePlace();
   const opened: Store[] = [];
   t.after(async () => {
