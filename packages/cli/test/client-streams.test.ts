@@ -15,7 +15,7 @@ const forever = new AbortController().signal;
 const key = { project: "lab", name: "web" };
 
 /* One process: a server, an agent with simulated guests, and the client between them over real TLS. */
-describe("the client", () => {
+describe("the client", { timeout: 60_000 }, () => {
   let folder: string;
   let server: RunningServer;
   let client: Client;

@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import { parserOf, kinds, providerDrivers, roles, type KindName, type ResourceOf } from "@skerry/model";
+import { parserOf, kinds, providerDrivers, roles, type KindName } from "@skerry/model";
 import { instanceFlags } from "./instance-flags.ts";
 import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
 import { imageFlags } from "./image-flags.ts";
