@@ -11,7 +11,7 @@ import { startServer, type RunningServer, type ServerOptions } from "../src/main
 
 const forever = new AbortController().signal;
 
-describe("a control plane", () => {
+describe("a control plane", { timeout: 60_000 }, () => {
   let parent: string;
   before(async () => {
     parent = await mkdtemp(join(tmpdir(), "skerry-start-"));

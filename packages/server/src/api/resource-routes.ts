@@ -27,13 +27,11 @@ export function resourceRoutes(deps: ApiDeps): GuardedRoute[] {
 
 function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
   const { plural } = kinds[kind];
-  const answer = (call: Call): Reply => ({
-    status: 200,
-    body: listPage(
-      { view: deps.store, principal: call.principal, kind, project: call.params.project, finish: deps.freshen },
-      call.query,
-    ),
-  });
+  const answer = ({ principal, params, query }: Call): Reply => {
+    // A tenant's list costs what the tenant has, however many others there are.
+    const project = params.project ?? (kinds[kind].scope === "project" ? principal.project : undefined);
+    return { status: 200, body: listPage({ view: deps.store, principal, kind, project, finish: deps.freshen }, query) };
+  };
   const shape = {
     method: "GET",
     tag: kind,

@@ -40,7 +40,7 @@ async function* eventsOf(response: IncomingMessage): AsyncGenerator<ServerEvent,
   }
 }
 
-describe("over real TLS", () => {
+describe("over real TLS", { timeout: 60_000 }, () => {
   let api: ApiHarness;
   let authority: Authority;
   let listener: Listener;

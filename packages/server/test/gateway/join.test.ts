@@ -5,7 +5,7 @@ import { draft } from "../api/api-harness.ts";
 import { startGateway, type GatewayHarness } from "./gateway-harness.ts";
 import { ask, askToJoin, joinAs, makeAgentKey } from "./small-agent.ts";
 
-describe("join", () => {
+describe("join", { timeout: 60_000 }, () => {
   let zone: GatewayHarness;
   before(async () => {
     zone = await startGateway();

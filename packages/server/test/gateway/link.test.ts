@@ -23,7 +23,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-describe("links", () => {
+describe("links", { timeout: 60_000 }, () => {
   let zone: GatewayHarness;
   let tokens = 0;
   before(async () => {
@@ -153,7 +153,7 @@ describe("links", () => {
   });
 });
 
-describe("with a clock that is moved by hand", () => {
+describe("with a clock that is moved by hand", { timeout: 60_000 }, () => {
   test("an agent that falls silent is cut off, one that answers is kept", async () => {
     const clock = new ManualClock(Date.now());
     await using zone = await startGateway(clock);

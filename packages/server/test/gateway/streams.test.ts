@@ -12,7 +12,7 @@ import { SmallAgent, joinAs, makeAgentKey } from "./small-agent.ts";
 const target: StreamTarget = { kind: "console", instanceId: "ins_00000000000000000000000000" };
 const forever = new AbortController().signal;
 
-describe("streams to nodes", () => {
+describe("streams to nodes", { timeout: 60_000 }, () => {
   let zone: GatewayHarness;
   let agent: SmallAgent;
   let nodeId: string;

@@ -21,7 +21,7 @@ function ed25519(): { readonly key: string; readonly publicKey: string } {
   };
 }
 
-describe("the zone's authority", () => {
+describe("the zone's authority", { timeout: 60_000 }, () => {
   let directory: string;
   let authority: Authority;
   let nowMs = Date.now();
