@@ -22,11 +22,21 @@ test("one file with nothing beside it joins, runs guests, and stays small", asyn
   assert.equal((await stat(bundle)).size, bytes);
   assert.ok(bytes < 700_000, `${bytes} bytes are to be copied to each node`);
   const config = join(folder.path, "config.json");
-  const settings = { serverUrl: gateway.url, dataFolder: join(folder.path, "data"), driver: "simulated", dataAddress: "127.0.0.1", dataPort: await freePort() };
+  const settings = {
+    serverUrl: gateway.url,
+    dataFolder: join(folder.path, "data"),
+    driver: "simulated",
+    dataAddress: "127.0.0.1",
+    dataPort: await freePort(),
+  };
   await writeFile(config, JSON.stringify(settings));
   const flags = ["--max-semi-space-size=1", "--disable-warning=ExperimentalWarning", bundle];
   const options = { cwd: folder.path, env: {} };
-  await promisify(execFile)(process.execPath, [...flags, "join", "--config", config, "--token", gateway.joinToken()], options);
+  await promisify(execFile)(
+    process.execPath,
+    [...flags, "join", "--config", config, "--token", gateway.joinToken()],
+    options,
+  );
   const agent = spawn(process.execPath, [...flags, "run", "--config", config], { ...options, stdio: "ignore" });
   undo.defer(() => void agent.kill("SIGKILL"));
   const [nodeId = ""] = gateway.nodes.keys();

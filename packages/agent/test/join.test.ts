@@ -43,15 +43,24 @@ describe("a join", () => {
     await rm(join(folder.path, "identity.json"));
     assert.deepEqual(await joinAgent(options, never), first);
     await using other = await temporaryFolder();
-    await assert.rejects(joinAgent({ ...options, dataFolder: other.path }, never), isError("join-refused", /token was used/));
+    await assert.rejects(
+      joinAgent({ ...options, dataFolder: other.path }, never),
+      isError("join-refused", /token was used/),
+    );
   });
 
   test("is done anew where the server no longer knows the node", async () => {
     await using zone = await openZone();
     await using folder = await temporaryFolder();
-    const first = await joinAgent({ dataFolder: folder.path, server: zone.gateway.url, token: zone.gateway.joinToken() }, never);
+    const first = await joinAgent(
+      { dataFolder: folder.path, server: zone.gateway.url, token: zone.gateway.joinToken() },
+      never,
+    );
     zone.gateway.nodes.clear();
-    const second = await joinAgent({ dataFolder: folder.path, server: zone.gateway.url, token: zone.gateway.joinToken() }, never);
+    const second = await joinAgent(
+      { dataFolder: folder.path, server: zone.gateway.url, token: zone.gateway.joinToken() },
+      never,
+    );
     assert.equal(second.already, false);
     assert.notEqual(second.nodeId, first.nodeId);
   });
@@ -74,7 +83,10 @@ describe("a join", () => {
     await using impostor = await openZone();
     await using folder = await temporaryFolder();
     const token = zone.gateway.joinToken();
-    await assert.rejects(joinAgent({ dataFolder: folder.path, server: impostor.gateway.url, token }, never), isError("join-refused", /authority that the token names/));
+    await assert.rejects(
+      joinAgent({ dataFolder: folder.path, server: impostor.gateway.url, token }, never),
+      isError("join-refused", /authority that the token names/),
+    );
     assert.equal(impostor.gateway.requests, 0);
   });
 
@@ -82,14 +94,20 @@ describe("a join", () => {
     await using folder = await temporaryFolder();
     const attempt = (server: string, token: string) => joinAgent({ dataFolder: folder.path, server, token }, never);
     const token = `skj1.jtk_${"0".repeat(26)}.${"A".repeat(43)}.${"0".repeat(64)}`;
-    await assert.rejects(attempt("https://127.0.0.1:1", "skj1.nonsense"), isError("invalid-request", /not a join token/));
+    await assert.rejects(
+      attempt("https://127.0.0.1:1", "skj1.nonsense"),
+      isError("invalid-request", /not a join token/),
+    );
     await assert.rejects(attempt("http://127.0.0.1:1", token), isError("invalid-request", /not a server's address/));
     await assert.rejects(attempt("https://127.0.0.1:1", token), isError("host-unreachable", /cannot be reached/));
   });
 });
 
 describe("the agent's command line", () => {
-  const call = async (argv: readonly string[], input = ""): Promise<{ code: number; output: string; errors: string }> => {
+  const call = async (
+    argv: readonly string[],
+    input = "",
+  ): Promise<{ code: number; output: string; errors: string }> => {
     const [output, errors] = [new PassThrough(), new PassThrough()];
     const code = await agentCommand(argv, { input: Readable.from([input]), output, errors }, never);
     output.end();
@@ -102,7 +120,10 @@ describe("the agent's command line", () => {
     await using folder = await temporaryFolder();
     const config = join(folder.path, "config.json");
     const dataFolder = join(folder.path, "data");
-    await writeFile(config, JSON.stringify({ zoneId: "z", nodeName: "n", serverUrl: zone.gateway.url, dataAddress: "127.0.0.1", dataFolder }));
+    await writeFile(
+      config,
+      JSON.stringify({ zoneId: "z", nodeName: "n", serverUrl: zone.gateway.url, dataAddress: "127.0.0.1", dataFolder }),
+    );
     const first = await call(["join", "--config", config, "--token-stdin"], `${zone.gateway.joinToken()}\n`);
     assert.equal(first.code, 0, first.errors);
     assert.match(first.output, /is now node/);
@@ -114,10 +135,23 @@ describe("the agent's command line", () => {
     await using zone = await openZone();
     await using folder = await temporaryFolder();
     const flags = ["--data-dir", folder.path, "--driver", "simulated", "--data-port", "7555", "--vcpus", "3"];
-    const { code, errors } = await call(["join", "--server", zone.gateway.url, "--token", zone.gateway.joinToken(), ...flags]);
+    const { code, errors } = await call([
+      "join",
+      "--server",
+      zone.gateway.url,
+      "--token",
+      zone.gateway.joinToken(),
+      ...flags,
+    ]);
     assert.equal(code, 0, errors);
     const kept: unknown = JSON.parse(await readFile(join(folder.path, "agent.json"), "utf8"));
-    assert.deepEqual(kept, { serverUrl: zone.gateway.url, driver: "simulated", dataPort: 7555, capacityOverride: { vcpus: 3 }, dataFolder: folder.path });
+    assert.deepEqual(kept, {
+      serverUrl: zone.gateway.url,
+      driver: "simulated",
+      dataPort: 7555,
+      capacityOverride: { vcpus: 3 },
+      dataFolder: folder.path,
+    });
   });
 
   test("answers bad input with the cause and the remedy", async () => {

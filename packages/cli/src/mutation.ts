@@ -1,4 +1,4 @@
-import { SkerryError, fromProblem, type KindName, type OperationResource } from "@skerry/model";
+import { SkerryError, fromProblem, type InstanceResource, type KindName, type OperationResource } from "@skerry/model";
 import type { Mutation, PlannedChange, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
@@ -22,6 +22,9 @@ export async function concludeMutation<K extends KindName>(
     terminal.err.write(
       `${resource.kind.toLowerCase()} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`,
     );
+  const reason = resource.kind === "Instance" ? (resource as InstanceResource).assignment?.reason : undefined;
+  if (reason !== undefined && verb === "created")
+    terminal.err.write(`  ${paint(terminal.err, "dim", `placed on ${reason}`)}\n`);
   if (operation === undefined) return;
   if (session.wait) await followOperation(terminal, session, operation, signal);
   else

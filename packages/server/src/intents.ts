@@ -24,7 +24,12 @@ export interface IntentOutcome {
 export interface ActionIntent<K extends KindName> {
   readonly summary: string;
   readonly input: TObject;
-  run(tx: Transaction, resource: ResourceOf<K>, input: Readonly<Record<string, unknown>>, context: IntentContext): IntentOutcome;
+  run(
+    tx: Transaction,
+    resource: ResourceOf<K>,
+    input: Readonly<Record<string, unknown>>,
+    context: IntentContext,
+  ): IntentOutcome;
 }
 
 /**

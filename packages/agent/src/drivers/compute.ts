@@ -53,7 +53,11 @@ export interface ComputeDriver {
   /** The serial line, both ways; several may be open. Ends when the guest does. */
   console(id: string, signal: AbortSignal): Promise<Duplex>;
   /** What the serial line has printed, newest last, from at most `maxBytes` before its end. */
-  consoleLog(id: string, options: { readonly follow: boolean; readonly maxBytes: number }, signal: AbortSignal): Promise<Readable>;
+  consoleLog(
+    id: string,
+    options: { readonly follow: boolean; readonly maxBytes: number },
+    signal: AbortSignal,
+  ): Promise<Readable>;
   /** Connects to a TCP port of the guest at `address`. */
   dial(id: string, address: string, port: number, signal: AbortSignal): Promise<Duplex>;
   /** Tells when `list` may have changed; polling covers what it misses. */

@@ -3,7 +3,12 @@ export interface OverlayDefinition {
   readonly address: string;
   readonly prefixLength: number;
   readonly listenPort: number;
-  readonly peers: readonly { readonly nodeId: string; readonly publicKey: string; readonly endpoint?: string; readonly address: string }[];
+  readonly peers: readonly {
+    readonly nodeId: string;
+    readonly publicKey: string;
+    readonly endpoint?: string;
+    readonly address: string;
+  }[];
 }
 
 export interface NetworkDefinition {

@@ -14,7 +14,11 @@ export interface ProgramResult {
  * An aborted signal kills it and rejects with the signal's reason.
  * @throws SkerryError node-driver-failed with the program's own words
  */
-export async function runProgram(argv: readonly [string, ...string[]], signal: AbortSignal, input?: string): Promise<ProgramResult> {
+export async function runProgram(
+  argv: readonly [string, ...string[]],
+  signal: AbortSignal,
+  input?: string,
+): Promise<ProgramResult> {
   signal.throwIfAborted();
   const [program, ...rest] = argv;
   const child = spawn(program, rest, {
@@ -32,16 +36,22 @@ export async function runProgram(argv: readonly [string, ...string[]], signal: A
   child.stdin.end(input ?? "");
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   child.once("error", reject);
-  child.once("close", (code, killedBy) => resolve(code === 0 ? undefined : killedBy === null ? `exit ${code}` : `killed by ${killedBy}`));
+  child.once("close", (code, killedBy) =>
+    resolve(code === 0 ? undefined : killedBy === null ? `exit ${code}` : `killed by ${killedBy}`),
+  );
   let failure: string | undefined;
   try {
     failure = await promise;
   } catch (error) {
     signal.throwIfAborted();
-    throw new SkerryError("node-driver-failed", `${program} could not be started: ${error instanceof Error ? error.message : String(error)}`, {
-      remedy: `Install the package that provides ${program} on the node.`,
-      cause: error,
-    });
+    throw new SkerryError(
+      "node-driver-failed",
+      `${program} could not be started: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        remedy: `Install the package that provides ${program} on the node.`,
+        cause: error,
+      },
+    );
   }
   signal.throwIfAborted();
   if (failure === undefined) return { stdout, stderr };

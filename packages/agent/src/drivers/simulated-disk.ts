@@ -27,12 +27,19 @@ export interface SimulatedDiskHeader {
 }
 
 /** Writes a new disk whose content is the image's bytes, or zeros; content shorter than its size is sparse. */
-export async function makeSimulatedDisk(path: string, sizeMiB: number, imagePath: string | undefined, signal: AbortSignal): Promise<void> {
+export async function makeSimulatedDisk(
+  path: string,
+  sizeMiB: number,
+  imagePath: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   signal.throwIfAborted();
   if (imagePath === undefined) await truncateTo(path, 0);
   else {
     await truncateTo(path, headerBytes);
-    await pipeline(createReadStream(imagePath), createWriteStream(path, { flags: "r+", start: headerBytes }), { signal });
+    await pipeline(createReadStream(imagePath), createWriteStream(path, { flags: "r+", start: headerBytes }), {
+      signal,
+    });
   }
   await resizeSimulatedDisk(path, { sizeMiB, ticks: 0 });
 }

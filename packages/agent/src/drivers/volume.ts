@@ -30,7 +30,11 @@ export interface VolumeDriver {
   /** What hypervisors open; only for `ready` volumes. */
   attachment(id: string): { readonly path: string; readonly format: "qcow2" | "raw" };
   /** The file's bytes from `offset`, as they travel to another node. */
-  read(id: string, offset: number, signal: AbortSignal): Promise<{ readonly sizeBytes: number; readonly stream: Readable }>;
+  read(
+    id: string,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly sizeBytes: number; readonly stream: Readable }>;
   /** sha256 of the whole file, hex, with `sha256:` before it. */
   digest(id: string, signal: AbortSignal): Promise<string>;
   /** Begins or continues an import; gives the bytes that are already there. */

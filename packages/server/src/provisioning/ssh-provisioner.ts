@@ -28,11 +28,22 @@ export function makeSshProvisioner(options: SshProvisionerOptions): HostProvisio
   };
   return {
     steps: ({ address, port, user, privateKey, hostKeyFingerprint, ...host }) => {
-      const target = { address, port, user, privateKey, ...(hostKeyFingerprint === undefined ? {} : { hostKeyFingerprint }) };
+      const target = {
+        address,
+        port,
+        user,
+        privateKey,
+        ...(hostKeyFingerprint === undefined ? {} : { hostKeyFingerprint }),
+      };
       let steps: ReturnType<typeof provisioningSteps> | undefined;
       // The steps share one connection and what they learnt; they are made at the first one that runs.
       const resolve = async (): Promise<ReturnType<typeof provisioningSteps>> =>
-        (steps ??= provisioningSteps(target, { ...host, serverUrl: options.serverUrl, zoneId: options.zoneId, agentArtifacts: await prepare() }));
+        (steps ??= provisioningSteps(target, {
+          ...host,
+          serverUrl: options.serverUrl,
+          zoneId: options.zoneId,
+          agentArtifacts: await prepare(),
+        }));
       return provisioningStepNames.map((name) => ({
         name,
         run: async (report, signal) => {
@@ -47,7 +58,9 @@ export function makeSshProvisioner(options: SshProvisionerOptions): HostProvisio
 
 async function prepareOnce({ bundleAgent, cacheDir }: SshProvisionerOptions): Promise<AgentArtifacts> {
   if (bundleAgent === undefined) {
-    throw new SkerryError("unavailable", "This control plane has no agent to install on hosts.", { remedy: "Start it with `skerry server`, which brings the agent along." });
+    throw new SkerryError("unavailable", "This control plane has no agent to install on hosts.", {
+      remedy: "Start it with `skerry server`, which brings the agent along.",
+    });
   }
   await mkdir(cacheDir, { recursive: true });
   const bundlePath = join(cacheDir, "agent.mjs");

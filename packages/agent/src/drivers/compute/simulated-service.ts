@@ -32,7 +32,9 @@ export class SimulatedService {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const guest = this.#guests.get(request.socket);
     const reply = (status: number, body: unknown): void => {
-      response.writeHead(status, { "content-type": "application/json", connection: "close" }).end(`${JSON.stringify(body)}\n`);
+      response
+        .writeHead(status, { "content-type": "application/json", connection: "close" })
+        .end(`${JSON.stringify(body)}\n`);
     };
     try {
       if (guest === undefined) reply(502, { error: "this connection leads to no guest" });

@@ -120,7 +120,8 @@ export function openSimulatedCompute(folder: string, options: SimulatedComputeOp
     consoleLog: async (id, how, signal) => serial.log(checkedId("ins", id), how, signal),
     async dial(id, address, port) {
       const { epoch, startedAtMs } = runningOrRefused(id, "open port");
-      if (Date.now() < startedAtMs + bootMs) throw refused(`Guest ${id} refuses connections to ${address}:${port}; it is booting.`);
+      if (Date.now() < startedAtMs + bootMs)
+        throw refused(`Guest ${id} refuses connections to ${address}:${port}; it is booting.`);
       const diskPath = definitions.get(id)?.disks[0]?.path ?? "";
       return service.connect({ id, epoch, startedAtMs, diskPath, exit: () => endAt(id, Date.now()) });
     },

@@ -23,7 +23,11 @@ const parseInfo = parserOf(
  * and a guest that boots from it would read them; such images are refused here, before anything opens them for a guest.
  * @throws SkerryError invalid-request where the image refers to another file or is encrypted
  */
-export async function inspectImage(path: string, format: "qcow2" | "raw", signal: AbortSignal): Promise<{ virtualSizeBytes: number }> {
+export async function inspectImage(
+  path: string,
+  format: "qcow2" | "raw",
+  signal: AbortSignal,
+): Promise<{ virtualSizeBytes: number }> {
   const argv = ["qemu-img", "info", "--output=json", "-f", format, path] as const;
   // Malformed images have made the parser eat memory and time without end.
   const bounded = ["prlimit", "--as=4294967296", "--cpu=30", ...argv] as const;
@@ -32,12 +36,18 @@ export async function inspectImage(path: string, format: "qcow2" | "raw", signal
   const data = info["format-specific"]?.data ?? {};
   const reference = info["backing-filename"] ?? info["full-backing-filename"] ?? data["data-file"];
   if (reference !== undefined || data["data-file-raw"] === true) {
-    throw new SkerryError("invalid-request", "The image refers to another file, which could be any file of the node; it is refused.", {
-      remedy: "Flatten it with `qemu-img convert -O qcow2 IMAGE FLAT` and upload the result.",
-    });
+    throw new SkerryError(
+      "invalid-request",
+      "The image refers to another file, which could be any file of the node; it is refused.",
+      {
+        remedy: "Flatten it with `qemu-img convert -O qcow2 IMAGE FLAT` and upload the result.",
+      },
+    );
   }
   if (info.encrypted === true) {
-    throw new SkerryError("invalid-request", "The image is encrypted; Skerry cannot open it.", { remedy: "Upload it without encryption." });
+    throw new SkerryError("invalid-request", "The image is encrypted; Skerry cannot open it.", {
+      remedy: "Upload it without encryption.",
+    });
   }
   return { virtualSizeBytes: info["virtual-size"] };
 }
@@ -70,9 +80,14 @@ export async function growImage(path: string, sizeMiB: number, signal: AbortSign
   const { virtualSizeBytes } = await inspectImage(path, "qcow2", signal);
   const wantedBytes = sizeMiB * mebibyte;
   if (virtualSizeBytes > wantedBytes) {
-    throw new SkerryError("conflict", `The disk has ${Math.ceil(virtualSizeBytes / mebibyte)} MiB and is never shrunk, to ${sizeMiB} MiB here.`, {
-      remedy: "Ask for at least the size that it has.",
-    });
+    throw new SkerryError(
+      "conflict",
+      `The disk has ${Math.ceil(virtualSizeBytes / mebibyte)} MiB and is never shrunk, to ${sizeMiB} MiB here.`,
+      {
+        remedy: "Ask for at least the size that it has.",
+      },
+    );
   }
-  if (virtualSizeBytes < wantedBytes) await runProgram(["qemu-img", "resize", "-q", "-f", "qcow2", path, `${sizeMiB}M`], signal);
+  if (virtualSizeBytes < wantedBytes)
+    await runProgram(["qemu-img", "resize", "-q", "-f", "qcow2", path, `${sizeMiB}M`], signal);
 }

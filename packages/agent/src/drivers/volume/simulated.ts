@@ -18,7 +18,10 @@ export async function openSimulatedVolumes(folder: string): Promise<VolumeDriver
       await files.sizeOfReady(id);
       const header = await readSimulatedHeader(files.finalPath(id));
       if (header.sizeMiB > sizeMiB) {
-        throw new SkerryError("conflict", `The disk has ${header.sizeMiB} MiB and is never shrunk, to ${sizeMiB} MiB here.`);
+        throw new SkerryError(
+          "conflict",
+          `The disk has ${header.sizeMiB} MiB and is never shrunk, to ${sizeMiB} MiB here.`,
+        );
       }
       if (header.sizeMiB < sizeMiB) await resizeSimulatedDisk(files.finalPath(id), { ...header, sizeMiB });
     },

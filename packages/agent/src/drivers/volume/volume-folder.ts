@@ -83,7 +83,10 @@ export class VolumeFolder {
 
   async read(id: string, offset: number, signal: AbortSignal): Promise<{ sizeBytes: number; stream: Readable }> {
     const sizeBytes = await this.sizeOfReady(id);
-    return { sizeBytes, stream: createReadStream(this.finalPath(id), { start: offset, highWaterMark: chunkBytes, signal }) };
+    return {
+      sizeBytes,
+      stream: createReadStream(this.finalPath(id), { start: offset, highWaterMark: chunkBytes, signal }),
+    };
   }
 
   async digest(id: string, signal: AbortSignal): Promise<string> {
@@ -93,7 +96,9 @@ export class VolumeFolder {
 
   async importOffset(id: string, epoch: number, signal: AbortSignal): Promise<number> {
     if ((await sizeOfFile(this.finalPath(id))) !== undefined && (await this.#epoch(id)) <= epoch) {
-      throw new SkerryError("conflict", `Volume ${id} is whole on this node already.`, { remedy: "Remove it before it is imported anew." });
+      throw new SkerryError("conflict", `Volume ${id} is whole on this node already.`, {
+        remedy: "Remove it before it is imported anew.",
+      });
     }
     signal.throwIfAborted();
     await this.#raiseEpoch(id, epoch);
@@ -108,7 +113,10 @@ export class VolumeFolder {
     const size = await sizeOfFile(path);
     if (size === undefined || size < offset) {
       source.destroy();
-      throw new SkerryError("conflict", `Volume ${id} has ${size ?? 0} bytes here, so that nothing can be written at ${offset}.`);
+      throw new SkerryError(
+        "conflict",
+        `Volume ${id} has ${size ?? 0} bytes here, so that nothing can be written at ${offset}.`,
+      );
     }
     const handle = await open(path, "r+");
     try {
@@ -127,11 +135,15 @@ export class VolumeFolder {
     const path = this.finalPath(id);
     if ((await sizeOfFile(path)) !== undefined) return;
     const draft = this.#importing(id);
-    if ((await sizeOfFile(draft)) === undefined) throw new SkerryError("not-found", `Nothing of volume ${id} was imported here.`);
+    if ((await sizeOfFile(draft)) === undefined)
+      throw new SkerryError("not-found", `Nothing of volume ${id} was imported here.`);
     const found = await digestOfFile(draft, signal);
     if (found !== digest) {
       await rm(draft, { force: true });
-      throw new SkerryError("digest-mismatch", `What was imported of volume ${id} has the digest ${found} and not ${digest}; it was dropped.`);
+      throw new SkerryError(
+        "digest-mismatch",
+        `What was imported of volume ${id} has the digest ${found} and not ${digest}; it was dropped.`,
+      );
     }
     await syncFile(draft);
     await renameDurably(draft, path);
@@ -164,14 +176,18 @@ export class VolumeFolder {
       throw error;
     });
     const epoch = Number(text);
-    if (!Number.isSafeInteger(epoch)) throw new SkerryError("node-driver-failed", `The epoch beside volume ${id} cannot be read.`);
+    if (!Number.isSafeInteger(epoch))
+      throw new SkerryError("node-driver-failed", `The epoch beside volume ${id} cannot be read.`);
     return epoch;
   }
 
   async #raiseEpoch(id: string, epoch: number): Promise<void> {
     const held = await this.#epoch(id);
     if (epoch < held) {
-      throw new SkerryError("conflict", `Volume ${id} has epoch ${held} on this node; an order of epoch ${epoch} is out of date.`);
+      throw new SkerryError(
+        "conflict",
+        `Volume ${id} has epoch ${held} on this node; an order of epoch ${epoch} is out of date.`,
+      );
     }
     if (epoch > held) await writeDurably(this.#epochPath(id), String(epoch));
   }
