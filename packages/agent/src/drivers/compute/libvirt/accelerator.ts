@@ -34,6 +34,11 @@ const parseRemembered = parserOf(Remembered, "remembered accelerator", "node-dri
 
 /** `findAccelerator`, once per boot of the node and version of QEMU; the answer is kept in the folder. */
 export async function rememberedAccelerator(folder: string, signal: AbortSignal): Promise<Accelerator> {
+  if (process.arch !== "x64") {
+    throw new SkerryError("host-unsupported", `Guests run on x86_64 hosts so far; this one is ${process.arch}.`, {
+      remedy: "Use a host with an x86_64 processor.",
+    });
+  }
   const path = join(folder, "accelerator.json");
   const of = await circumstances();
   try {
