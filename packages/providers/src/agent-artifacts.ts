@@ -109,7 +109,11 @@ async function prepareFile(
   }
   const temporary = join(cacheDir, `${name}-${key}.${process.pid}.partial`);
   try {
-    const made = await compressFile({ path, target: temporary, isProgram: name === "node" }, (done) => progress(`compressing ${name}`, done, size), signal);
+    const made = await compressFile(
+      { path, target: temporary, isProgram: name === "node" },
+      (done) => progress(`compressing ${name}`, done, size),
+      signal,
+    );
     const remembered = { source, ...made };
     await rename(temporary, compressedPath(made.compressedSha256));
     await writeFile(`${entryPath}.${process.pid}`, JSON.stringify(remembered));
@@ -122,7 +126,13 @@ async function prepareFile(
 
 function toPrepared(
   name: ArtifactFile["name"],
-  { sha256, sizeBytes, compressedSha256, compressedBytes, architecture }: Omit<ReturnType<typeof parseRemembered>, "source">,
+  {
+    sha256,
+    sizeBytes,
+    compressedSha256,
+    compressedBytes,
+    architecture,
+  }: Omit<ReturnType<typeof parseRemembered>, "source">,
   compressedPath: string,
 ): PreparedFile {
   const file = { name, sha256, sizeBytes, compressedSha256, compressedBytes, compressedPath };

@@ -24,12 +24,21 @@ export async function installAgent(
   // Damaged bytes in a partial file show only in the digest of the whole; then everything is sent anew, once.
   for (let attempt = 0; ; attempt++) {
     const offsets = await readOffsets(connection, release, signal);
-    let done = release.files.reduce((sum, file) => sum + Math.min(offsets.get(file.name) ?? 0, file.compressedBytes), 0);
+    let done = release.files.reduce(
+      (sum, file) => sum + Math.min(offsets.get(file.name) ?? 0, file.compressedBytes),
+      0,
+    );
     for (const file of release.files) {
       const offset = offsets.get(file.name) ?? 0;
       if (offset >= file.compressedBytes) continue;
       const before = done;
-      await send(connection, file, offset, (sent) => report(`copying ${file.name}`, (done = before + sent), total), signal);
+      await send(
+        connection,
+        file,
+        offset,
+        (sent) => report(`copying ${file.name}`, (done = before + sent), total),
+        signal,
+      );
     }
     report("verifying and unpacking", total, total);
     const args = [release.digest, agentUnit, config, ...release.files.flatMap(installWords)];
@@ -44,7 +53,11 @@ export async function installAgent(
 }
 
 /** Bytes of each file that need not be sent; a file that is there, or in another release, counts as whole. */
-async function readOffsets(connection: SshConnection, release: AgentRelease, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+async function readOffsets(
+  connection: SshConnection,
+  release: AgentRelease,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
   const args = [release.digest, ...release.files.flatMap((file) => [file.name, file.sha256, file.compressedSha256])];
   const answer = await requireScript(connection, "offsets", { args, root: true, timeoutMs: quickMs }, signal);
   const whole = Number.POSITIVE_INFINITY;
@@ -68,7 +81,10 @@ async function send(
 ): Promise<void> {
   async function* content(): AsyncGenerator<Uint8Array> {
     let sent = 0;
-    for await (const chunk of createReadStream(file.compressedPath, { start: offset, highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>) {
+    for await (const chunk of createReadStream(file.compressedPath, {
+      start: offset,
+      highWaterMark: 256 * 1024,
+    }) as AsyncIterable<Buffer>) {
       yield chunk;
       sent += chunk.length;
       onSent(sent);
@@ -78,7 +94,12 @@ async function send(
   const [program = "/bin/sh", ...rest] = [...asRoot(connection.target.user), ...shell];
   const result = await connection.exec([program, ...rest], { input: content() }, signal);
   if (result.exitCode === 0) return;
-  throw scriptFailure(connection, "receive", { exitCode: result.exitCode, values: new Map([["full", "/opt"]]), all: [], complaint: result.stderr.trim().slice(-500) });
+  throw scriptFailure(connection, "receive", {
+    exitCode: result.exitCode,
+    values: new Map([["full", "/opt"]]),
+    all: [],
+    complaint: result.stderr.trim().slice(-500),
+  });
 }
 
 function installWords(file: ArtifactFile): readonly string[] {

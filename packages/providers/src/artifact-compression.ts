@@ -59,7 +59,13 @@ export async function compressFile(
       at += chunk.length;
     }
   }
-  await pipeline(content, hashed, createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } }), write, { signal });
+  await pipeline(
+    content,
+    hashed,
+    createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } }),
+    write,
+    { signal },
+  );
 
   const dataBytes = at - head.length;
   const tail = archiveTail(dataBytes);
@@ -67,7 +73,8 @@ export async function compressFile(
   await archive.write(tail, 0, tail.length, at);
   await archive.sync();
   const compressedHash = createHash("sha256");
-  for await (const chunk of archive.createReadStream({ start: 0, autoClose: false }) as AsyncIterable<Buffer>) compressedHash.update(chunk);
+  for await (const chunk of archive.createReadStream({ start: 0, autoClose: false }) as AsyncIterable<Buffer>)
+    compressedHash.update(chunk);
   return {
     sha256: contentHash.digest("hex"),
     sizeBytes,

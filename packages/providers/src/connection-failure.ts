@@ -13,11 +13,23 @@ function at(target: HostTarget): string {
 }
 
 const socketCauses: Readonly<Record<string, readonly [cause: string, remedy: string]>> = {
-  ECONNREFUSED: ["refuses the connection: nothing listens there", "Start the SSH server on the host (systemctl enable --now ssh), or correct the port."],
-  EHOSTUNREACH: ["cannot be reached: there is no such host on its network", "Check that the host is on, and its address."],
-  ENETUNREACH: ["cannot be reached: this machine has no route to its network", "Check the address and this machine's routes."],
+  ECONNREFUSED: [
+    "refuses the connection: nothing listens there",
+    "Start the SSH server on the host (systemctl enable --now ssh), or correct the port.",
+  ],
+  EHOSTUNREACH: [
+    "cannot be reached: there is no such host on its network",
+    "Check that the host is on, and its address.",
+  ],
+  ENETUNREACH: [
+    "cannot be reached: this machine has no route to its network",
+    "Check the address and this machine's routes.",
+  ],
   ENOTFOUND: ["cannot be found: its name does not resolve", "Correct the host's name, or give its IP address."],
-  EAI_AGAIN: ["cannot be found: the name server does not answer", "Check this machine's name server, or give the host's IP address."],
+  EAI_AGAIN: [
+    "cannot be found: the name server does not answer",
+    "Check this machine's name server, or give the host's IP address.",
+  ],
   EACCES: ["cannot be reached: a firewall on the way forbids it", "Allow this machine to reach the host's SSH port."],
 };
 
@@ -30,7 +42,11 @@ const noAnswer: readonly [string, string] = [
 export function unreachable(target: HostTarget, cause: unknown): SkerryError {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "ETIMEDOUT";
   const [what, remedy] = socketCauses[code] ?? noAnswer;
-  return new SkerryError("host-unreachable", `The host ${at(target)} ${what}.`, { remedy, cause, facts: { ...place(target), cause: code } });
+  return new SkerryError("host-unreachable", `The host ${at(target)} ${what}.`, {
+    remedy,
+    cause,
+    facts: { ...place(target), cause: code },
+  });
 }
 
 /** Something answers, but it does not speak SSH. */
@@ -44,11 +60,15 @@ export function notSsh(target: HostTarget, cause: unknown): SkerryError {
 
 /** The host's SSH server and this client have no algorithm in common. */
 export function noCommonAlgorithm(target: HostTarget, cause: unknown): SkerryError {
-  return new SkerryError("host-unsupported", `The SSH server at ${at(target)} offers no modern algorithm: ${wordsOf(cause)}.`, {
-    remedy: "Update the host's OpenSSH, and give it an ed25519 host key: ssh-keygen -A.",
-    cause,
-    facts: place(target),
-  });
+  return new SkerryError(
+    "host-unsupported",
+    `The SSH server at ${at(target)} offers no modern algorithm: ${wordsOf(cause)}.`,
+    {
+      remedy: "Update the host's OpenSSH, and give it an ed25519 host key: ssh-keygen -A.",
+      cause,
+      facts: place(target),
+    },
+  );
 }
 
 export function hostKeyUnknown(target: HostTarget, seen: SeenHostKey, nodeName: string): SkerryError {
@@ -78,15 +98,25 @@ export function hostKeyMismatch(target: HostTarget, seen: SeenHostKey, pinned: s
 }
 
 /** @param offered what the server would still accept, as far as it said */
-export function refusedUser(target: HostTarget, keyType: string, offered: readonly string[], partial: boolean, cause: unknown): SkerryError {
+export function refusedUser(
+  target: HostTarget,
+  keyType: string,
+  offered: readonly string[],
+  partial: boolean,
+  cause: unknown,
+): SkerryError {
   const where = `The host ${at(target)}`;
   const facts = { ...place(target), user: target.user, keyType, offered };
   if (partial) {
-    return new SkerryError("host-authentication-failed", `${where} wants a second factor (${offered.join(", ")}) from the user ${target.user}.`, {
-      remedy: "Let this user log in with its key alone (AuthenticationMethods publickey).",
-      cause,
-      facts,
-    });
+    return new SkerryError(
+      "host-authentication-failed",
+      `${where} wants a second factor (${offered.join(", ")}) from the user ${target.user}.`,
+      {
+        remedy: "Let this user log in with its key alone (AuthenticationMethods publickey).",
+        cause,
+        facts,
+      },
+    );
   }
   if (offered.length > 0 && !offered.includes("publickey")) {
     return new SkerryError("host-authentication-failed", `${where} accepts no keys, only: ${offered.join(", ")}.`, {
@@ -95,18 +125,23 @@ export function refusedUser(target: HostTarget, keyType: string, offered: readon
       facts,
     });
   }
-  return new SkerryError("host-authentication-failed", `${where} refuses the user ${target.user} with this ${keyType} key.`, {
-    remedy:
-      `Check the user's name, and that the key's public half is in that user's ~/.ssh/authorized_keys (ssh-copy-id -i KEY.pub ${target.user}@${target.address}). ` +
-      "A host does not tell which of the two is wrong; its own log does (journalctl -u ssh).",
-    cause,
-    facts,
-  });
+  return new SkerryError(
+    "host-authentication-failed",
+    `${where} refuses the user ${target.user} with this ${keyType} key.`,
+    {
+      remedy:
+        `Check the user's name, and that the key's public half is in that user's ~/.ssh/authorized_keys (ssh-copy-id -i KEY.pub ${target.user}@${target.address}). ` +
+        "A host does not tell which of the two is wrong; its own log does (journalctl -u ssh).",
+      cause,
+      facts,
+    },
+  );
 }
 
 export function connectionLost(target: HostTarget, cause: unknown): SkerryError {
   return new SkerryError("host-connection-lost", `The connection to the host ${at(target)} was lost.`, {
-    remedy: "Run it again: it continues where it stopped. If it happens again, check the network between here and the host.",
+    remedy:
+      "Run it again: it continues where it stopped. If it happens again, check the network between here and the host.",
     cause,
     facts: place(target),
   });
@@ -114,11 +149,16 @@ export function connectionLost(target: HostTarget, cause: unknown): SkerryError 
 
 /** The login worked, but the SSH server opens no session for programs. */
 export function noCommands(target: HostTarget, cause: unknown): SkerryError {
-  return new SkerryError("host-unsupported", `The host ${at(target)} lets the user ${target.user} in but runs no commands for it: ${wordsOf(cause)}.`, {
-    remedy: "Remove what restricts this user in the host's sshd_config or authorized_keys (ForceCommand, MaxSessions 0, internal-sftp).",
-    cause,
-    facts: { ...place(target), user: target.user },
-  });
+  return new SkerryError(
+    "host-unsupported",
+    `The host ${at(target)} lets the user ${target.user} in but runs no commands for it: ${wordsOf(cause)}.`,
+    {
+      remedy:
+        "Remove what restricts this user in the host's sshd_config or authorized_keys (ForceCommand, MaxSessions 0, internal-sftp).",
+      cause,
+      facts: { ...place(target), user: target.user },
+    },
+  );
 }
 
 function wordsOf(cause: unknown): string {

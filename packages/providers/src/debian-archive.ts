@@ -6,7 +6,14 @@
 const magic = "!<arch>\n";
 
 function memberHeader(name: string, sizeBytes: number): string {
-  const fields = [name.padEnd(16), "0".padEnd(12), "0".padEnd(6), "0".padEnd(6), "100644".padEnd(8), String(sizeBytes).padEnd(10)];
+  const fields = [
+    name.padEnd(16),
+    "0".padEnd(12),
+    "0".padEnd(6),
+    "0".padEnd(6),
+    "100644".padEnd(8),
+    String(sizeBytes).padEnd(10),
+  ];
   return `${fields.join("")}\`\n`;
 }
 
@@ -14,7 +21,13 @@ function memberHeader(name: string, sizeBytes: number): string {
 export function archiveHead(compressedBytes: number): Buffer {
   const version = "2.0\n";
   return Buffer.from(
-    [magic, memberHeader("debian-binary", version.length), version, memberHeader("control.tar", 0), memberHeader("data.tar.zst", compressedBytes)].join(""),
+    [
+      magic,
+      memberHeader("debian-binary", version.length),
+      version,
+      memberHeader("control.tar", 0),
+      memberHeader("data.tar.zst", compressedBytes),
+    ].join(""),
     "latin1",
   );
 }

@@ -11,7 +11,12 @@ const quickMs = 60_000;
 const joinMs = 60_000;
 
 /** Lets the agent join where it has not yet, and starts it. */
-export async function enrol(connection: SshConnection, deps: ProvisioningDeps, report: StepReport, signal: AbortSignal): Promise<void> {
+export async function enrol(
+  connection: SshConnection,
+  deps: ProvisioningDeps,
+  report: StepReport,
+  signal: AbortSignal,
+): Promise<void> {
   const state = await readState(connection, [], signal);
   const enrolment = requireOurs(connection.target.address, state.enrolment, deps);
   if (enrolment === "not-joined" || deps.rejoin === true) {
@@ -31,9 +36,13 @@ async function join(connection: SshConnection, deps: ProvisioningDeps, signal: A
   const limit = AbortSignal.any([signal, AbortSignal.timeout(joinMs)]);
   const result = await connection.exec([program, ...rest], { input: `${token}\n` }, limit);
   if (result.exitCode === 0) return;
-  const complaint = result.stderr.replaceAll(token, "(token)").trim().split("\n").slice(-4).join(" | ").slice(-800);
-  throw new SkerryError("host-command-failed", `The agent on the host ${connection.target.address} could not join: ${complaint}`, {
-    remedy: `Check that the host reaches ${deps.serverUrl}, and its clock, then run it again.`,
-    facts: { exitCode: result.exitCode },
-  });
+  const complaint = result.stderr.replaceAll(token, "(token)").trim().split("\n").slice(0, 6).join(" | ").slice(0, 800);
+  throw new SkerryError(
+    "host-command-failed",
+    `The agent on the host ${connection.target.address} could not join: ${complaint}`,
+    {
+      remedy: `Check that the host reaches ${deps.serverUrl}, and its clock, then run it again.`,
+      facts: { exitCode: result.exitCode },
+    },
+  );
 }

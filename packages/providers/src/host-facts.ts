@@ -39,7 +39,13 @@ export interface HostFacts {
 export type HostEnrolment =
   | { readonly state: "none" }
   /** `joined` is false where an installation was cut before the agent had joined; an agent that was joined by hand knows no zone. */
-  | { readonly state: "configured"; readonly joined: boolean; readonly zoneId?: string; readonly nodeName?: string; readonly serverUrl?: string };
+  | {
+      readonly state: "configured";
+      readonly joined: boolean;
+      readonly zoneId?: string;
+      readonly nodeName?: string;
+      readonly serverUrl?: string;
+    };
 
 /** What of Skerry is on a host. */
 export interface HostState {

@@ -23,7 +23,8 @@ export class HostSession {
   async use<T>(work: (connection: SshConnection) => Promise<T>, signal: AbortSignal): Promise<T> {
     clearTimeout(this.#closing);
     try {
-      if (this.#connection?.isOpen !== true) this.#connection = await connectToHost(this.target, this.nodeName, signal, this.#times);
+      if (this.#connection?.isOpen !== true)
+        this.#connection = await connectToHost(this.target, this.nodeName, signal, this.#times);
       const result = await work(this.#connection);
       this.#closing = setTimeout(() => this.close(), lingerMs);
       return result;

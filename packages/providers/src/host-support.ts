@@ -40,16 +40,23 @@ export function requireSupported(facts: HostFacts, releases: readonly AgentRelea
   };
   const name = facts.systemName === "" ? "an unknown system" : facts.systemName;
   const refuse = (detail: string, remedy: string): never => {
-    throw new SkerryError("host-unsupported", `The host ${facts.hostname} runs ${name} on ${facts.architecture}: ${detail}. Nothing on it was changed.`, {
-      remedy,
-      facts: seen,
-    });
+    throw new SkerryError(
+      "host-unsupported",
+      `The host ${facts.hostname} runs ${name} on ${facts.architecture}: ${detail}. Nothing on it was changed.`,
+      {
+        remedy,
+        facts: seen,
+      },
+    );
   };
   if (supportedSystems.get(facts.systemId)?.includes(facts.systemVersion) !== true) {
     return refuse("this system is not supported", `Install ${supportedNames} on it.`);
   }
   if (!facts.systemd || !facts.apt) {
-    return refuse(`it has no ${facts.systemd ? "apt" : "systemd"}`, `Use a complete installation of ${supportedNames}, not a container image.`);
+    return refuse(
+      `it has no ${facts.systemd ? "apt" : "systemd"}`,
+      `Use a complete installation of ${supportedNames}, not a container image.`,
+    );
   }
   const release = releases.find(({ architecture }) => architecture === facts.architecture);
   if (release !== undefined) return release;
@@ -68,14 +75,21 @@ export function requireSpace(facts: HostFacts, needs: SpaceNeeds): void {
   for (const { path, mount, freeMiB } of facts.freeSpace) {
     const needed = Object.entries(needs).find(([key]) => key === path)?.[1] ?? 0;
     const entry = mounts.get(mount) ?? { needed: 0, free: freeMiB, paths: [] };
-    mounts.set(mount, { needed: entry.needed + needed, free: Math.min(entry.free, freeMiB), paths: [...entry.paths, path] });
+    mounts.set(mount, {
+      needed: entry.needed + needed,
+      free: Math.min(entry.free, freeMiB),
+      paths: [...entry.paths, path],
+    });
   }
   for (const [mount, { needed, free, paths }] of mounts) {
     if (free >= needed) continue;
     throw new SkerryError(
       "host-disk-full",
       `The host ${facts.hostname} has ${free} MiB free on ${mount} (for ${paths.join(", ")}) and needs ${needed} MiB. Nothing on it was changed.`,
-      { remedy: `Free ${needed - free} MiB there (du -xh ${mount} | sort -h | tail), then run it again.`, facts: { mount, freeMiB: free, neededMiB: needed } },
+      {
+        remedy: `Free ${needed - free} MiB there (du -xh ${mount} | sort -h | tail), then run it again.`,
+        facts: { mount, freeMiB: free, neededMiB: needed },
+      },
     );
   }
 }
@@ -87,7 +101,11 @@ export interface WantedEnrolment {
 }
 
 /** Whether the agent has joined already. @throws SkerryError host-enrolled-elsewhere */
-export function requireOurs(hostname: string, enrolment: HostEnrolment, wanted: WantedEnrolment): "joined" | "not-joined" {
+export function requireOurs(
+  hostname: string,
+  enrolment: HostEnrolment,
+  wanted: WantedEnrolment,
+): "joined" | "not-joined" {
   if (enrolment.state === "none") return "not-joined";
   const { zoneId, nodeName, serverUrl, joined } = enrolment;
   // One that was joined by hand is known by its server; the agent itself proves at the next join that this is the same one.
@@ -102,6 +120,10 @@ export function requireOurs(hostname: string, enrolment: HostEnrolment, wanted: 
     : "on the host: sudo rm -rf /etc/skerry";
   throw new SkerryError("host-enrolled-elsewhere", `The host ${hostname} is ${owner}. Nothing on it was changed.`, {
     remedy: `If it should come here: ${undo}`,
-    facts: { ...(zoneId === undefined ? {} : { zoneId }), ...(nodeName === undefined ? {} : { nodeName }), ...(serverUrl === undefined ? {} : { serverUrl }) },
+    facts: {
+      ...(zoneId === undefined ? {} : { zoneId }),
+      ...(nodeName === undefined ? {} : { nodeName }),
+      ...(serverUrl === undefined ? {} : { serverUrl }),
+    },
   });
 }

@@ -25,8 +25,14 @@ export async function readFacts(connection: SshConnection, signal: AbortSignal):
   return readHostFacts(await requireScript(connection, "facts", { root: false, timeoutMs: quickMs }, signal));
 }
 
-export async function readState(connection: SshConnection, packages: readonly string[], signal: AbortSignal): Promise<HostState> {
-  return readHostState(await requireScript(connection, "state", { args: packages, root: true, timeoutMs: quickMs }, signal));
+export async function readState(
+  connection: SshConnection,
+  packages: readonly string[],
+  signal: AbortSignal,
+): Promise<HostState> {
+  return readHostState(
+    await requireScript(connection, "state", { args: packages, root: true, timeoutMs: quickMs }, signal),
+  );
 }
 
 /** Every character that a shell could misread, so that what comes back whole proves how the login shell reads words. */
@@ -38,9 +44,16 @@ export async function requireShell(connection: SshConnection, signal: AbortSigna
   const result = await connection.exec(["printf", "%s", probe], {}, signal);
   // A login script may print something first; that does no harm.
   if (result.exitCode === 0 && result.stdout.endsWith(probe)) return;
-  const said = `${result.stdout} ${result.stderr}`.replaceAll(/[^\x20-\x7e]+/g, " ").trim().slice(0, 200);
-  throw new SkerryError("host-unsupported", `The user ${user} cannot run commands on the host ${address} (exit ${result.exitCode}): ${said}`, {
-    remedy: `Give this user a login shell like sh, dash, bash or zsh: sudo chsh -s /bin/bash ${user}`,
-    facts: { user, exitCode: result.exitCode },
-  });
+  const said = `${result.stdout} ${result.stderr}`
+    .replaceAll(/[^\x20-\x7e]+/g, " ")
+    .trim()
+    .slice(0, 200);
+  throw new SkerryError(
+    "host-unsupported",
+    `The user ${user} cannot run commands on the host ${address} (exit ${result.exitCode}): ${said}`,
+    {
+      remedy: `Give this user a login shell like sh, dash, bash or zsh: sudo chsh -s /bin/bash ${user}`,
+      facts: { user, exitCode: result.exitCode },
+    },
+  );
 }

@@ -26,7 +26,8 @@ export async function readProgramImage(file: FileHandle, path: string): Promise<
   const architecture = isElf64 ? machines[header.readUInt16LE(18)] : undefined;
   if (architecture === undefined) {
     throw new SkerryError("invalid-request", `${path} is not a Linux program for x86_64 or aarch64.`, {
-      remedy: "Run the control plane on Linux with the Node that comes along (./skerry does), since hosts are given the same one.",
+      remedy:
+        "Run the control plane on Linux with the Node that comes along (./skerry does), since hosts are given the same one.",
     });
   }
   const tableOffset = Number(header.readBigUInt64LE(32));

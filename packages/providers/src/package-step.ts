@@ -31,9 +31,13 @@ export async function installPackages(
       missing = packages.filter((name) => !state.installedPackages.has(name));
     }
     if (missing.length > 0) {
-      throw new SkerryError("host-command-failed", `On the host ${connection.target.address} apt ended well, and yet these packages are missing: ${missing.join(", ")}.`, {
-        remedy: "See /var/log/apt/term.log on the host.",
-      });
+      throw new SkerryError(
+        "host-command-failed",
+        `On the host ${connection.target.address} apt ended well, and yet these packages are missing: ${missing.join(", ")}.`,
+        {
+          remedy: "See /var/log/apt/term.log on the host.",
+        },
+      );
     }
   }
   if (packages.includes("libvirt-daemon-system")) {

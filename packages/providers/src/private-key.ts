@@ -1,14 +1,18 @@
 import { SkerryError } from "@skerry/model";
 import ssh2, { type ParsedKey } from "ssh2";
 
-const remedy = "Give an OpenSSH private key without a passphrase, for example one made by: ssh-keygen -t ed25519 -N '' -f skerry";
+const remedy =
+  "Give an OpenSSH private key without a passphrase, for example one made by: ssh-keygen -t ed25519 -N '' -f skerry";
 const keyTypes = /^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa)$/;
 /** Shorter moduli can be factored by those who have the means. */
 const leastRsaModulusBytes = 2048 / 8;
 
 /** Reads a private key before anything is connected. @throws SkerryError invalid-request that says what is wrong with it */
 export function parsePrivateKey(text: string): ParsedKey {
-  if (/^-----BEGIN ENCRYPTED PRIVATE KEY|^Proc-Type: 4,ENCRYPTED|^Encryption: (?!none)/m.test(text) || isSealedOpenSsh(text)) {
+  if (
+    /^-----BEGIN ENCRYPTED PRIVATE KEY|^Proc-Type: 4,ENCRYPTED|^Encryption: (?!none)/m.test(text) ||
+    isSealedOpenSsh(text)
+  ) {
     throw new SkerryError("invalid-request", "The SSH private key is protected by a passphrase.", { remedy });
   }
   const parsed = ssh2.utils.parseKey(text.trim() === "" ? " " : text);
@@ -20,7 +24,10 @@ export function parsePrivateKey(text: string): ParsedKey {
   if (!key.isPrivateKey()) {
     throw new SkerryError("invalid-request", "The SSH private key is only a public key.", { remedy });
   }
-  if (!keyTypes.test(key.type) || (key.type === "ssh-rsa" && rsaModulusBytes(key.getPublicSSH()) < leastRsaModulusBytes)) {
+  if (
+    !keyTypes.test(key.type) ||
+    (key.type === "ssh-rsa" && rsaModulusBytes(key.getPublicSSH()) < leastRsaModulusBytes)
+  ) {
     throw new SkerryError("invalid-request", `The SSH private key (${key.type}) is too weak.`, { remedy });
   }
   return key;

@@ -47,8 +47,12 @@ export function provisioningSteps(target: HostTarget, deps: ProvisioningDeps): r
   const session = new HostSession(target, deps.nodeName);
   // Kept from step to step, and asked anew after a failure: somebody may have mended something.
   let judged: JudgedHost | undefined;
-  const judge = async (connection: SshConnection, signal: AbortSignal): Promise<JudgedHost> => (judged ??= await judgeHost(connection, deps, signal));
-  const step = (name: string, work: (connection: SshConnection, report: StepReport, signal: AbortSignal) => Promise<void>): ProvisioningStep => ({
+  const judge = async (connection: SshConnection, signal: AbortSignal): Promise<JudgedHost> =>
+    (judged ??= await judgeHost(connection, deps, signal));
+  const step = (
+    name: string,
+    work: (connection: SshConnection, report: StepReport, signal: AbortSignal) => Promise<void>,
+  ): ProvisioningStep => ({
     name,
     run: async (report, signal) => {
       try {

@@ -9,7 +9,8 @@ const maxCommandBytes = 128 * 1024 - 1;
 export function remoteCommand(argv: readonly [string, ...string[]]): string {
   const line = argv.map(quoteWord).join(" ");
   const bytes = Buffer.byteLength(line);
-  if (bytes > maxCommandBytes) throw new TypeError(`a remote command of ${bytes} bytes is longer than ${maxCommandBytes}`);
+  if (bytes > maxCommandBytes)
+    throw new TypeError(`a remote command of ${bytes} bytes is longer than ${maxCommandBytes}`);
   return line;
 }
 

@@ -30,9 +30,9 @@ export interface ScriptAnswer {
   readonly complaint: string;
 }
 
-/** The text of a script. */
+/** The text of a script, without the comments that begin at a line's start: a host's log of what sudo ran needs none. */
 export function scriptText(name: ScriptName): string {
-  return readFileSync(new URL(`./remote/${name}.sh`, import.meta.url), "utf8");
+  return readFileSync(new URL(`./remote/${name}.sh`, import.meta.url), "utf8").replaceAll(/^#.*\n/gm, "");
 }
 
 /** A script as it travels: a shell that gets only part of a group runs nothing of it. The script's own input is empty. */
@@ -74,10 +74,14 @@ export async function runScript(
     return { exitCode: result.exitCode, values: new Map(all), all, complaint: lastLines(result.stderr) };
   } catch (error) {
     if (timeout?.aborted !== true || signal.aborted) throw error;
-    throw new SkerryError("host-command-failed", `The host ${connection.target.address} did not finish "${name}" within ${(options.timeoutMs ?? 0) / 1000} s.`, {
-      remedy: "See on the host what hangs (journalctl -b, dmesg), then run it again: it continues where it stopped.",
-      cause: error,
-    });
+    throw new SkerryError(
+      "host-command-failed",
+      `The host ${connection.target.address} did not finish "${name}" within ${(options.timeoutMs ?? 0) / 1000} s.`,
+      {
+        remedy: "See on the host what hangs (journalctl -b, dmesg), then run it again: it continues where it stopped.",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -103,10 +107,14 @@ export function scriptFailure(connection: SshConnection, name: string, answer: S
       facts: { path },
     });
   }
-  return new SkerryError("host-command-failed", `On the host ${host} the step "${name}" failed (exit ${answer.exitCode}): ${answer.complaint}`, {
-    remedy: "Mend on the host what it says, then run it again: it continues where it stopped.",
-    facts: { exitCode: answer.exitCode },
-  });
+  return new SkerryError(
+    "host-command-failed",
+    `On the host ${host} the step "${name}" failed (exit ${answer.exitCode}): ${answer.complaint}`,
+    {
+      remedy: "Mend on the host what it says, then run it again: it continues where it stopped.",
+      facts: { exitCode: answer.exitCode },
+    },
+  );
 }
 
 function lastLines(text: string): string {

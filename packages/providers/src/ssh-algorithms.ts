@@ -15,7 +15,13 @@ export function modernAlgorithms(hostKeys: readonly HostKeyAlgorithm[] = hostKey
     ],
     serverHostKey: [...hostKeys],
     // GCM runs in the processor and needs no MAC: several times the speed of the others here.
-    cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr"],
+    cipher: [
+      "aes128-gcm@openssh.com",
+      "aes256-gcm@openssh.com",
+      "chacha20-poly1305@openssh.com",
+      "aes128-ctr",
+      "aes256-ctr",
+    ],
     hmac: ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"],
     // What is sent is compressed already.
     compress: ["none"],

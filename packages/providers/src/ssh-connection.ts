@@ -67,7 +67,8 @@ export class SshConnection implements AsyncDisposable {
     this.#lost.signal.addEventListener("abort", lose, { once: true });
     try {
       this.#client.exec(command, (error, channel) => {
-        if (error !== undefined) reject(this.isOpen ? failure.noCommands(this.target, error) : failure.connectionLost(this.target, error));
+        if (error !== undefined)
+          reject(this.isOpen ? failure.noCommands(this.target, error) : failure.connectionLost(this.target, error));
         else collect(channel, options, resolve, reject, () => failure.connectionLost(this.target, undefined));
       });
       return await promise;

@@ -59,7 +59,8 @@ async function handshake(
   const { promise, resolve, reject } = Promise.withResolvers<SshConnection | SeenHostKey | "no-key">();
   const fail = (error: unknown): void => {
     if (seen !== undefined && !verified) resolve(seen);
-    else if (refusal !== undefined) reject(failure.refusedUser(target, privateKey.type, refusal.offered, refusal.partial, error));
+    else if (refusal !== undefined)
+      reject(failure.refusedUser(target, privateKey.type, refusal.offered, refusal.partial, error));
     else if (seen !== undefined) reject(failure.connectionLost(target, error));
     else if (levelOf(error) === "handshake") {
       if (family === undefined) reject(failure.noCommonAlgorithm(target, error));

@@ -14,29 +14,45 @@ describe("agent artifacts", () => {
   let options: ArtifactOptions;
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "skerry-artifacts-"));
-    options = { cacheDir: join(dir, "cache"), bundlePath: join(dir, "agent.mjs"), runtimes: [{ path: "/bin/ls", version: "v0" }] };
+    options = {
+      cacheDir: join(dir, "cache"),
+      bundlePath: join(dir, "agent.mjs"),
+      runtimes: [{ path: "/bin/ls", version: "v0" }],
+    };
     await writeFile(options.bundlePath, "x".repeat(10_001));
   });
   after(async () => {
     await rm(dir, { recursive: true });
   });
 
-  const prepare = (progress: () => void = () => undefined): Promise<AgentArtifacts> => prepareAgentArtifacts(options, progress, signal);
+  const prepare = (progress: () => void = () => undefined): Promise<AgentArtifacts> =>
+    prepareAgentArtifacts(options, progress, signal);
 
   test("unpack on a host to exactly what their digests say", async () => {
     const [release] = (await prepare()).releases;
     for (const file of release?.files ?? []) {
       const sent = await readFile(file.compressedPath);
-      assert.deepEqual([sent.length, createHash("sha256").update(sent).digest("hex")], [file.compressedBytes, file.compressedSha256]);
+      assert.deepEqual(
+        [sent.length, createHash("sha256").update(sent).digest("hex")],
+        [file.compressedBytes, file.compressedSha256],
+      );
       const unpacked = execFileSync("dpkg-deb", ["--fsys-tarfile", file.compressedPath], { maxBuffer: 2 ** 24 });
-      assert.deepEqual([unpacked.length, createHash("sha256").update(unpacked).digest("hex")], [file.sizeBytes, file.sha256]);
+      assert.deepEqual(
+        [unpacked.length, createHash("sha256").update(unpacked).digest("hex")],
+        [file.sizeBytes, file.sha256],
+      );
     }
-    assert.deepEqual(release?.files.map((file) => file.name), ["node", "agent.mjs"]);
+    assert.deepEqual(
+      release?.files.map((file) => file.name),
+      ["node", "agent.mjs"],
+    );
   });
 
   test("hold a program that still runs", async () => {
     const [release] = (await prepare()).releases;
-    const program = execFileSync("dpkg-deb", ["--fsys-tarfile", release?.files[0]?.compressedPath ?? ""], { maxBuffer: 2 ** 24 });
+    const program = execFileSync("dpkg-deb", ["--fsys-tarfile", release?.files[0]?.compressedPath ?? ""], {
+      maxBuffer: 2 ** 24,
+    });
     await writeFile(join(dir, "ls"), program, { mode: 0o755 });
     assert.match(execFileSync(join(dir, "ls"), ["--version"], { encoding: "utf8" }), /coreutils/);
   });
@@ -57,13 +73,22 @@ describe("agent artifacts", () => {
 
   test("of what is not a Linux program are refused", async () => {
     const wrong = { ...options, runtimes: [{ path: options.bundlePath, version: "v0" }] };
-    await assert.rejects(prepareAgentArtifacts(wrong, () => undefined, signal), { code: "invalid-request" });
+    await assert.rejects(
+      prepareAgentArtifacts(wrong, () => undefined, signal),
+      { code: "invalid-request" },
+    );
   });
 
   test("that were aborted leave nothing half-made", async () => {
     const abort = new AbortController();
     const fresh = { ...options, cacheDir: join(dir, "aborted"), runtimes: [{ path: process.execPath, version: "v0" }] };
-    await assert.rejects(prepareAgentArtifacts(fresh, (name) => void (name.endsWith("node") && abort.abort(new Error("enough"))), abort.signal));
+    await assert.rejects(
+      prepareAgentArtifacts(
+        fresh,
+        (name) => void (name.endsWith("node") && abort.abort(new Error("enough"))),
+        abort.signal,
+      ),
+    );
     const left = execFileSync("ls", [fresh.cacheDir], { encoding: "utf8" });
     assert.doesNotMatch(left, /partial|^node/m);
   });

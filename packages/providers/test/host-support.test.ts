@@ -33,7 +33,12 @@ function base64(value: unknown): string {
 
 describe("whether a host may become a node", () => {
   test("depends on its system, version and architecture", () => {
-    for (const [systemId, systemVersion] of [["debian", "12"], ["debian", "13"], ["ubuntu", "22.04"], ["ubuntu", "24.04"]] as const) {
+    for (const [systemId, systemVersion] of [
+      ["debian", "12"],
+      ["debian", "13"],
+      ["ubuntu", "22.04"],
+      ["ubuntu", "24.04"],
+    ] as const) {
       assert.equal(requireSupported({ ...facts, systemId, systemVersion }, [release]), release);
     }
     for (const changes of [
@@ -95,21 +100,52 @@ describe("whether a host may become a node", () => {
 describe("what a host says of itself", () => {
   test("is read as facts", () => {
     const read = readHostFacts(
-      answer([["os-id", "debian"], ["architecture", "x86_64"], ["cores", "8"], ["memory-kib", "2097152"], ["disk", "/opt 1048576 /"], ["disk", "/var 2048 /mnt/a b"], ["kvm-device", "yes"], ["cpu-extension", "svm"], ["virtualised-by", "none"], ["root", "yes"], ["apt", "yes"]]),
+      answer([
+        ["os-id", "debian"],
+        ["architecture", "x86_64"],
+        ["cores", "8"],
+        ["memory-kib", "2097152"],
+        ["disk", "/opt 1048576 /"],
+        ["disk", "/var 2048 /mnt/a b"],
+        ["kvm-device", "yes"],
+        ["cpu-extension", "svm"],
+        ["virtualised-by", "none"],
+        ["root", "yes"],
+        ["apt", "yes"],
+      ]),
     );
-    assert.deepEqual([read.systemId, read.cores, read.memoryMiB, read.rootAccess, read.apt, read.systemd], ["debian", 8, 2048, "yes", true, false]);
-    assert.deepEqual(read.freeSpace, [{ path: "/opt", mount: "/", freeMiB: 1024 }, { path: "/var", mount: "/mnt/a b", freeMiB: 2 }]);
+    assert.deepEqual(
+      [read.systemId, read.cores, read.memoryMiB, read.rootAccess, read.apt, read.systemd],
+      ["debian", 8, 2048, "yes", true, false],
+    );
+    assert.deepEqual(read.freeSpace, [
+      { path: "/opt", mount: "/", freeMiB: 1024 },
+      { path: "/var", mount: "/mnt/a b", freeMiB: 2 },
+    ]);
     assert.deepEqual(read.virtualisation, { kvmDevice: true, tunDevice: false, cpuExtension: "svm" });
   });
 
   test("is bounded, whatever it says", () => {
-    const read = readHostFacts(answer([["os-id", `\u001b[31m${"x".repeat(1000)}`], ["cores", "1e999"], ["memory-kib", "-5"], ["root", "maybe"], ["disk", "nonsense"]]));
+    const read = readHostFacts(
+      answer([
+        ["os-id", `\u001b[31m${"x".repeat(1000)}`],
+        ["cores", "1e999"],
+        ["memory-kib", "-5"],
+        ["root", "maybe"],
+        ["disk", "nonsense"],
+      ]),
+    );
     assert.ok(/^\[31mx+$/.test(read.systemId) && read.systemId.length === 200);
     assert.deepEqual([read.cores, read.memoryMiB, read.rootAccess, read.freeSpace], [0, 0, "refused", []]);
   });
 
   test("tells which packages are installed, not merely known", () => {
-    const { installedPackages } = readHostState(answer([["package", "qemu-utils installed"], ["package", "nftables config-files"]]));
+    const { installedPackages } = readHostState(
+      answer([
+        ["package", "qemu-utils installed"],
+        ["package", "nftables config-files"],
+      ]),
+    );
     assert.deepEqual([...installedPackages], ["qemu-utils"]);
   });
 
@@ -118,7 +154,11 @@ describe("what a host says of itself", () => {
     const config = base64({ zoneId: "zon_1", nodeName: "stale", serverUrl: "https://stale" });
     const enrolmentOf = (...lines: readonly (readonly [string, string])[]) => readHostState(answer(lines)).enrolment;
     assert.deepEqual(enrolmentOf(), { state: "none" });
-    assert.deepEqual(enrolmentOf(["config", config], ["identity", identity]), { state: "configured", joined: true, ...ours });
+    assert.deepEqual(enrolmentOf(["config", config], ["identity", identity]), {
+      state: "configured",
+      joined: true,
+      ...ours,
+    });
     assert.deepEqual(enrolmentOf(["identity", "%%%"]), { state: "configured", joined: true });
     assert.deepEqual(enrolmentOf(["config", base64([1])]), { state: "configured", joined: false });
   });

@@ -16,7 +16,9 @@ describe("a private key", () => {
     assert.equal(parsePrivateKey(makeSshKey("ed25519").private).type, "ssh-ed25519");
     assert.equal(parsePrivateKey(makeSshKey("ecdsa").private).type, "ecdsa-sha2-nistp256");
     assert.equal(parsePrivateKey(makeSshKey("rsa").private).type, "ssh-rsa");
-    const pem = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs1", format: "pem" }).toString();
+    const pem = generateKeyPairSync("rsa", { modulusLength: 2048 })
+      .privateKey.export({ type: "pkcs1", format: "pem" })
+      .toString();
     assert.equal(parsePrivateKey(pem).type, "ssh-rsa");
   });
 
@@ -24,8 +26,14 @@ describe("a private key", () => {
     const sealed = { cipher: "aes256-ctr", passphrase: "secret", rounds: 1 } as const;
     refuses(makeKey("ed25519", sealed).private, /passphrase/);
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-    refuses(privateKey.export({ type: "pkcs1", format: "pem", cipher: "aes-128-cbc", passphrase: "secret" }).toString(), /passphrase/);
-    refuses(privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-128-cbc", passphrase: "secret" }).toString(), /passphrase/);
+    refuses(
+      privateKey.export({ type: "pkcs1", format: "pem", cipher: "aes-128-cbc", passphrase: "secret" }).toString(),
+      /passphrase/,
+    );
+    refuses(
+      privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-128-cbc", passphrase: "secret" }).toString(),
+      /passphrase/,
+    );
   });
 
   test("that is none, or half of one, is refused", () => {

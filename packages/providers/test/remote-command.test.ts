@@ -12,8 +12,35 @@ function wordsSeenByShell(line: string): readonly string[] {
 
 describe("a remote command", () => {
   test("gives every word on as it is, whatever it holds", () => {
-    const nasty = fc.constantFrom("'", '"', "\\", "$(id)", "`id`", "$HOME", "\n", "\r", "\t", ";", "&&", "|", ">", "*", "~", "!", "#", "-", "--", "é", "\u{1f600}", "");
-    const word = fc.oneof(fc.string({ unit: "binary", maxLength: 20 }), fc.array(nasty, { maxLength: 6 }).map((parts) => parts.join("")))
+    const nasty = fc.constantFrom(
+      "'",
+      '"',
+      "\\",
+      "$(id)",
+      "`id`",
+      "$HOME",
+      "\n",
+      "\r",
+      "\t",
+      ";",
+      "&&",
+      "|",
+      ">",
+      "*",
+      "~",
+      "!",
+      "#",
+      "-",
+      "--",
+      "é",
+      "\u{1f600}",
+      "",
+    );
+    const word = fc
+      .oneof(
+        fc.string({ unit: "binary", maxLength: 20 }),
+        fc.array(nasty, { maxLength: 6 }).map((parts) => parts.join("")),
+      )
       .filter((text) => !text.includes("\0") && text.isWellFormed());
     fc.assert(
       fc.property(fc.array(word, { minLength: 1, maxLength: 8 }), (words) => {

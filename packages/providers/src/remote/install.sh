@@ -50,6 +50,8 @@ if [ ! -d "$release" ]; then
   }
   # On the disk before it has its name: a release that has its name is whole, also after a power cut.
   sync "$staging"/* "$staging" || give_up
+  # The agent then maps what it uses, read anew: as it was written it would count for 5 MiB more of resident memory.
+  dd if="$staging/node" iflag=nocache count=0 status=none
   # Another provisioning may have been faster.
   mv -T "$staging" "$release" 2>/dev/null || [ -d "$release" ] || give_up
   rm -rf "$home"/incoming

@@ -8,7 +8,8 @@ dir=/run/skerry-provision
 
 mkdir -p -m 0700 "$dir"
 if ! systemctl is-active --quiet "$unit"; then
-  rm -f "$dir/exit" "$dir/log" "$dir/status"
+  rm -f "$dir/exit" "$dir/status"
+  [ ! -f "$dir/log" ] || mv "$dir/log" "$dir/log.previous"
   : >"$dir/status"
   cat >"$dir/packages.sh" <<'UNIT'
 set -u
@@ -31,14 +32,14 @@ while [ -n "$(ls -A /var/lib/dpkg/updates)" ] || [ -n "$(dpkg --audit)" ]; do
 done
 
 install() {
-  apt-get -q -y -o DPkg::Lock::Timeout=600 -o APT::Status-Fd=3 -o APT::Keep-Downloaded-Packages=false \
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o APT::Status-Fd=3 -o APT::Keep-Downloaded-Packages=false \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
     install --no-install-recommends "$@"
 }
 # The lists on the host mostly do; they are fetched anew where packages are unknown or gone from the mirror.
 install "$@" && exit 0
 printf 'dlstatus:0:0:Fetching package lists\n' >&3
-apt-get -q -o DPkg::Lock::Timeout=600 update && install "$@"
+apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 update && install "$@"
 UNIT
   systemd-run --quiet --collect --unit="$unit" --property=RuntimeMaxSec=3600 /bin/sh "$dir/packages.sh" "$@"
 fi

@@ -9,13 +9,12 @@ wanted=$({
   readlink /opt/skerry/current
   cat /etc/systemd/system/skerry-agent.service /etc/skerry/agent.json /var/lib/skerry/identity.json
 } | sha256sum)
+if [ "$(cat "$dir/started" 2>/dev/null)" = "$wanted" ] && systemctl is-active --quiet "$unit"; then exit 0; fi
+
+systemctl enable --quiet --no-reload "$unit"
 systemctl daemon-reload
-systemctl enable --quiet "$unit"
-if ! systemctl is-active --quiet "$unit" || [ "$(cat "$dir/started" 2>/dev/null)" != "$wanted" ]; then
-  # Its end shows below.
-  systemctl restart "$unit" || :
-  printf '%s\n' "$wanted" >"$dir/started"
-fi
+# Its end shows below.
+systemctl restart "$unit" || :
 
 # One that ends at once is reported by what it said, not by its absence later.
 pid=$(systemctl show --property=MainPID --value "$unit")
@@ -25,6 +24,6 @@ while [ "$looks" -lt 5 ]; do
   looks=$((looks + 1))
   [ "$pid" = 0 ] || [ "$(systemctl show --property=MainPID --value "$unit")" != "$pid" ] || continue
   journalctl --unit="$unit" --lines=6 --output=cat --no-pager _TRANSPORT=stdout >&2 || :
-  rm -f "$dir/started"
   exit 1
 done
+printf '%s\n' "$wanted" >"$dir/started"

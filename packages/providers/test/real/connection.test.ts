@@ -42,13 +42,22 @@ describe("a connection to a real SSH server", () => {
 
   test("runs programs with words as they are, output, errors and exit status", async () => {
     await using connection = await connectToHost(host.target(), "edge-1", signal, times);
-    const result = await connection.exec(["sh", "-c", 'printf "%s|" "$@"; cat; echo oh >&2; exit 7', "x", "it's", "$HOME", ""], { input: "in\n" }, signal);
+    const result = await connection.exec(
+      ["sh", "-c", 'printf "%s|" "$@"; cat; echo oh >&2; exit 7', "x", "it's", "$HOME", ""],
+      { input: "in\n" },
+      signal,
+    );
     assert.deepEqual(result, { exitCode: 7, stdout: "it's|$HOME||in\n", stderr: "oh\n" });
   });
 
   for (const type of ["ed25519", "ecdsa", "rsa"] as const) {
     test(`accepts the host by the fingerprint of its ${type} key`, async () => {
-      await using connection = await connectToHost(host.target({ hostKeyFingerprint: host.fingerprints[type] }), "edge-1", signal, times);
+      await using connection = await connectToHost(
+        host.target({ hostKeyFingerprint: host.fingerprints[type] }),
+        "edge-1",
+        signal,
+        times,
+      );
       assert.equal((await connection.exec(["true"], {}, signal)).exitCode, 0);
     });
   }
@@ -58,7 +67,10 @@ describe("a connection to a real SSH server", () => {
     const { hostKeyFingerprint: _, ...unpinned } = host.target();
     const error = await refusal(unpinned, "host-key-unknown");
     assert.equal(error.facts?.["fingerprint"], host.fingerprints.ed25519);
-    assert.match(error.remedy ?? "", new RegExp(`skerry node provision edge-1 --host-key ${host.fingerprints.ed25519.replaceAll("+", "\\+")}`));
+    assert.match(
+      error.remedy ?? "",
+      new RegExp(`skerry node provision edge-1 --host-key ${host.fingerprints.ed25519.replaceAll("+", "\\+")}`),
+    );
     assert.doesNotMatch(await host.logged(/^(Connection (closed|reset)|Disconnected)/), /root|publickey/);
   });
 
@@ -68,17 +80,26 @@ describe("a connection to a real SSH server", () => {
     const error = await refusal(host.target({ hostKeyFingerprint: pinned }), "host-key-mismatch");
     assert.match(error.message, new RegExp(pinned));
     assert.ok(error.message.includes(host.fingerprints.ed25519));
-    assert.deepEqual([error.facts?.["fingerprint"], error.facts?.["pinnedFingerprint"]], [host.fingerprints.ed25519, pinned]);
+    assert.deepEqual(
+      [error.facts?.["fingerprint"], error.facts?.["pinnedFingerprint"]],
+      [host.fingerprints.ed25519, pinned],
+    );
     assert.doesNotMatch(await host.logged(/^(Connection (closed|reset)|Disconnected)/), /root|publickey/);
   });
 
   test("tells a refused key from a host that cannot be reached", async () => {
     const privateKey = makeSshKey("ed25519").private;
-    assert.match((await refusal(host.target({ privateKey }), "host-authentication-failed")).message, /refuses the user root/);
+    assert.match(
+      (await refusal(host.target({ privateKey }), "host-authentication-failed")).message,
+      /refuses the user root/,
+    );
   });
 
   test("tells a refused user", async () => {
-    assert.match((await refusal(host.target({ user: "nobody-here" }), "host-authentication-failed")).message, /nobody-here/);
+    assert.match(
+      (await refusal(host.target({ user: "nobody-here" }), "host-authentication-failed")).message,
+      /nobody-here/,
+    );
   });
 
   test("says that a host accepts no keys", async () => {
@@ -88,7 +109,9 @@ describe("a connection to a real SSH server", () => {
   });
 
   test("says that a host wants a second factor", async () => {
-    await using strict = await SshdHost.start({ config: ["AuthenticationMethods publickey,password", "PasswordAuthentication yes"] });
+    await using strict = await SshdHost.start({
+      config: ["AuthenticationMethods publickey,password", "PasswordAuthentication yes"],
+    });
     assert.match((await refusal(strict.target(), "host-authentication-failed")).message, /second factor/);
   });
 
@@ -106,14 +129,25 @@ describe("a connection to a real SSH server", () => {
   });
 
   test("says that a name does not resolve", async () => {
-    assert.match((await refusal(host.target({ address: "no-such-host.invalid" }), "host-unreachable")).message, /cannot be found/);
+    assert.match(
+      (await refusal(host.target({ address: "no-such-host.invalid" }), "host-unreachable")).message,
+      /cannot be found/,
+    );
   });
 
   test("says that what answers is not an SSH server, or says nothing", async () => {
-    await using server = createServer((socket) => socket.resume().on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\n")).listen(0, "127.0.0.1");
+    await using server = createServer((socket) =>
+      socket
+        .resume()
+        .on("error", () => undefined)
+        .end("HTTP/1.1 400 Bad Request\r\n\r\n"),
+    ).listen(0, "127.0.0.1");
     await using mute = createServer((socket) => socket.resume().on("error", () => undefined)).listen(0, "127.0.0.1");
     await Promise.all([once(server, "listening"), once(mute, "listening")]);
-    assert.match((await refusal(host.target({ port: portOf(server) }), "host-unreachable")).message, /not an SSH server/);
+    assert.match(
+      (await refusal(host.target({ port: portOf(server) }), "host-unreachable")).message,
+      /not an SSH server/,
+    );
     assert.match((await refusal(host.target({ port: portOf(mute) }), "host-unreachable")).message, /does not answer/);
   });
 
@@ -137,13 +171,19 @@ describe("a connection to a real SSH server", () => {
     await using proxy = await CuttingProxy.to(host.port);
     proxy.cutAfterBytes = 100_000;
     await using connection = await connectToHost(host.target({ port: proxy.port }), "edge-1", signal, times);
-    await assert.rejects(connection.exec(["sh", "-c", "cat >/dev/null"], { input: "x".repeat(1_000_000) }, signal), { code: "host-connection-lost" });
+    await assert.rejects(connection.exec(["sh", "-c", "cat >/dev/null"], { input: "x".repeat(1_000_000) }, signal), {
+      code: "host-connection-lost",
+    });
   });
 
   test("ends at once when it is aborted", async () => {
     await using connection = await connectToHost(host.target(), "edge-1", signal, times);
     const abort = new AbortController();
-    const waiting = connection.exec(["sh", "-c", "echo started; sleep 60"], { onLine: () => abort.abort(new Error("enough")) }, abort.signal);
+    const waiting = connection.exec(
+      ["sh", "-c", "echo started; sleep 60"],
+      { onLine: () => abort.abort(new Error("enough")) },
+      abort.signal,
+    );
     await assert.rejects(waiting, { message: "enough" });
   });
 
@@ -154,6 +194,9 @@ describe("a connection to a real SSH server", () => {
 
   test("says that a user has no shell", async () => {
     await using connection = await connectToHost(host.target({ user: "barred" }), "edge-1", signal, times);
-    await assert.rejects(requireShell(connection, signal), (error: SkerryError) => error.code === "host-unsupported" && /barred/.test(error.message));
+    await assert.rejects(
+      requireShell(connection, signal),
+      (error: SkerryError) => error.code === "host-unsupported" && /barred/.test(error.message),
+    );
   });
 });

@@ -19,7 +19,11 @@ describe("a host that cannot become a node is refused with the remedy, and nothi
   });
 
   /** Runs the steps until one refuses; none may get to change anything. */
-  async function refusal(options: SshdOptions, code: ErrorCode, changes: Partial<HostTarget> = {}): Promise<SkerryError> {
+  async function refusal(
+    options: SshdOptions,
+    code: ErrorCode,
+    changes: Partial<HostTarget> = {},
+  ): Promise<SkerryError> {
     await using host = await SshdHost.start({ ...options, files: { "/etc/os-release": debian, ...options.files } });
     const steps = provisioningSteps(host.target(changes), {
       serverUrl: ourConfig.serverUrl,
@@ -83,7 +87,10 @@ describe("a host that cannot become a node is refused with the remedy, and nothi
 
   const elsewhere = JSON.stringify({ ...ourConfig, zoneId: "zon_theirs", serverUrl: "https://there:7443" });
   test("a node of another control plane, which is named", async () => {
-    const error = await refusal({ files: { "/etc/skerry/agent.json": elsewhere, "/var/lib/skerry/identity.json": "{}" } }, "host-enrolled-elsewhere");
+    const error = await refusal(
+      { files: { "/etc/skerry/agent.json": elsewhere, "/var/lib/skerry/identity.json": "{}" } },
+      "host-enrolled-elsewhere",
+    );
     assert.match(error.message, /https:\/\/there:7443/);
     assert.match(error.remedy ?? "", /systemctl disable --now skerry-agent/);
   });
@@ -93,12 +100,18 @@ describe("a host that cannot become a node is refused with the remedy, and nothi
   });
 
   test("another node of this zone", async () => {
-    const files = { "/etc/skerry/agent.json": JSON.stringify({ ...ourConfig, nodeName: "edge-2" }), "/var/lib/skerry/identity.json": "{}" };
+    const files = {
+      "/etc/skerry/agent.json": JSON.stringify({ ...ourConfig, nodeName: "edge-2" }),
+      "/var/lib/skerry/identity.json": "{}",
+    };
     assert.match((await refusal({ files }, "host-enrolled-elsewhere")).message, /already the node edge-2 of this zone/);
   });
 
   test("a node of nobody knows whom", async () => {
-    await refusal({ files: { "/var/lib/skerry/identity.json": "{}", "/etc/skerry/agent.json": "not json" } }, "host-enrolled-elsewhere");
+    await refusal(
+      { files: { "/var/lib/skerry/identity.json": "{}", "/etc/skerry/agent.json": "not json" } },
+      "host-enrolled-elsewhere",
+    );
   });
 });
 
@@ -106,7 +119,11 @@ describe("inspecting a host", () => {
   let host: SshdHost;
   before(async () => {
     host = await SshdHost.start({
-      files: { "/etc/os-release": debian, "/etc/skerry/agent.json": JSON.stringify(ourConfig), "/var/lib/skerry/identity.json": "{}" },
+      files: {
+        "/etc/os-release": debian,
+        "/etc/skerry/agent.json": JSON.stringify(ourConfig),
+        "/var/lib/skerry/identity.json": "{}",
+      },
     });
   });
   after(async () => {
@@ -115,7 +132,10 @@ describe("inspecting a host", () => {
 
   test("tells its system, size, virtualisation and enrolment", async () => {
     const { facts, state } = await inspectHost(host.target(), signal);
-    assert.deepEqual([facts.systemId, facts.systemVersion, facts.architecture], ["debian", "12", process.arch === "x64" ? "x86_64" : "aarch64"]);
+    assert.deepEqual(
+      [facts.systemId, facts.systemVersion, facts.architecture],
+      ["debian", "12", process.arch === "x64" ? "x86_64" : "aarch64"],
+    );
     assert.ok(facts.cores > 0 && facts.memoryMiB > 0);
     assert.deepEqual(
       facts.freeSpace.map((space) => space.path),

@@ -15,7 +15,13 @@ const signal = AbortSignal.timeout(240_000);
 const config = '{"nodeName":"edge-1"}\n';
 const silent: StepReport = () => undefined;
 
-async function install(host: SshdHost, port: number, release: AgentRelease, report = silent, stop: AbortSignal = signal): Promise<void> {
+async function install(
+  host: SshdHost,
+  port: number,
+  release: AgentRelease,
+  report = silent,
+  stop: AbortSignal = signal,
+): Promise<void> {
   await using connection = await connectToHost(host.target({ port }), "edge-1", stop);
   await installAgent(connection, release, config, report, stop);
 }
@@ -26,7 +32,13 @@ function sizeOf(release: AgentRelease): number {
 
 /** The current release's folder, after its digests were verified. */
 async function current(host: SshdHost): Promise<string> {
-  return (await host.within(["sh", "-ec", "cd /opt/skerry/current/; sha256sum --check --quiet SHA256SUMS; readlink /opt/skerry/current"])).trim();
+  return (
+    await host.within([
+      "sh",
+      "-ec",
+      "cd /opt/skerry/current/; sha256sum --check --quiet SHA256SUMS; readlink /opt/skerry/current",
+    ])
+  ).trim();
 }
 
 describe("bringing the agent to a host", () => {
@@ -38,7 +50,11 @@ describe("bringing the agent to a host", () => {
     const sent = proxy.sentBytes;
     assert.equal(await current(host), `releases/${release.digest}`);
     assert.ok(sent < sizeOf(release) * 1.01 + 50_000, `${sent} bytes for ${sizeOf(release)}`);
-    const listing = ["sh", "-ec", "cd /opt/skerry; find . /etc/skerry /etc/systemd/system/skerry-agent.service -printf '%p %m %T@ %i\\n' | sort"];
+    const listing = [
+      "sh",
+      "-ec",
+      "cd /opt/skerry; find . /etc/skerry /etc/systemd/system/skerry-agent.service -printf '%p %m %T@ %i\\n' | sort",
+    ];
     const before = await host.within(listing);
     assert.match(before, /\/etc\/skerry 700 .*\n\/etc\/skerry\/agent\.json 600 /);
     assert.doesNotMatch(before, /incoming/);
@@ -57,12 +73,18 @@ describe("bringing the agent to a host", () => {
     for (let cut = 0; cut < cuts; cut++) {
       proxy.cutAfterBytes = Math.floor(sizeOf(release) / cuts) - cut * 1_000_003;
       let first: number | undefined;
-      await assert.rejects(install(host, proxy.port, release, (_message, done) => (first ??= done)), { code: "host-connection-lost" });
+      await assert.rejects(
+        install(host, proxy.port, release, (_message, done) => (first ??= done)),
+        { code: "host-connection-lost" },
+      );
       offsets.push(first ?? 0);
     }
     await install(host, proxy.port, release);
     assert.equal(await current(host), `releases/${release.digest}`);
-    assert.deepEqual(offsets, offsets.toSorted((a, b) => a - b));
+    assert.deepEqual(
+      offsets,
+      offsets.toSorted((a, b) => a - b),
+    );
     // What was on its way at a cut is lost: at most the window of the channel and of TCP.
     const lost = proxy.sentBytes - sizeOf(release);
     assert.ok(lost < cuts * 5_000_000, `${lost} bytes were sent twice`);
@@ -104,7 +126,12 @@ describe("bringing the agent to a host", () => {
     await using host = await SshdHost.start();
     const release = await releaseOf("console.log('damaged');\n");
     const node = release.files.find((file) => file.name === "node");
-    await host.within(["sh", "-ec", 'mkdir -p /opt/skerry/incoming; head -c 5000000 /dev/zero >"/opt/skerry/incoming/$0"', node?.compressedSha256 ?? ""]);
+    await host.within([
+      "sh",
+      "-ec",
+      'mkdir -p /opt/skerry/incoming; head -c 5000000 /dev/zero >"/opt/skerry/incoming/$0"',
+      node?.compressedSha256 ?? "",
+    ]);
     const said: string[] = [];
     await install(host, host.port, release, (message) => said.push(message));
     assert.ok(said.some((message) => message.includes("damaged")));
@@ -131,7 +158,9 @@ describe("bringing the agent to a host", () => {
     await using host = await SshdHost.start();
     const good = await releaseOf("good\n", "/bin/true");
     await install(host, host.port, good);
-    await assert.rejects(install(host, host.port, await releaseOf("bad\n", "/bin/false")), { code: "host-command-failed" });
+    await assert.rejects(install(host, host.port, await releaseOf("bad\n", "/bin/false")), {
+      code: "host-command-failed",
+    });
     assert.equal(await current(host), `releases/${good.digest}`);
     assert.equal((await host.within(["ls", "/opt/skerry/releases"])).trim(), good.digest);
   });
@@ -150,9 +179,20 @@ test("an installation killed before any of its commands leaves a whole release o
     await host.within(["sh", "-c", "rm -rf /opt/skerry /etc/skerry /etc/systemd/system/skerry-agent.service"]);
     await installAgent(connection, old, "{}\n", silent, signal);
     for (const file of next.files) {
-      await host.within(["sh", "-ec", 'mkdir -p /opt/skerry/incoming; cp "$1" "/opt/skerry/incoming/$2"', "sh", file.compressedPath, file.compressedSha256]);
+      await host.within([
+        "sh",
+        "-ec",
+        'mkdir -p /opt/skerry/incoming; cp "$1" "/opt/skerry/incoming/$2"',
+        "sh",
+        file.compressedPath,
+        file.compressedSha256,
+      ]);
     }
-    const outcome = await connection.exec(["bash", "-c", killed(at), "bash", next.digest, agentUnit, config, ...words], {}, signal);
+    const outcome = await connection.exec(
+      ["bash", "-c", killed(at), "bash", next.digest, agentUnit, config, ...words],
+      {},
+      signal,
+    );
     // Whatever it was killed at: what is current is whole, and one of the two.
     assert.match(await current(host), new RegExp(`^releases/(${old.digest}|${next.digest})$`));
     await installAgent(connection, next, config, silent, signal);

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** A link that a test cuts or silences: forwards 127.0.0.1:port to another port. */
+/** A link that a test cuts or silences: forwards a port of 127.0.0.1 to a host. */
 export class CuttingProxy implements AsyncDisposable {
   /** Bytes that went to the host over all connections. */
   sentBytes = 0;
@@ -16,10 +16,10 @@ export class CuttingProxy implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async to(port: number): Promise<CuttingProxy> {
+  static async to(port: number, address = "127.0.0.1"): Promise<CuttingProxy> {
     const server = createServer();
     const proxy = new CuttingProxy(server);
-    server.on("connection", (client) => proxy.#forward(client, port));
+    server.on("connection", (client) => proxy.#forward(client, connect(port, address)));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return proxy;
@@ -35,18 +35,22 @@ export class CuttingProxy implements AsyncDisposable {
     this.#silent = true;
   }
 
+  /** Resets what is connected now. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, "close");
   }
 
-  #forward(client: Socket, port: number): void {
+  #forward(client: Socket, host: Socket): void {
     this.connections += 1;
     const limit = this.cutAfterBytes;
     this.cutAfterBytes = Number.POSITIVE_INFINITY;
     let sent = 0;
-    const host = connect(port, "127.0.0.1");
     for (const socket of [client, host]) {
       this.#sockets.add(socket);
       // The other end's reset; the close handler does what is to be done.

@@ -44,7 +44,14 @@ export class SshdHost implements AsyncDisposable {
   readonly #lines: Interface;
   readonly #log: string[] = [];
 
-  private constructor(port: number, fingerprints: Readonly<Record<SshKeyType, string>>, clientKey: string, process: ChildProcess, dir: string, lines: Interface) {
+  private constructor(
+    port: number,
+    fingerprints: Readonly<Record<SshKeyType, string>>,
+    clientKey: string,
+    process: ChildProcess,
+    dir: string,
+    lines: Interface,
+  ) {
     this.port = port;
     this.fingerprints = fingerprints;
     this.clientKey = clientKey;
@@ -97,11 +104,29 @@ export class SshdHost implements AsyncDisposable {
     ];
     await writeFile(join(dir, "sshd_config"), `${config.join("\n")}\n`);
     const script = fileURLToPath(new URL("./sshd-host.sh", import.meta.url));
-    const argv = ["--mount", "--pid", "--fork", "--kill-child", "--", "sh", script, dir, options.optSize ?? "512m", sshd.path];
+    const argv = [
+      "--mount",
+      "--pid",
+      "--fork",
+      "--kill-child",
+      "--",
+      "sh",
+      script,
+      dir,
+      options.optSize ?? "512m",
+      sshd.path,
+    ];
     const env = { PATH: process.env["PATH"], LD_LIBRARY_PATH: sshd.libraries };
     const child = spawn("unshare", argv, { stdio: ["ignore", "ignore", "pipe"], env });
     const { ed25519 = "", ecdsa = "", rsa = "" } = fingerprints;
-    const host = new SshdHost(port, { ed25519, ecdsa, rsa }, client.private, child, dir, createInterface({ input: child.stderr }));
+    const host = new SshdHost(
+      port,
+      { ed25519, ecdsa, rsa },
+      client.private,
+      child,
+      dir,
+      createInterface({ input: child.stderr }),
+    );
     const ended = once(child, "exit").then(() => {
       throw new Error(`sshd did not start: ${host.#log.join(" | ")}`);
     });
@@ -113,7 +138,14 @@ export class SshdHost implements AsyncDisposable {
 
   /** Its target for root with the right key and the ed25519 host key pinned. */
   target(changes: Partial<HostTarget> = {}): HostTarget {
-    return { address: "127.0.0.1", port: this.port, user: "root", privateKey: this.clientKey, hostKeyFingerprint: this.fingerprints.ed25519, ...changes };
+    return {
+      address: "127.0.0.1",
+      port: this.port,
+      user: "root",
+      privateKey: this.clientKey,
+      hostKeyFingerprint: this.fingerprints.ed25519,
+      ...changes,
+    };
   }
 
   /** What the server has logged, once one line of it matches. */
@@ -124,7 +156,9 @@ export class SshdHost implements AsyncDisposable {
 
   /** Runs a program as root in the host's view, without SSH. */
   async within(argv: readonly string[]): Promise<string> {
-    const child = spawn("nsenter", [`--mount=/proc/${await this.#innerPid()}/ns/mnt`, "--", ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("nsenter", [`--mount=/proc/${await this.#innerPid()}/ns/mnt`, "--", ...argv], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
@@ -135,7 +169,12 @@ export class SshdHost implements AsyncDisposable {
 
   /** Everything below /etc, /var and /opt that differs from how the host began, one path per line. */
   changes(): Promise<string> {
-    return this.within(["sh", "-c", 'cd "$0" && find etc var /opt -path var/lib/dpkg -prune -o -newer sshd_config ! -type d -print | sort', this.#dir]);
+    return this.within([
+      "sh",
+      "-c",
+      'cd "$0" && find etc var /opt -path var/lib/dpkg -prune -o -newer sshd_config ! -type d -print | sort',
+      this.#dir,
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -21,7 +21,16 @@ export async function getSshd(): Promise<SshdProgram> {
   if (!existsSync(cache)) {
     const work = `${cache}.${process.pid}`;
     await mkdir(`${work}/archives/partial`, { recursive: true });
-    const download = ["-q", "-y", "-o", "DPkg::Lock::Timeout=120", "-o", "APT::Sandbox::User=root", "-o", `Dir::Cache::archives=${work}/archives`];
+    const download = [
+      "-q",
+      "-y",
+      "-o",
+      "DPkg::Lock::Timeout=120",
+      "-o",
+      "APT::Sandbox::User=root",
+      "-o",
+      `Dir::Cache::archives=${work}/archives`,
+    ];
     const fetch = ["install", "--reinstall", "--download-only", "--no-install-recommends", "openssh-server"];
     try {
       await run("apt-get", [...download, ...fetch]);
