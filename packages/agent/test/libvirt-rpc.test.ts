@@ -202,7 +202,10 @@ describe("a connection to libvirt", () => {
         () => (ended += 1),
         never,
       );
-      const calls = [connection.call("open", Buffer.alloc(0), never), connection.call("close", Buffer.alloc(0), never)];
+      const calls = [
+        connection.call("open", Buffer.alloc(0), never),
+        connection.call("getVersion", Buffer.alloc(0), never),
+      ];
       await eventually("both calls", () => Buffer.concat(daemon.calls()).length === 56);
       end(daemon.peer());
       for (const result of await Promise.allSettled(calls)) {

@@ -8,7 +8,7 @@ import { eventually } from "../contract/deadline.ts";
 /** What libvirt and QEMU take to run guests, as Debian packages. */
 export const libvirtPackages = ["libvirt-daemon-system", "qemu-system-x86", "qemu-utils", "iproute2"];
 
-export const libvirtSocket = "/run/libvirt/libvirt-sock";
+const libvirtSocket = "/run/libvirt/libvirt-sock";
 
 /** libvirt's daemon, alone in the test's namespaces; `restart` stops it as a package upgrade would, guests running on. */
 export interface PrivateLibvirt extends AsyncDisposable {

@@ -13,7 +13,6 @@ const version = 1;
 /** The calls that the driver makes, and the event that it hears. */
 export const procedures = {
   open: 1,
-  close: 2,
   getVersion: 4,
   destroy: 12,
   lookupByName: 23,
