@@ -8,7 +8,7 @@ export const scriptNames = ["facts", "state", "packages", "libvirt", "offsets", 
 export type ScriptName = (typeof scriptNames)[number];
 
 /** Exit status of scripts where a file system is full: ENOSPC's number. */
-export const diskFullExit = 28;
+const diskFullExit = 28;
 
 export interface ScriptOptions {
   readonly args?: readonly string[];

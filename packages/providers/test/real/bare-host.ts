@@ -1,21 +1,31 @@
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import {
-  bringUp,
-  defaultTestbedOptions,
-  installPrerequisites,
-  takeDown,
-  visitorUser,
-  type TestbedOptions,
-} from "@skerry/testbed";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Type } from "typebox";
+import { parserOf } from "@skerry/model";
 import type { HostTarget } from "../../src/host-target.ts";
 
-const options: TestbedOptions = {
-  ...defaultTestbedOptions,
-  stateDir: "/var/lib/skerry/providers-test",
-  providers: 1,
-  nodesPerProvider: 1,
-  wanDelayMs: 5,
-};
+const run = promisify(execFile);
+const skerry = fileURLToPath(new URL("../../../../skerry", import.meta.url));
+const folders = ["--state-dir", "/var/lib/skerry/providers-test"];
+
+/** What is needed of what `skerry testbed up --json` prints. */
+const parseTestbed = parserOf(
+  Type.Object({
+    sshUser: Type.String(),
+    sshPrivateKeyPath: Type.String(),
+    hosts: Type.Array(
+      Type.Object({
+        address: Type.String(),
+        sshPort: Type.Integer(),
+        hostKeyFingerprint: Type.String(),
+        packages: Type.String(),
+      }),
+    ),
+  }),
+  "testbed",
+);
 
 /** A host as a provider hands it over: Debian with ssh, sudo and apt, behind a link with delay. */
 export interface BareHost extends AsyncDisposable {
@@ -25,10 +35,12 @@ export interface BareHost extends AsyncDisposable {
 }
 
 export async function startBareHost(): Promise<BareHost> {
-  await installPrerequisites(() => undefined);
-  const testbed = await bringUp(options, () => undefined);
-  const [host] = testbed.hosts;
-  if (host === undefined || host.packages !== "bare") throw new Error("the testbed has no bare host");
+  // By the command line, since providers know nothing of the testbed. Its last host is the bare one.
+  const size = ["--providers", "1", "--nodes-per-provider", "1", "--wan-delay", "5"];
+  const { stdout } = await run(skerry, ["testbed", "up", "--json", ...size, ...folders]);
+  const testbed = parseTestbed(JSON.parse(stdout));
+  const host = testbed.hosts.find(({ packages }) => packages === "bare");
+  if (host === undefined) throw new Error("the testbed has no bare host");
   const target = {
     address: host.address,
     port: host.sshPort,
@@ -38,7 +50,9 @@ export async function startBareHost(): Promise<BareHost> {
   };
   return {
     target,
-    visitor: { ...target, user: visitorUser },
-    [Symbol.asyncDispose]: () => takeDown(options, () => undefined),
+    visitor: { ...target, user: "visitor" },
+    [Symbol.asyncDispose]: async () => {
+      await run(skerry, ["testbed", "down", ...folders]);
+    },
   };
 }
