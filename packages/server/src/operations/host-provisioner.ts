@@ -12,6 +12,8 @@ export interface HostToProvision {
   readonly labels: Readonly<Record<string, string>>;
   readonly capacityOverride?: Capacity;
   readonly driver?: "libvirt" | "simulated";
+  /** The zone has no key of this node, so that its agent must join again even where the host was a node of that name before. */
+  readonly rejoin?: boolean;
   /** A new single-use token, each time. */
   mintJoinToken(signal: AbortSignal): Promise<string>;
 }

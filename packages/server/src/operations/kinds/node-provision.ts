@@ -119,6 +119,7 @@ function stepsFor(deps: ProvisioningKindDeps, context: StepContext): readonly Ho
     labels: node.metadata.labels,
     ...(capacityOverride === undefined ? {} : { capacityOverride }),
     ...(driver === undefined ? {} : { driver }),
+    ...(node.status.publicKey === undefined ? { rejoin: true } : {}),
     async mintJoinToken(signal) {
       signal.throwIfAborted();
       const nowMs = context.nowMs();
