@@ -52,7 +52,8 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     makeServerImages(identity, () => link.sessionToken()),
   );
   const health = new HealthMonitor({
-    probe: ({ instanceId, address, check }, each) => probe(drivers.compute, instanceId, address, check, each),
+    probe: ({ instanceId, address, check }, attemptMs, each) =>
+      probe(drivers.compute, instanceId, address, check, attemptMs, each),
     nowMs,
     onChange: () => link.changed(),
     onFirstHealthy: ({ instanceId, startedAtMs }, atMs) => {

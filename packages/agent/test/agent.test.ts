@@ -154,7 +154,9 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     node.agent.start();
     // The journal alone says what should run.
     await eventually("the guest that ended runs again", () => node.runs(ended).length === 2);
-    assert.match(await readFile(node.path("agent.log"), "utf8"), /the server cannot be reached/);
+    await eventually("it has missed its server", async () =>
+      /the server cannot be reached/.test(await readFile(node.path("agent.log"), "utf8")),
+    );
     assert.equal(await node.agent.end("SIGTERM"), 0);
     assert.equal(node.runs(ended).at(-1)?.stopsAtMs, undefined, "guests outlive an agent that is stopped");
     await gateway.listen();
@@ -195,6 +197,25 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     await eventually("the good one runs", () => node.instance(guest.id)?.state === "running");
     await eventually("the bad one tells why", () => node.volume(bad.id)?.error !== undefined);
     assert.equal(node.volume(lost.id)?.state, "failed");
+  });
+
+  test("answers to new orders while slow work goes on, and ends slow work that is no longer wanted", async () => {
+    await using world = await openWorld(1);
+    const { gateway } = world;
+    const node = onlyNode(world);
+    const image = randomBytes(100_000);
+    const digest = `sha256:${createHash("sha256").update(image).digest("hex")}`;
+    gateway.images.set(digest, image);
+    gateway.stalled.add(digest);
+    const slow = wantedVolume({ origin: { kind: "image", digest, sizeBytes: image.length, format: "raw" } });
+    node.want({ volumes: [slow] });
+    await eventually("the download has begun", () => node.volume(slow.id)?.doneBytes === 1000);
+    const quick = wantedVolume();
+    node.want({ volumes: [slow, quick] });
+    await eventually("the other is made meanwhile", () => node.volume(quick.id)?.state === "ready");
+    assert.equal(node.volume(slow.id)?.state, "creating");
+    node.want({ volumes: [{ ...slow, presence: "absent" }, quick] });
+    await eventually("the slow one is gone", () => node.volume(slow.id)?.state === "absent");
   });
 
   test("comes back after the server refused it or went away", async () => {

@@ -11,7 +11,7 @@ export interface HealthTarget {
 }
 
 export interface HealthMonitorDeps {
-  readonly probe: (target: HealthTarget, signal: AbortSignal) => Promise<boolean>;
+  readonly probe: (target: HealthTarget, attemptMs: number, signal: AbortSignal) => Promise<boolean>;
   readonly nowMs: () => number;
   readonly onChange: () => void;
   /** Called at a run's first passed check, where the monitor saw it come. */
@@ -26,8 +26,16 @@ interface Watch {
   health: Health;
 }
 
+/** Between the first checks of a run, where a boot is waited for. */
+const firstMs = 250;
+const firstChecks = 120;
 const eagerMs = 500;
 const calmMs = 5000;
+/**
+ * A guest that has not served yet gets short attempts: a connection that was begun before it had an address is only tried
+ * again by the kernel after a second, and then after two.
+ */
+const attemptMs = { booting: 1000, served: 3000 };
 /** Failures in a row after which a guest that served counts as unhealthy. */
 const tolerated = 3;
 /** A guest that has not served for this long no longer counts as booting. */
@@ -75,7 +83,7 @@ export class HealthMonitor {
     let failures = 0;
     let served = false;
     while (!signal.aborted) {
-      const passed = await probe(target, signal);
+      const passed = await probe(target, served ? attemptMs.served : attemptMs.booting, signal);
       if (signal.aborted) return;
       if (passed && !served) {
         served = true;
@@ -84,7 +92,7 @@ export class HealthMonitor {
       failures = passed ? 0 : failures + 1;
       const failed = served ? failures >= tolerated : nowMs() - target.startedAtMs > patienceMs;
       if (passed || failed) this.#set(watch, passed ? "healthy" : "unhealthy");
-      const pauseMs = passed || failures > eagerAttempts ? calmMs : eagerMs;
+      const pauseMs = passed || failures > eagerAttempts ? calmMs : failures < firstChecks ? firstMs : eagerMs;
       // An abort ends the pause, and the loop with it.
       await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
     }

@@ -1,17 +1,16 @@
 import type { HealthCheck } from "@skerry/model";
 import type { ComputeDriver } from "../drivers/compute.ts";
 
-/** One attempt takes at most this long. */
-const attemptMs = 3000;
 /** Longest beginning of an answer that is read for its status line. */
 const maxStatusBytes = 1024;
 
-/** Asks a guest once: an HTTP GET that answers 2xx or 3xx, or a TCP connection that opens. */
+/** Asks a guest once, for at most `attemptMs`: an HTTP GET that answers 2xx or 3xx, or a TCP connection that opens. */
 export async function probe(
   compute: ComputeDriver,
   instanceId: string,
   address: string,
   check: HealthCheck,
+  attemptMs: number,
   signal: AbortSignal,
 ): Promise<boolean> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]);

@@ -18,8 +18,10 @@ export interface LinkDeps {
   readonly log: Log;
 }
 
-/** Changes within this time go in one message; also the least time between two. */
-const gatherMs = 200;
+/** Changes within this time go in one message. */
+const gatherMs = 20;
+/** Least time between two messages about changes. */
+const spacingMs = 200;
 /** Beyond this the network is slower than the reports; the next heartbeat tells the newest. */
 const maxBufferedBytes = 1024 * 1024;
 /** Heartbeats in a row without a sign of the server, after which the link counts as dead. */
@@ -30,6 +32,7 @@ export class Link {
   readonly #deps: LinkDeps;
   #session: Session | undefined;
   #lastSent = "";
+  #lastSentMs = -spacingMs;
   #pushTimer: NodeJS.Timeout | undefined;
 
   constructor(deps: LinkDeps) {
@@ -47,10 +50,11 @@ export class Link {
   /** What is observed may have changed: it is sent soon if it did. */
   changed(): void {
     if (this.#session === undefined || this.#pushTimer !== undefined) return;
+    const waitMs = Math.max(gatherMs, this.#lastSentMs + spacingMs - performance.now());
     this.#pushTimer = setTimeout(() => {
       this.#pushTimer = undefined;
       this.#push(false);
-    }, gatherMs);
+    }, waitMs);
   }
 
   /** Keeps the link up until aborted. */
@@ -159,6 +163,7 @@ export class Link {
     const comparable = JSON.stringify({ ...state, facts: { ...state.facts, agentResidentMiB: 0 } });
     if (!beat && comparable === this.#lastSent) return;
     this.#lastSent = comparable;
+    this.#lastSentMs = performance.now();
     session.send({ type: "observed", state });
   }
 }

@@ -111,7 +111,12 @@ function observeInstance(id: string, situation: Situation, activity: Activity): 
   const failure = activity.failure(instanceKey(id));
   const refusal = activity.plans.get(instanceKey(id))?.refusal;
   const running = isRunning(guest);
-  const error = refusal ?? failure?.message ?? guest?.error;
+  const endings = running ? 0 : (situation.memory.starts.get(id)?.count ?? 0);
+  const ending =
+    endings > 1
+      ? `the guest ended by itself soon after each of ${endings} starts; it is started again ever more rarely`
+      : undefined;
+  const error = refusal ?? failure?.message ?? guest?.error ?? ending;
   const startedAtMs = running ? guest?.startedAtMs : undefined;
   const boot =
     record.boot !== undefined && startedAtMs !== undefined && isSameRun(record.boot.startedAtMs, startedAtMs)

@@ -50,6 +50,8 @@ export class TestGateway {
   refusals = 0;
   /** HTTP requests that came. */
   requests = 0;
+  /** Digests of images that never end. */
+  readonly stalled = new Set<string>();
   /** Cuts image bodies after so many bytes, once each. */
   readonly cuts: number[] = [];
   readonly #server: ReturnType<typeof createServer>;
@@ -184,7 +186,8 @@ export class TestGateway {
       ...(offset === 0 ? {} : { "content-range": `bytes ${offset}-${image.length - 1}/${image.length}` }),
     });
     const cut = this.cuts.shift();
-    if (cut === undefined) response.end(image.subarray(offset));
+    if (this.stalled.has(digest)) response.write(image.subarray(offset, offset + 1000));
+    else if (cut === undefined) response.end(image.subarray(offset));
     else response.write(image.subarray(offset, offset + cut), () => setTimeout(() => response.destroy(), 50));
   }
 
