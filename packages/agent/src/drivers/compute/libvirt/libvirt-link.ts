@@ -24,13 +24,17 @@ export class LibvirtLink {
   }
 
   /** @throws SkerryError node-driver-failed where libvirt does not answer */
-  connection(signal: AbortSignal): Promise<RpcConnection> {
+  async connection(signal: AbortSignal): Promise<RpcConnection> {
     signal.throwIfAborted();
-    this.#connection ??= this.#open().catch((error: unknown) => {
-      this.#connection = undefined;
-      throw error;
-    });
-    return this.#connection;
+    // One attempt serves all who ask; whoever gives up meanwhile does not end it for the others.
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.race([this.#attempt(), aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
   }
 
   onChange(listener: () => void): () => void {
@@ -48,14 +52,25 @@ export class LibvirtLink {
     );
   }
 
-  async #open(): Promise<RpcConnection> {
-    const signal = AbortSignal.timeout(openMs);
-    const ended = (): void => {
-      this.#connection = undefined;
+  #attempt(): Promise<RpcConnection> {
+    if (this.#connection !== undefined) return this.#connection;
+    // A connection that failed late must not take a newer one's place.
+    const forget = (): void => {
+      if (this.#connection === attempt) this.#connection = undefined;
+    };
+    const attempt = this.#open(() => {
+      forget();
       // What happened in the gap is not known.
       this.#tell();
       void this.#keep();
-    };
+    });
+    attempt.catch(forget);
+    this.#connection = attempt;
+    return attempt;
+  }
+
+  async #open(ended: () => void): Promise<RpcConnection> {
+    const signal = AbortSignal.timeout(openMs);
     const connection = await RpcConnection.open(
       this.#path,
       (procedure) => {
