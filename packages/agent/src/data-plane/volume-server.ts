@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:https";
+import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { TLSSocket } from "node:tls";
@@ -9,7 +10,7 @@ import type { VolumeDriver } from "../drivers/volume.ts";
 import type { TlsIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { OfferBook } from "../reconcile/offers.ts";
-import { digestHeader, ticketHeader, volumePath } from "./wire.ts";
+import { digestHeader, formatEndpoint, ticketHeader, volumePath } from "./wire.ts";
 
 export interface VolumeServerDeps {
   readonly identity: TlsIdentity;
@@ -39,6 +40,7 @@ export async function serveVolumes(
       requestCert: true,
       rejectUnauthorized: true,
       minVersion: "TLSv1.3",
+      handshakeTimeout: 10_000,
       headersTimeout: 10_000,
       requestTimeout: 10_000,
     },
@@ -52,8 +54,7 @@ export async function serveVolumes(
   );
   server.maxConnections = maxConnections;
   server.setTimeout(idleMs);
-  server.listen(port, host);
-  await once(server, "listening");
+  await bind(server, host, port);
   signal.addEventListener(
     "abort",
     () => {
@@ -65,6 +66,24 @@ export async function serveVolumes(
   const address = server.address();
   if (address === null || typeof address === "string") throw new TypeError("the data plane has no port");
   return address.port;
+}
+
+/** `::` takes connections by IPv4 too; where the host has no IPv6, `0.0.0.0` stands in for it. */
+async function bind(server: Server, host: string, port: number): Promise<void> {
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (host === "::" && (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL")) {
+      await bind(server, "0.0.0.0", port);
+      return;
+    }
+    throw new SkerryError("unavailable", `The agent cannot listen on ${formatEndpoint(host, port)} for other nodes (${String(code)}).`, {
+      remedy: code === "EADDRINUSE" ? "Another program has this port: end it, or give the agent another one with --data-port." : "Give another address with --listen.",
+      cause: error,
+    });
+  }
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, deps: VolumeServerDeps): Promise<void> {

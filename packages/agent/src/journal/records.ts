@@ -23,7 +23,7 @@ export const VolumeRecord = strict({
 export type VolumeRecord = Static<typeof VolumeRecord>;
 
 /** A graceful stop under way: it outlives the agent, so that the grace isn't granted anew. Milliseconds since 1970. */
-export const StopRecord = strict({
+const StopRecord = strict({
   purpose: oneOf(["stop", "reboot"] as const),
   sinceMs: Type.Number(),
   askedAtMs: Type.Number(),

@@ -78,6 +78,8 @@ export async function openSession(
     else if (message.type === "welcome") {
       welcomed = true;
       clearTimeout(timer);
+      // From here on whoever holds the session ends it, with a goodbye.
+      signal.removeEventListener("abort", onAbort);
       const ping = (): void => {
         if (socket.readyState === WebSocket.OPEN) socket.ping();
       };

@@ -95,7 +95,7 @@ function planStopped(wanted: WantedInstance, guest: Guest | undefined, situation
 }
 
 /** Why the instance may not run here now: the one guard that keeps a disk from having two writers. */
-export function obstacleToRun(wanted: WantedInstance, situation: Situation): string | undefined {
+function obstacleToRun(wanted: WantedInstance, situation: Situation): string | undefined {
   const { seen, journal } = situation;
   const volume = wantedVolumeOf(wanted, situation.wanted);
   if (volume === undefined || volume.presence === "absent") return "its root volume is not wanted on this node";
@@ -114,7 +114,7 @@ export function obstacleToRun(wanted: WantedInstance, situation: Situation): str
 }
 
 /** The instance's interfaces with what their networks gave; undefined while one of these isn't ready. */
-export function pluggedNics(wanted: WantedInstance, situation: Situation): readonly PluggedNic[] | undefined {
+function pluggedNics(wanted: WantedInstance, situation: Situation): readonly PluggedNic[] | undefined {
   const nics: PluggedNic[] = [];
   for (const nic of wanted.nics) {
     const network = situation.seen.networks?.get(nic.networkId);
@@ -125,7 +125,7 @@ export function pluggedNics(wanted: WantedInstance, situation: Situation): reado
 }
 
 /** Names all that a guest is made of; a guest with the same hash need not be defined anew. */
-export function definitionHash(wanted: WantedInstance, nics: readonly PluggedNic[]): string {
+function definitionHash(wanted: WantedInstance, nics: readonly PluggedNic[]): string {
   const { name, project, vcpus, memoryMiB, rootVolume, sshKeys, userData } = wanted;
   const parts = [
     name,

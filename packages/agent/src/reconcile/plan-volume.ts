@@ -6,7 +6,7 @@ import { isOtherCopy, userOf } from "./situation.ts";
 import type { Situation } from "./situation.ts";
 
 /** An import that ended with another digest is begun anew this often. */
-export const maxMismatches = 3;
+const maxMismatches = 3;
 
 /** The next step of one volume. */
 export function planVolume(wanted: WantedVolume, situation: Situation): ObjectPlan {

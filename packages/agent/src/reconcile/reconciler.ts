@@ -40,6 +40,8 @@ export interface Report extends ObservedObjects {
 
 /** One look at the hypervisor may take this long. */
 const lookDeadlineMs = 30_000;
+/** A hypervisor that does not answer is asked again this soon. */
+const lookAgainMs = 2000;
 /** Events within this time are answered by one look. */
 const gatherMs = 20;
 
@@ -149,7 +151,7 @@ export class Reconciler {
     if (seen.guests !== undefined && seen.volumes !== undefined) {
       this.#situation = situation;
       this.#lookedRevision = revisionBefore ?? 0;
-    }
+    } else dueMs = Math.min(dueMs ?? Infinity, nowMs() + lookAgainMs);
     this.offers.replace(offersOf(situation).filter((offer) => !this.#work.isHeld(volumeKey(offer.volumeId))));
     onChange(this.#situation);
     return dueMs;

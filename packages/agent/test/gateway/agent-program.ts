@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 let program: Promise<string> | undefined;
@@ -16,7 +17,7 @@ async function make(): Promise<string> {
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const outfile = join(folder, "agent.mjs");
   await build({
-    entryPoints: [join(import.meta.dirname, "agent-main.ts")],
+    entryPoints: [fileURLToPath(new URL("./agent-main.ts", import.meta.url))],
     outfile,
     bundle: true,
     platform: "node",
