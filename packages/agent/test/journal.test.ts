@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import { openJournal } from "../src/journal/journal.ts";
@@ -18,6 +20,9 @@ test("the journal keeps the newest wish and ignores an older one", async () => {
     assert.equal(journal.accept(newer), true, "the same again is no fault");
   }
   using journal = openJournal(folder.path);
+  for (const name of await readdir(folder.path)) {
+    assert.equal((await stat(join(folder.path, name))).mode & 0o777, 0o600, `${name} holds user data`);
+  }
   assert.deepEqual(journal.wanted(), newer);
   assert.equal(journal.accept(older), false);
 });

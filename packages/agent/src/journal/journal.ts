@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SkerryError, parserOf } from "@skerry/model";
@@ -38,7 +38,10 @@ const parseWanted = parserOf(WantedState, "wanted state in the journal", "intern
  */
 export function openJournal(dataFolder: string): Journal {
   mkdirSync(dataFolder, { recursive: true });
-  return openJournalFile(join(dataFolder, "journal.db"));
+  const path = join(dataFolder, "journal.db");
+  // It holds tenants' user data. SQLite gives the files beside it the mode of this one.
+  closeSync(openSync(path, "a", 0o600));
+  return openJournalFile(path);
 }
 
 /** The same over a path that SQLite takes. */
