@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
@@ -23,11 +23,16 @@ process.umask(0o077);
 
 const never = new AbortController().signal;
 let libvirt: PrivateLibvirt;
+/** What guests can run on is found once, in this folder; it takes seconds on machines whose KVM does not work. */
+let probed: Awaited<ReturnType<typeof temporaryFolder>>;
 
 before(async () => {
   libvirt = await startLibvirt();
+  probed = await temporaryFolder();
+  await rememberedAccelerator(probed.path, never);
 });
 after(async () => {
+  await probed[Symbol.asyncDispose]();
   await libvirt[Symbol.asyncDispose]();
 });
 
@@ -43,6 +48,8 @@ async function makePlace(): Promise<Place> {
   // QEMU runs as a user of its own and has to get through to the disks.
   await chmod(temporary.path, 0o711);
   const folder = join(temporary.path, "guests");
+  await mkdir(folder);
+  await copyFile(join(probed.path, "accelerator.json"), join(folder, "accelerator.json"));
   const opened: ReturnType<typeof openLibvirt>[] = [];
   const open = (): ComputeDriver => {
     const driver = openLibvirt({ folder });
@@ -226,14 +233,12 @@ describe("a guest of libvirt", () => {
 
 describe("what guests can run on", () => {
   test("is found by booting something, once", async () => {
-    await using folder = await temporaryFolder();
-    const found = await rememberedAccelerator(folder.path, never);
-    if (found.accelerator === "tcg") assert.match(found.reason ?? "", /kvm/);
     const startedAt = performance.now();
-    assert.deepEqual(await rememberedAccelerator(folder.path, never), found);
-    assert.ok(performance.now() - startedAt < 100, "from memory");
-    await writeFile(join(folder.path, "accelerator.json"), "{");
-    assert.deepEqual(await rememberedAccelerator(folder.path, never), found);
+    const found = await rememberedAccelerator(probed.path, never);
+    assert.ok(performance.now() - startedAt < 200, "from memory");
+    if (found.accelerator === "tcg") assert.match(found.reason ?? "", /kvm/);
+    await writeFile(join(probed.path, "accelerator.json"), "{");
+    assert.deepEqual(await rememberedAccelerator(probed.path, never), found);
   });
 });
 
