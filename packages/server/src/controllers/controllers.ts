@@ -13,6 +13,7 @@ import type { Log } from "../operations/log.ts";
 import type { NodeSight } from "../operations/node-sight.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
+import { Allocation } from "./allocation.ts";
 import { makeIntents } from "./intents.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
@@ -51,6 +52,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   let gateway: Pick<Gateway, "isConnected" | "push" | "disconnect"> | undefined;
   const reports = new NodeReports();
   // Listens to the store before the engine does, so that steps never judge by an outdated wanted state.
+  const allocation = new Allocation(store);
   const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
   const sight: NodeSight = {
     report: (nodeId) => reports.get(nodeId)?.state,
@@ -82,7 +84,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   });
   let unsubscribe = () => {};
   return {
-    intents: makeIntents({ ...deps, engine }),
+    intents: makeIntents({ ...deps, engine, allocation }),
     engine,
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
@@ -110,6 +112,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       await engine.stop();
       await watch.stop();
       wanted.close();
+      allocation.close();
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { IntentTable } from "../intents.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
+import type { Allocation } from "./allocation.ts";
 import { apiTokenIntents } from "./intents/api-token.ts";
 import { imageIntents } from "./intents/image.ts";
 import { instanceIntents } from "./intents/instance.ts";
@@ -15,6 +16,7 @@ import { siteIntents } from "./intents/site.ts";
 import { volumeIntents } from "./intents/volume.ts";
 
 export interface IntentDeps {
+  readonly allocation: Pick<Allocation, "in" | "touch">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel">;
   readonly random: Random;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */

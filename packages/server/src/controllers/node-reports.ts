@@ -11,7 +11,7 @@ export interface NodeReport {
  */
 export class NodeReports {
   readonly #byNode = new Map<string, NodeReport>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(nodeIds: readonly string[]) => void>();
 
   get(nodeId: string): NodeReport | undefined {
     return this.#byNode.get(nodeId);
@@ -20,14 +20,15 @@ export class NodeReports {
   /** Called once what follows from the reports is in the store, so that nobody reads a status older than the report. */
   record(reports: ReadonlyMap<string, NodeReport>): void {
     for (const [nodeId, report] of reports) this.#byNode.set(nodeId, report);
-    for (const listener of this.#listeners) listener();
+    const nodeIds = [...reports.keys()];
+    for (const listener of this.#listeners) listener(nodeIds);
   }
 
   forget(nodeId: string): void {
     this.#byNode.delete(nodeId);
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (nodeIds: readonly string[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }

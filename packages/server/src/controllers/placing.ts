@@ -8,7 +8,7 @@ import {
   type RefusalReason,
 } from "@skerry/placement";
 import type { View } from "@skerry/store";
-import { allocatedByNode } from "./allocation.ts";
+import type { UsedOn } from "./allocation.ts";
 import { rootVolumeOf } from "./reap.ts";
 import { findImage } from "./references.ts";
 
@@ -25,11 +25,12 @@ export interface Target {
  */
 export function chooseNode(
   view: View,
+  used: UsedOn,
   request: PlacementRequest,
   target: Target = {},
 ): { readonly node: string; readonly nodeId: string; readonly reason: string } {
   const { toProvider, toSite, toNode } = target;
-  const fleet = fleetOf(view).filter(
+  const fleet = fleetOf(view, used).filter(
     ({ provider, site, name }) =>
       (toProvider === undefined || provider === toProvider) &&
       (toSite === undefined || site === toSite) &&
@@ -79,7 +80,7 @@ export function lacking(
  */
 export function refuseViolations(view: View, concerns: (candidate: Candidate) => boolean): void {
   const candidates = new Map(
-    fleetOf(view)
+    fleetOf(view, idle)
       .filter(concerns)
       .map((candidate) => [candidate.id, candidate]),
   );
@@ -124,9 +125,11 @@ export function requestOf(view: View, instance: InstanceResource): PlacementRequ
 
 const nothing: Capacity = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
 
+/** For checks to which it does not matter what is free. */
+export const idle: UsedOn = () => nothing;
+
 /** Every node as placement sees it; one that has not joined yet is there too, as unhealthy and without capacity. */
-export function fleetOf(view: View): readonly Candidate[] {
-  const allocated = allocatedByNode(view);
+export function fleetOf(view: View, used: UsedOn): readonly Candidate[] {
   return view.list("Node").flatMap((node) => {
     const site = view.get("Site", { name: node.spec.site });
     const provider = site === undefined ? undefined : view.get("Provider", { name: site.spec.provider });
@@ -150,7 +153,7 @@ export function fleetOf(view: View): readonly Candidate[] {
         schedulable: node.spec.schedulable !== false && node.metadata.deletedAt === undefined,
         healthy: isHealthy(node),
         capacity: (facts === undefined ? undefined : (node.spec.capacityOverride ?? facts.capacity)) ?? nothing,
-        used: allocated.get(node.metadata.id) ?? nothing,
+        used: used(node.metadata.id),
         ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
         ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
       },

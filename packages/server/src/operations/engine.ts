@@ -39,7 +39,10 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   const keepFinished = deps.keepFinished ?? 10_000;
   const subjects = new Subjects();
   const progress = new ProgressBook({ store, clock, log });
-  const wakes = new WakeRoom([(listener) => store.subscribe(listener), ...(deps.wakeSources ?? [])]);
+  const changes: WakeSource = (listener) => store.subscribe((events) => listener(events.map(({ id }) => id)));
+  const wakes = new WakeRoom([changes, ...(deps.wakeSources ?? [])]);
+  /** What each attempt listens with for changes of its own operation. */
+  const attempts = new Map<string, () => void>();
   const kindOf = (type: string) => kinds.get(type);
   const runDeps: RunDeps = {
     store,
@@ -49,6 +52,10 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
     progress,
     wakes,
     kindOf,
+    onChangeOf(operationId, listener) {
+      attempts.set(operationId, listener);
+      return () => attempts.delete(operationId);
+    },
     bounds: deps.bounds ?? defaultBounds,
     abandonMs,
   };
@@ -72,6 +79,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   function follow(events: readonly ChangeEvent[]): void {
     for (const event of events) {
       if (event.kind !== "Operation") continue;
+      attempts.get(event.id)?.();
       const operation = event.object as OperationResource;
       if (event.type === "deleted") subjects.forget(operation);
       else if (!isOver(operation.status.state)) launch(operation);

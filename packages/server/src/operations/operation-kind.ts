@@ -12,7 +12,10 @@ export interface StepContext {
   note(facts: Readonly<Record<string, unknown>>): Promise<void>;
   /** Coalesced; may be lost at a kill. */
   progress(update: { message?: string; done?: number; total?: number; unit?: "bytes" | "items" }): void;
-  /** Resolves with the first truthy answer of `condition`, which is asked now and after each durable change. Rejects when the signal aborts. */
+  /**
+   * Resolves with the first truthy answer of `condition`, which is asked now and after each durable change or report of what the
+   * operation is about. Rejects when the signal aborts.
+   */
   until<T>(condition: (store: Store) => T | undefined | false): Promise<T>;
   /** The same, but resolves undefined once `limitMs` have passed without. */
   within<T>(limitMs: number, condition: (store: Store) => T | undefined | false): Promise<T | undefined>;
@@ -41,6 +44,8 @@ export interface OperationKind {
   /** It only watches how what was asked comes true, so that a later wish (`replaces`) may end it at once. */
   readonly replaceable?: boolean;
   steps(operation: OperationResource): readonly OperationStepKind[];
+  /** Ids of all objects and nodes that its steps' conditions read; every change wakes them where absent, which is dear in thousands. */
+  about?(operation: OperationResource): readonly string[] | undefined;
   /** Called in the transaction that ends the operation, whatever its outcome; `result` of a success. */
   finish?(tx: Transaction, operation: OperationResource): Readonly<Record<string, unknown>> | undefined;
 }

@@ -15,6 +15,8 @@ export interface RunDeps extends StepContextDeps {
   readonly log: Log;
   readonly kindOf: (type: string) => OperationKind | undefined;
   readonly bounds: Bounds;
+  /** Calls back after each durable change of an operation; returns how to stop. */
+  readonly onChangeOf: (operationId: string, listener: () => void) => () => void;
   /** How long an attempt that was told to stop is waited for; after that it is left alone, unable to write. */
   readonly abandonMs: number;
 }
@@ -137,7 +139,8 @@ async function attempt(
   const limits = limitsOf(deps, operation, next, stop);
   const abandon = new AbortController();
   try {
-    const context = makeStepContext(deps, operation, index, limits.signal);
+    const about = deps.kindOf(operation.spec.type)?.about?.(operation);
+    const context = makeStepContext(deps, operation, index, limits.signal, about);
     const work = next.kind === "run" ? step?.run(context, limits.signal) : step?.compensate?.(context, limits.signal);
     await Promise.race([work, whenAbandoned(deps, limits.signal, abandon.signal)]);
     return { kind: next.kind === "run" ? "done" : "undone", index };
@@ -193,9 +196,7 @@ function limitsOf(
   };
   let unsubscribe = () => {};
   if (next.cancellable === true) {
-    unsubscribe = deps.store.subscribe((events) => {
-      if (events.some((event) => event.id === id)) checkCancel();
-    });
+    unsubscribe = deps.onChangeOf(id, checkCancel);
     checkCancel();
   }
   return {

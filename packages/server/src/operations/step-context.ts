@@ -18,6 +18,7 @@ export function makeStepContext(
   operation: OperationResource,
   step: number,
   signal: AbortSignal,
+  about?: readonly string[],
 ): StepContext {
   const { id } = operation.metadata;
   const notes: Record<string, unknown> = { ...operation.status.notes };
@@ -39,20 +40,16 @@ export function makeStepContext(
     progress(update) {
       if (!signal.aborted) deps.progress.set(id, step, update);
     },
-    until: (condition) => deps.wakes.until(() => condition(store), signal),
+    until: (condition) => deps.wakes.until(() => condition(store), signal, about),
     async within(limitMs, condition) {
-      let late = false;
-      const cancel = deps.clock.setTimer(limitMs, () => {
-        late = true;
-        deps.wakes.wake();
-      });
+      const late = new AbortController();
+      const cancel = deps.clock.setTimer(limitMs, () => late.abort());
       try {
-        const { answer } = await deps.wakes.until(() => {
-          const found = condition(store);
-          if (found !== undefined && found !== false) return { answer: found };
-          return late ? { answer: undefined } : undefined;
-        }, signal);
-        return answer;
+        return await deps.wakes.until(() => condition(store), AbortSignal.any([signal, late.signal]), about);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (late.signal.aborted) return undefined;
+        throw error;
       } finally {
         cancel();
       }

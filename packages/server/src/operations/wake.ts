@@ -1,24 +1,37 @@
-/** Something that tells when what a condition reads may have changed; returns how to stop. */
-export type WakeSource = (listener: () => void) => () => void;
+/**
+ * Something that tells when what a condition reads may have changed, by the ids of what changed (objects, or nodes that have
+ * reported); returns how to stop.
+ */
+export type WakeSource = (listener: (ids: readonly string[]) => void) => () => void;
+
+interface Waiting {
+  readonly ask: () => void;
+  /** What it depends on; everything where absent. */
+  readonly about: readonly string[] | undefined;
+}
 
 /**
- * Lets many conditions wait on a few sources. Conditions are asked in a microtask after the sources' other listeners have
- * run, once for a burst of changes; the cost is one call per waiting condition and burst.
+ * Lets many conditions wait on a few sources. A condition is asked in a microtask after the sources' other listeners have run,
+ * once for a burst of changes, and only if one of these concerns it: thousands may wait at little cost.
  */
 export class WakeRoom {
-  readonly #waiting = new Set<() => void>();
+  readonly #general = new Set<Waiting>();
+  readonly #byId = new Map<string, Set<Waiting>>();
   readonly #stops: readonly (() => void)[];
-  #scheduled = false;
+  #due: Set<Waiting> | undefined;
 
   constructor(sources: readonly WakeSource[]) {
-    this.#stops = sources.map((source) => source(() => this.wake()));
+    this.#stops = sources.map((source) => source((ids) => this.#wake(ids)));
   }
 
-  /** Resolves with the first truthy answer of `condition`, asked now and at each wake; rejects with what it throws or the signal's reason. */
-  until<T>(condition: () => T | undefined | false, signal: AbortSignal): Promise<T> {
+  /**
+   * Resolves with the first truthy answer of `condition`, asked now and after each change that concerns it; rejects with what it throws
+   * or the signal's reason. @param about ids of all that the condition reads; where absent it is asked after every change
+   */
+  until<T>(condition: () => T | undefined | false, signal: AbortSignal, about?: readonly string[]): Promise<T> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#waiting.delete(ask);
+        this.#leave(waiting);
         signal.removeEventListener("abort", abort);
       };
       const abort = () => {
@@ -36,9 +49,10 @@ export class WakeRoom {
           reject(error);
         }
       };
+      const waiting: Waiting = { ask, about };
       if (signal.aborted) return reject(signal.reason as Error);
       signal.addEventListener("abort", abort, { once: true });
-      this.#waiting.add(ask);
+      this.#enter(waiting);
       ask();
     });
   }
@@ -47,13 +61,34 @@ export class WakeRoom {
     for (const stop of this.#stops) stop();
   }
 
-  /** Has all waiting conditions asked soon. */
-  wake(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+  #enter(waiting: Waiting): void {
+    if (waiting.about === undefined) this.#general.add(waiting);
+    for (const id of waiting.about ?? []) {
+      const others = this.#byId.get(id);
+      if (others === undefined) this.#byId.set(id, new Set([waiting]));
+      else others.add(waiting);
+    }
+  }
+
+  #leave(waiting: Waiting): void {
+    this.#general.delete(waiting);
+    this.#due?.delete(waiting);
+    for (const id of waiting.about ?? []) {
+      const others = this.#byId.get(id);
+      others?.delete(waiting);
+      if (others?.size === 0) this.#byId.delete(id);
+    }
+  }
+
+  #wake(ids: readonly string[]): void {
+    const due = this.#due ?? new Set();
+    for (const waiting of this.#general) due.add(waiting);
+    for (const id of ids) for (const waiting of this.#byId.get(id) ?? []) due.add(waiting);
+    if (this.#due !== undefined || due.size === 0) return;
+    this.#due = due;
     queueMicrotask(() => {
-      this.#scheduled = false;
-      for (const ask of [...this.#waiting]) ask();
+      this.#due = undefined;
+      for (const { ask } of due) ask();
     });
   }
 }

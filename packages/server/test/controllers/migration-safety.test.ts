@@ -3,7 +3,8 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
 import { openScratchStore } from "../fakes/scratch-store.ts";
-import { anyScenario, playMigration, type Incident, type Scenario } from "./migration-scenario.ts";
+import { isDone } from "../operations/engine-run.ts";
+import { anyScenario, ask, playMigration, type Incident, type Scenario } from "./migration-scenario.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 25);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
@@ -106,6 +107,25 @@ describe("a cold migration", () => {
     ];
     const { state, owner } = await playMigration(store, { ...calm, sickTarget: true, incidents });
     assert.deepEqual([state, owner], ["failed", 0]);
+  });
+
+  test("keeps the source's disk where the target is neither well nor to be had back, and can be moved onto it again", async () => {
+    const lost: Incident[] = [...work(0, 0, 1, 0, 1, 1, 0, 1), { kind: "cut", node: 1 }];
+    const waiting = Array.from({ length: 6 }, (): Incident[] => [{ kind: "long-tick" }, ...work(0)]).flat();
+    const scenario = { ...calm, sickTarget: true, incidents: [...lost, ...waiting] };
+    const { state, owner, operation } = await playMigration(store, scenario, async (fleet, nodes) => {
+      assert.equal(nodes[0].disks.size, 1);
+      const back = await ask(fleet);
+      for (let ticks = 0; ticks < 100 && !isDone(store, back); ticks++) {
+        await fleet.calm();
+        await fleet.tick(15_000);
+      }
+      await fleet.calm();
+      assert.equal(store.getById("Operation", back.metadata.id)?.status.state, "succeeded");
+      assert.deepEqual([nodes[0].runs, nodes[1].disks.size], [true, 0]);
+    });
+    assert.deepEqual([state, owner], ["failed", 1]);
+    assert.deepEqual((operation.status.problem?.facts?.["left"] as unknown[]).length, 2);
   });
 
   test("never runs twice and ends in one place with one disk, whatever is killed, cut or rebooted when", async (t) => {

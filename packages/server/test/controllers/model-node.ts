@@ -132,7 +132,7 @@ export class ModelNode {
     if (wanted.presence === "absent") return guest === undefined ? undefined : () => this.guests.delete(id);
     if (guest?.running === true || disk?.whole !== true) return undefined;
     if (wanted.power === "stopped") {
-      if (guest?.epoch === epoch) return undefined;
+      if (guest?.epoch === epoch && guest.generation === generation) return undefined;
       return () => this.guests.set(id, { epoch, generation, running: false, healthy: false });
     }
     return () => {
@@ -147,7 +147,8 @@ export class ModelNode {
     const disk = this.disks.get(id);
     if (wanted.presence === "absent") return disk === undefined || this.runs ? undefined : () => this.disks.delete(id);
     if (disk === undefined) return this.#making(wanted);
-    if (!disk.whole) return this.#pulling(wanted, disk);
+    const isOther = wanted.origin.kind === "import" && disk.ticket !== wanted.origin.ticket;
+    if (!disk.whole || isOther) return this.#pulling(wanted, disk);
     if (disk.epoch < epoch) return () => (disk.epoch = epoch);
     return wanted.access === "offer" && !disk.digested ? () => (disk.digested = true) : undefined;
   }
@@ -168,7 +169,8 @@ export class ModelNode {
   /** A few letters at a time, so that it can be cut in the middle. */
   #pulling({ id, epoch, origin }: WantedVolume, disk: Disk): Action | undefined {
     if (origin.kind !== "import") return undefined;
-    if (disk.ticket !== origin.ticket) return () => Object.assign(disk, { content: "", ticket: origin.ticket, epoch });
+    if (disk.ticket !== origin.ticket)
+      return () => Object.assign(disk, { content: "", whole: false, digested: false, ticket: origin.ticket, epoch });
     const source = this.#fetch(origin.fromNode, id, origin.ticket, this.id);
     if (source === undefined) return undefined;
     return () => {

@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import { Allocation } from "../../src/controllers/allocation.ts";
 import { makeIntents } from "../../src/controllers/intents.ts";
 import { NodeIndex } from "../../src/controllers/node-index.ts";
 import { wantedStateOf } from "../../src/controllers/wanted-state.ts";
@@ -51,7 +52,12 @@ describe("the wanted states of all nodes", () => {
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (changes) => {
         await empty(store);
         const engine = { submit: () => assert.fail(), cancel: () => assert.fail() };
-        const intents = makeIntents({ engine, random: evenRandom, authorityFingerprint: "f".repeat(64) });
+        const intents = makeIntents({
+          engine,
+          allocation: new Allocation(store),
+          random: evenRandom,
+          authorityFingerprint: "f".repeat(64),
+        });
         await seedZone(store, intents, startMs);
         const nodes = store.list("Node");
         const told = new Set<string>();

@@ -84,10 +84,12 @@ function migrate(
     throw conflict(`The disk of ${name} is not ready yet.`, "Wait until the instance has been created.");
   }
   const { deadlineSeconds, ...target } = input as Target & { readonly deadlineSeconds?: number };
-  const leaving = (volume.assignment.copies ?? []).map((copy) => copy.node);
+  // A copy on hold may be replaced: whoever asks to move there knows that it is out of date.
+  const leaving = (volume.assignment.copies ?? []).filter(({ purpose }) => purpose !== "hold").map(({ node }) => node);
   checkTarget(tx, target, assignment.node, leaving);
   const { reason, ...to } = chooseNode(
     tx,
+    deps.allocation.in(tx),
     { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving] },
     target,
   );
@@ -112,6 +114,7 @@ function migrate(
         ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB
         : deadlineSeconds * 1000,
   });
+  deps.allocation.touch(id);
   const resource = tx.put({ ...instance, assignment: { ...assignment, movingTo: to } });
   return { resource, operation };
 }

@@ -1,8 +1,9 @@
-import type { InstanceResource, OperationResource } from "@skerry/model";
+import type { InstanceResource, OperationResource, VolumeResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
-import { fleetOf, lacking, requestOf, violationsOn } from "../placing.ts";
+import type { UsedOn } from "../allocation.ts";
+import { fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { checkImageFits, findImage } from "../references.ts";
 import { conflict, invalidField, refuseChanges } from "../refusal.ts";
@@ -23,7 +24,7 @@ export function changeOf(before: InstanceResource, after: InstanceResource): Ins
 }
 
 /** @throws SkerryError conflict or invalid-request where an instance can't be changed so, with what to do instead */
-export function checkChange(view: View, before: InstanceResource, after: InstanceResource): void {
+export function checkChange(view: View, used: UsedOn, before: InstanceResource, after: InstanceResource): void {
   const { name } = before.metadata;
   refuseDeleted(before);
   refuseChanges(before.spec, after.spec, ["runtime", "image", "networks"], "the guest was made with it");
@@ -31,11 +32,11 @@ export function checkChange(view: View, before: InstanceResource, after: Instanc
   if ((after.spec.rebootGeneration ?? 0) < (before.spec.rebootGeneration ?? 0)) {
     throw invalidField("/spec/rebootGeneration", `may only rise; it is ${before.spec.rebootGeneration ?? 0}`);
   }
-  if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, before, after);
+  if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, used, before, after);
   if (JSON.stringify(before.spec.placement) === JSON.stringify(after.spec.placement)) return;
   const { assignment } = after;
   const request = requestOf(view, after);
-  for (const candidate of fleetOf(view)) {
+  for (const candidate of fleetOf(view, idle)) {
     if (candidate.id !== assignment?.nodeId && candidate.id !== assignment?.movingTo?.nodeId) continue;
     const why = violationsOn(request, candidate);
     if (why.length === 0) continue;
@@ -46,7 +47,7 @@ export function checkChange(view: View, before: InstanceResource, after: Instanc
   }
 }
 
-function checkResize(view: View, before: InstanceResource, after: InstanceResource): void {
+function checkResize(view: View, used: UsedOn, before: InstanceResource, after: InstanceResource): void {
   const { name, project = "" } = before.metadata;
   const { state } = before.status;
   if (powerOf(before) === "running" || state === "running" || state === "starting" || state === "stopping") {
@@ -62,7 +63,7 @@ function checkResize(view: View, before: InstanceResource, after: InstanceResour
   }
   const image = findImage(view, project, after.spec.image);
   if (image !== undefined) checkImageFits(image, { memoryMiB: after.spec.memoryMiB });
-  const here = fleetOf(view).find(({ id }) => id === before.assignment?.nodeId);
+  const here = fleetOf(view, used).find(({ id }) => id === before.assignment?.nodeId);
   if (here === undefined) return;
   const need = { ...requestOf(view, after), diskMiB: after.spec.diskMiB ?? sizeMiB };
   const why = lacking(need, here, requestOf(view, before));
@@ -82,6 +83,18 @@ export function growVolume(tx: Transaction, instance: InstanceResource): void {
   tx.put({ ...volume, metadata, spec: { ...volume.spec, sizeMiB: diskMiB } });
 }
 
+/** What an operation that watches an instance has to know. */
+export function watchInput(instance: InstanceResource, volume: VolumeResource | undefined) {
+  const running = powerOf(instance) === "running";
+  return {
+    instanceId: instance.metadata.id,
+    ...(volume === undefined ? {} : { volumeId: volume.metadata.id }),
+    ...(instance.assignment === undefined ? {} : { nodeId: instance.assignment.nodeId }),
+    running,
+    health: running && instance.spec.healthCheck !== undefined,
+  };
+}
+
 /** Submits the operation that watches a change come true; undefined where the node has nothing to do. */
 export function submitChange(
   tx: Transaction,
@@ -92,13 +105,12 @@ export function submitChange(
 ): OperationResource | undefined {
   if (change === "none") return undefined;
   const { name, project } = instance.metadata;
-  const running = powerOf(instance) === "running";
   return engine.submit(tx, {
     type: `instance.${change}`,
     targets: [{ kind: "Instance", name, ...(project === undefined ? {} : { project }) }],
     actor: context.actor,
     cause: context.cause,
-    input: { instanceId: instance.metadata.id, running, health: running && instance.spec.healthCheck !== undefined },
+    input: watchInput(instance, rootVolumeOf(tx, instance)),
     replaces: change !== "resize",
   });
 }

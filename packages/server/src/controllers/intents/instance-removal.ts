@@ -18,7 +18,7 @@ export function removeInstance(
     targets: [{ kind: "Instance", name, ...(project === undefined ? {} : { project }) }],
     actor: context.actor,
     cause: context.cause,
-    input: { instanceId: instance.metadata.id },
+    input: { instanceId: instance.metadata.id, nodeId: instance.assignment?.nodeId ?? "" },
     replaces: true,
   });
   const marked = orderRemoval(tx, instance, context.nowMs);

@@ -3,15 +3,17 @@ import type { Transaction } from "@skerry/store";
 import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
 import { timestamp } from "../../operations/clock.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
+import type { Allocation } from "../allocation.ts";
 import { leaseAddresses } from "../addressing/lease.ts";
 import { chooseNode, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
 import { removeInstance } from "./instance-removal.ts";
 import { instanceActions } from "./instance-actions.ts";
-import { changeOf, checkChange, growVolume, submitChange } from "./instance-change.ts";
+import { changeOf, checkChange, growVolume, submitChange, watchInput } from "./instance-change.ts";
 
 export interface InstanceIntentDeps {
+  readonly allocation: Pick<Allocation, "in" | "touch">;
   readonly engine: Pick<OperationEngine, "submit">;
 }
 
@@ -21,8 +23,9 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
     create: (tx, draft, context) => createInstance(deps, tx, draft, context),
     update(tx, before, after, context) {
       const change = changeOf(before, after);
-      checkChange(tx, before, after);
+      checkChange(tx, deps.allocation.in(tx), before, after);
       const resource = tx.put(after);
+      deps.allocation.touch(resource.metadata.id);
       growVolume(tx, resource);
       const operation = submitChange(tx, deps.engine, resource, change, context);
       return { resource, ...(operation === undefined ? {} : { operation }) };
@@ -51,10 +54,10 @@ function createInstance(
       "Choose another name for the instance.",
     );
   }
-  const place = chooseNode(tx, requestOf(tx, draft));
+  const place = chooseNode(tx, deps.allocation.in(tx), requestOf(tx, draft));
   const since = timestamp(context.nowMs);
   const assignment = { ...place, epoch: 1, since };
-  const volume: VolumeResource = {
+  const volume = tx.put<VolumeResource>({
     kind: "Volume",
     metadata: {
       name,
@@ -69,11 +72,10 @@ function createInstance(
     spec: { sizeMiB: spec.diskMiB ?? image.spec.virtualSizeMiB, image: spec.image, instance: name },
     assignment,
     status: { state: "absent", conditions: [] },
-  };
-  tx.put(volume);
+  });
   const addresses = leaseAddresses(tx, draft);
+  deps.allocation.touch(draft.metadata.id);
   const resource = tx.put({ ...draft, assignment, status: { ...draft.status, addresses } });
-  const running = spec.power !== "stopped";
   const operation = deps.engine.submit(tx, {
     type: "instance.create",
     targets: [
@@ -82,7 +84,7 @@ function createInstance(
     ],
     actor: context.actor,
     cause: context.cause,
-    input: { instanceId: resource.metadata.id, running, health: running && spec.healthCheck !== undefined },
+    input: watchInput(resource, volume),
   });
   return { resource, operation };
 }

@@ -8,6 +8,7 @@ import { sayWhatKeeps } from "./instance-step.ts";
 export const instanceDeleteKind: OperationKind = {
   type: "instance.delete",
   deadlineMs: 5 * 60_000,
+  about: ({ spec }) => [String(spec.input["instanceId"]), String(spec.input["nodeId"])],
   steps: () => [
     {
       name: "remove",

@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import type { View } from "@skerry/store";
-import { fleetOf, requestOf, violationsOn } from "../../controllers/placing.ts";
+import { fleetOf, idle, requestOf, violationsOn } from "../../controllers/placing.ts";
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind, StepContext } from "../operation-kind.ts";
 import type { Random } from "../random.ts";
@@ -40,6 +40,10 @@ export function instanceMigrateKind(deps: MigrationDeps): OperationKind {
   return {
     type: "instance.migrate",
     deadlineMs: 60 * 60_000,
+    about(operation) {
+      const { instanceId, volumeId, from, to } = migrationOf(operation);
+      return [instanceId, volumeId, from.nodeId, to.nodeId];
+    },
     steps: () => [choose(), stop(deps), offer(deps), copy(deps), switchStep(deps), start(deps), release()],
     finish(tx, operation) {
       settle(tx, migrationOf(operation));
@@ -229,7 +233,7 @@ function release(): OperationStepKind {
 /** Hard constraints hold in the transaction that commits the move, whatever was changed since the target was chosen. */
 function refuseViolation(view: View, migration: Migration): void {
   const { instance } = subjectOf(view, migration);
-  const candidate = fleetOf(view).find(({ id }) => id === migration.to.nodeId);
+  const candidate = fleetOf(view, idle).find(({ id }) => id === migration.to.nodeId);
   if (candidate === undefined)
     throw new SkerryError("conflict", `The node ${migration.to.node} is not there any more.`);
   const why = violationsOn(requestOf(view, instance), candidate);

@@ -32,6 +32,7 @@ export function instanceWatchKinds(sight: NodeSight): readonly OperationKind[] {
     type,
     deadlineMs,
     replaceable: true,
+    about: idsOf,
     steps: stepsOf,
     finish: whereItIs,
   });
@@ -45,6 +46,11 @@ export function instanceWatchKinds(sight: NodeSight): readonly OperationKind[] {
     ]),
     watch("instance.resize", 15 * minuteMs, (operation) => [steps.resize, ...start(operation)]),
   ];
+}
+
+function idsOf({ spec }: OperationResource): readonly string[] | undefined {
+  const ids = [spec.input["instanceId"], spec.input["volumeId"], spec.input["nodeId"]];
+  return ids.includes(undefined) ? undefined : ids.map(String);
 }
 
 function watchSteps(sight: NodeSight) {

@@ -86,14 +86,17 @@ export function orderImport(tx: Transaction, migration: Migration): number {
   const { volume } = subjectOf(tx, migration);
   const { copies = [], epoch } = volume.assignment;
   const present = copies.find((copy) => copy.nodeId === migration.to.nodeId);
-  if (present !== undefined) {
-    if (present.purpose === "import") return present.epoch;
+  if (present?.purpose === "import") return present.epoch;
+  if (present?.purpose === "remove") {
     throw new SkerryError("conflict", `${migration.to.node} still has an earlier copy of the disk.`, {
       remedy: "Try again once it is gone.",
     });
   }
   const copy = { ...migration.to, epoch: epoch + 1, purpose: "import" as const, since: tx.revision };
-  tx.put({ ...volume, assignment: { ...volume.assignment, copies: [...copies, copy] } });
+  tx.put({
+    ...volume,
+    assignment: { ...volume.assignment, copies: [...copies.filter((other) => other !== present), copy] },
+  });
   return copy.epoch;
 }
 

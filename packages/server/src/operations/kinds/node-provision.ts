@@ -60,6 +60,7 @@ export function nodeProvisionKind(deps: ProvisioningKindDeps): OperationKind {
   return {
     type: "node.provision",
     deadlineMs: 30 * minuteMs,
+    about: ({ spec }) => [String(spec.input["nodeId"])],
     steps: () => [...provisioningStepNames.map(hostStep), ready(deps.sight)],
     finish(tx, operation) {
       inHand.delete(operation.metadata.id);
