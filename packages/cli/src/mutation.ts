@@ -22,7 +22,7 @@ export async function concludeMutation<K extends KindName>(
     terminal.err.write(
       `${resource.kind.toLowerCase()} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`,
     );
-  const reason = resource.kind === "Instance" ? (resource as InstanceResource).assignment?.reason : undefined;
+  const reason = resource.kind === "Instance" ? resource.assignment?.reason : undefined;
   if (reason !== undefined && verb === "created")
     terminal.err.write(`  ${paint(terminal.err, "dim", `placed on ${reason}`)}\n`);
   if (operation === undefined) return;
