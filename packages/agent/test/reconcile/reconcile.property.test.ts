@@ -114,7 +114,7 @@ test("whatever is ordered and wherever the agent dies, no guest runs that may no
         assert.deepEqual(node.violations, []);
       }
     }),
-    { numRuns: 3000, verbose: fc.VerbosityLevel.Verbose },
+    { numRuns: 1500, verbose: fc.VerbosityLevel.Verbose },
   );
 });
 
@@ -169,6 +169,6 @@ test("a sensible order is reached from wherever the node is, however often it di
       assert.equal(node.journal.instance(own.instance).appliedGeneration, end.generation);
       assert.equal(node.journal.instance(own.instance).rebootGeneration >= end.rebootGeneration, true);
     }),
-    { numRuns: 2000, verbose: fc.VerbosityLevel.Verbose },
+    { numRuns: 1000, verbose: fc.VerbosityLevel.Verbose },
   );
 });
