@@ -83,7 +83,7 @@ export function act<K extends KindName>(
   return intent.run(tx, resource, input, contextAt(nowMs));
 }
 
-export const sites = [
+const sites = [
   { provider: "iberica", country: "ES", site: "madrid", node: "mad-1", latitude: 40.4, longitude: -3.7 },
   { provider: "gallia", country: "FR", site: "paris", node: "par-1", latitude: 48.9, longitude: 2.4 },
   { provider: "hellas", country: "GR", site: "athens", node: "ath-1", latitude: 38, longitude: 23.7 },
