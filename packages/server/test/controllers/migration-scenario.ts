@@ -233,7 +233,7 @@ async function heal(fleet: ModelFleet, operation: OperationResource, check: () =
     if (current !== undefined && isOver(current.status.state)) {
       await fleet.calm();
       check();
-      return current;
+      if (fleet.serverIsUp) return current;
     }
     await fleet.tick(15_000);
     check();
