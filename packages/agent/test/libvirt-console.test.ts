@@ -48,7 +48,7 @@ async function fakeSerial(
   };
 }
 
-describe("a guest's console", () => {
+describe("a guest's console", { timeout: 30_000 }, () => {
   test("is one line that all who are there share", async () => {
     await using folder = await temporaryFolder();
     await using serial = await fakeSerial(join(folder.path, "sock"));
@@ -115,7 +115,7 @@ describe("a guest's console", () => {
   });
 });
 
-describe("a console's log", () => {
+describe("a console's log", { timeout: 30_000 }, () => {
   const whole = async (stream: Readable): Promise<string> => {
     let text = "";
     for await (const chunk of stream) text += String(chunk);

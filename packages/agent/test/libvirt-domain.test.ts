@@ -135,6 +135,11 @@ describe("a guest's domain", () => {
       ),
       { numRuns: 1000 },
     );
+    for (const number of [1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60, -1]) {
+      for (const field of ["vcpus", "memoryMiB", "epoch", "generation"]) {
+        assert.throws(() => domainXml({ ...guest, [field]: number }, setting), isRefusal, `${field} ${number}`);
+      }
+    }
     assert.throws(
       () => domainXml({ ...guest, disks: [{ path: "/a", format: "vmdk" as "raw", readOnly: false }] }, setting),
       isRefusal,

@@ -119,7 +119,7 @@ describe("libvirt's messages", () => {
   });
 });
 
-describe("a connection to libvirt", () => {
+describe("a connection to libvirt", { timeout: 30_000 }, () => {
   test("matches answers to calls by their number, in whatever order they come", async () => {
     await using folder = await temporaryFolder();
     await using daemon = await fakeDaemon(join(folder.path, "sock"));

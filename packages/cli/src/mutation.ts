@@ -1,4 +1,4 @@
-import { SkerryError, fromProblem, type InstanceResource, type KindName, type OperationResource } from "@skerry/model";
+import { SkerryError, fromProblem, type KindName, type OperationResource } from "@skerry/model";
 import type { Mutation, PlannedChange, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";

@@ -79,10 +79,17 @@ async function bind(server: Server, host: string, port: number): Promise<void> {
       await bind(server, "0.0.0.0", port);
       return;
     }
-    throw new SkerryError("unavailable", `The agent cannot listen on ${formatEndpoint(host, port)} for other nodes (${String(code)}).`, {
-      remedy: code === "EADDRINUSE" ? "Another program has this port: end it, or give the agent another one with --data-port." : "Give another address with --listen.",
-      cause: error,
-    });
+    throw new SkerryError(
+      "unavailable",
+      `The agent cannot listen on ${formatEndpoint(host, port)} for other nodes (${String(code)}).`,
+      {
+        remedy:
+          code === "EADDRINUSE"
+            ? "Another program has this port: end it, or give the agent another one with --data-port."
+            : "Give another address with --listen.",
+        cause: error,
+      },
+    );
   }
 }
 

@@ -17,7 +17,7 @@ import { volumeIntents } from "./intents/volume.ts";
 
 export interface IntentDeps {
   readonly allocation: Pick<Allocation, "in" | "touch">;
-  readonly engine: Pick<OperationEngine, "submit" | "cancel">;
+  readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;
   readonly random: Random;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */
   readonly authorityFingerprint: string;

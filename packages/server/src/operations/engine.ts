@@ -148,6 +148,11 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       return operation;
     },
 
+    requireIdle(tx, subject) {
+      const active = subjects.activeOn(tx, subject);
+      if (active !== undefined) throw busy(subject, active);
+    },
+
     cancel(tx, operation) {
       const current = tx.getById("Operation", operation.metadata.id) ?? operation;
       const { status } = current;

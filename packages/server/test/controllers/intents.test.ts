@@ -291,6 +291,7 @@ describe("intents", () => {
       const { resource, operation } = await does(migrate({}));
       assert.notEqual((resource as InstanceResource).assignment?.movingTo?.node, here);
       assert.equal(operation?.spec.type, "instance.migrate");
+      refuses(migrate({}), "busy", /instance.migrate is already working/);
       refuses(
         (tx) => act(tx, intents, get("Instance", "web", "shop"), "stop", {}, nowMs()),
         "busy",

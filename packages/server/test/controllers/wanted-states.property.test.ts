@@ -51,7 +51,7 @@ describe("the wanted states of all nodes", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (changes) => {
         await empty(store);
-        const engine = { submit: () => assert.fail(), cancel: () => assert.fail() };
+        const engine = { submit: () => assert.fail(), cancel: () => assert.fail(), requireIdle: () => assert.fail() };
         const intents = makeIntents({
           engine,
           allocation: new Allocation(store),

@@ -79,6 +79,8 @@ function migrate(
   refuseDeleted(instance);
   const { name, project, id } = instance.metadata;
   const { assignment } = instance;
+  const subject = { kind: "Instance", name, ...(project === undefined ? {} : { project }) };
+  deps.engine.requireIdle(tx, subject);
   const volume = rootVolumeOf(tx, instance);
   if (assignment === undefined || volume?.assignment?.filled !== true) {
     throw conflict(`The disk of ${name} is not ready yet.`, "Wait until the instance has been created.");
@@ -95,11 +97,7 @@ function migrate(
   );
   const operation = deps.engine.submit(tx, {
     type: "instance.migrate",
-    targets: [
-      { kind: "Instance", name, ...(project === undefined ? {} : { project }) },
-      { kind: "Node", name: assignment.node },
-      { kind: "Node", name: to.node },
-    ],
+    targets: [subject, { kind: "Node", name: assignment.node }, { kind: "Node", name: to.node }],
     actor: context.actor,
     cause: context.cause,
     input: {

@@ -14,7 +14,7 @@ import { changeOf, checkChange, growVolume, submitChange, watchInput } from "./i
 
 export interface InstanceIntentDeps {
   readonly allocation: Pick<Allocation, "in" | "touch">;
-  readonly engine: Pick<OperationEngine, "submit">;
+  readonly engine: Pick<OperationEngine, "submit" | "requireIdle">;
 }
 
 export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance"> {
