@@ -25,12 +25,12 @@ const minuteMs = 60_000;
 export const tiers: readonly Tier[] = [
   {
     name: "unit",
-    budgetMs: 3 * minuteMs,
+    budgetMs: 6 * minuteMs,
     graceMs: 5_000,
     concurrency: Math.max(2, availableParallelism()),
     obstacle: () => undefined,
   },
-  { name: "real", budgetMs: 12 * minuteMs, ...real },
+  { name: "real", budgetMs: 30 * minuteMs, ...real },
   { name: "nightly", budgetMs: 90 * minuteMs, ...real },
 ];
 
