@@ -167,6 +167,15 @@ describe("a connection to a real SSH server", () => {
     assert.equal((await connection.exec(["sleep", String((3 * times.silenceMs) / 1000)], {}, signal)).exitCode, 0);
   });
 
+  test("keeps a slow link whose answers to keepalives queue behind what is sent", async () => {
+    await using proxy = await CuttingProxy.to(host.port);
+    await using connection = await connectToHost(host.target({ port: proxy.port }), "edge-1", signal, times);
+    // In the time of silence 240 kB pass, so that the last of them waits for longer than five times that.
+    proxy.bytesPerSecond = 300_000;
+    const result = await connection.exec(["sh", "-c", "wc -c"], { input: "x".repeat(1_500_000) }, signal);
+    assert.equal(result.stdout.trim(), "1500000");
+  });
+
   test("says that the connection was cut while a program ran", async () => {
     await using proxy = await CuttingProxy.to(host.port);
     proxy.cutAfterBytes = 100_000;

@@ -8,6 +8,8 @@ export class CuttingProxy implements AsyncDisposable {
   connections = 0;
   /** The next connection is reset after so many bytes to the host. */
   cutAfterBytes = Number.POSITIVE_INFINITY;
+  /** How fast it forwards to the host. */
+  bytesPerSecond = Number.POSITIVE_INFINITY;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #silent = false;
@@ -66,6 +68,10 @@ export class CuttingProxy implements AsyncDisposable {
       const passed = data.subarray(0, limit - sent);
       sent += passed.length;
       this.sentBytes += passed.length;
+      if (Number.isFinite(this.bytesPerSecond)) {
+        client.pause();
+        setTimeout(() => client.resume(), (1000 * passed.length) / this.bytesPerSecond);
+      }
       if (!host.write(passed)) {
         client.pause();
         host.once("drain", () => client.resume());
