@@ -1,4 +1,4 @@
-import { chown, mkdir, writeFile } from "node:fs/promises";
+import { chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { readAptSettings } from "./apt.ts";
@@ -12,7 +12,7 @@ const group = "apt-proxy";
 const user = "apt-cacher-ng";
 
 export interface AptProxyPaths {
-  /** Configuration and logs; removed with the testbed. */
+  /** Configuration and logs. Not below the testbed's state: that may lie in a folder that the proxy's user can't enter. */
   readonly directory: string;
   /** Downloaded packages; kept. */
   readonly cache: string;
@@ -51,7 +51,8 @@ async function untilAnswering(logPath: string, signal?: AbortSignal): Promise<vo
   const deadline = Date.now() + 20_000;
   while (!(await aptProxyAnswers())) {
     if (Date.now() > deadline || (await groupProcesses(group)).length === 0) {
-      throw new Error(`the apt proxy did not come up on ${aptProxyUrl}; its words are in ${logPath}`);
+      const words = (await readFile(logPath, "utf8").catch(() => "")).trim();
+      throw new Error(`the apt proxy did not come up on ${aptProxyUrl}; its words: ${words || "none"} (${logPath})`);
     }
     await delay(50, undefined, { signal });
   }

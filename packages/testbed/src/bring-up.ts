@@ -42,7 +42,7 @@ export async function bringUp(options: TestbedOptions, progress: Progress, signa
   await raiseInotifyLimit();
 
   await timed("networks", progress, () => ensureNetwork(plan, signal));
-  const proxyPaths = { directory: `${options.stateDir}/apt-proxy`, cache: `${options.cacheDir}/apt` };
+  const proxyPaths = { directory: `${options.cacheDir}/apt-proxy`, cache: `${options.cacheDir}/apt` };
   await ensureAptProxy(proxyPaths, signal);
   const trees = layers ?? (await ensureTrees(options.cacheDir, progress, signal));
   const userKey = await ensureUserKey(options.stateDir, signal);

@@ -21,14 +21,18 @@ import {
 import { eventually, traces } from "./machine.ts";
 
 const wanDelayMs = 10;
-const options = { ...defaultTestbedOptions, stateDir: "/var/lib/skerry/testbed-test", providers: 2, wanDelayMs };
+/** Only root enters it: nothing that runs as another user may need the testbed's state. */
+const privateFolder = "/var/lib/skerry-testbed-test";
+const options = { ...defaultTestbedOptions, stateDir: `${privateFolder}/testbed`, providers: 2, wanDelayMs };
 const quiet: Progress = () => undefined;
 
 before(async () => {
   await installPrerequisites(quiet);
+  await mkdir(privateFolder, { recursive: true, mode: 0o700 });
 });
 after(async () => {
   await takeDown(options, quiet);
+  await rm(privateFolder, { recursive: true });
 });
 
 describe("a testbed of two providers", () => {
@@ -160,7 +164,7 @@ describe("a testbed of two providers", () => {
   test("refuses other options and another state directory while it is up, and says what to do", async () => {
     for (const other of [
       { ...options, providers: 3 },
-      { ...options, stateDir: "/var/lib/skerry/testbed-other" },
+      { ...options, stateDir: `${privateFolder}/testbed-other` },
     ]) {
       await assert.rejects(
         bringUp(other, quiet),
