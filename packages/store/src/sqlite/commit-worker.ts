@@ -7,7 +7,9 @@ import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import type { ChangeRow, Failure, ObjectPlace, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
+import type { ObjectPlace } from "../load-state.ts";
+import type { ChangeRow } from "../rows.ts";
+import type { Failure, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
 
 const schemaVersion = 1;
 

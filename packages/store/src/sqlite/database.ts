@@ -1,7 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { SkerryError } from "@skerry/model";
 import { failed } from "./failure.ts";
-import type { ChangeRow, ObjectPlace, ObjectRow, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
+import type { ObjectPlace } from "../load-state.ts";
+import type { ChangeRow, ObjectRow } from "../rows.ts";
+import type { Opened, Reply, Request, WorkerSettings } from "./messages.ts";
 
 interface Caller {
   readonly resolve: (value: unknown) => void;

@@ -1,3 +1,6 @@
+import type { ObjectPlace } from "../load-state.ts";
+import type { ChangeRow } from "../rows.ts";
+
 /** What the main thread asks of the commit worker; each request gets one reply, in order. Types only. */
 export type Request =
   | { readonly type: "commit"; readonly changes: readonly ChangeRow[] }
@@ -12,34 +15,6 @@ export interface WorkerSettings {
   readonly keep: number;
   /** Used where the database is new. */
   readonly zoneId: string;
-}
-
-/** A row of `changes`. */
-export interface ChangeRow {
-  readonly revision: number;
-  readonly kind: string;
-  readonly id: string;
-  readonly project: string | null;
-  readonly name: string;
-  readonly type: string;
-  readonly body: string;
-  readonly timeMs: number;
-}
-
-/** A row of `objects`. */
-export interface ObjectRow {
-  readonly kind: string;
-  readonly id: string;
-  readonly project: string | null;
-  readonly name: string;
-  readonly revision: number;
-  readonly body: string;
-}
-
-/** Where a page of objects starts: after this primary key. */
-export interface ObjectPlace {
-  readonly kind: string;
-  readonly id: string;
 }
 
 /** The first reply, to no request: the database is open and the lock held. */

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { SkerryError, makeId } from "@skerry/model";
 import type { CommitLog } from "../commit-log.ts";
+import { loadState } from "../load-state.ts";
 import { ObjectStore } from "../object-store.ts";
-import { BaseState } from "../state.ts";
+import { changeRow, readChange, type Origin } from "../rows.ts";
 import type { Store } from "../store.ts";
 import { Database } from "./database.ts";
-import type { ObjectRow, Opened } from "./messages.ts";
-import { changeRow, damaged, readChange, readObject } from "./rows.ts";
+import type { Opened } from "./messages.ts";
 
 export interface SqliteStoreOptions {
   /** The database file; made where there is none, in a directory that exists. `-wal` and `.owner` files stand beside it. */
@@ -16,8 +16,6 @@ export interface SqliteStoreOptions {
   /** Milliseconds since 1970; the system's clock where absent. */
   readonly now?: () => number;
 }
-
-const loadPage = 1000;
 
 /**
  * Opens the embedded backend: one SQLite file, for one process at a time, held in memory as well.
@@ -30,14 +28,19 @@ export async function openSqliteStore({
   now = Date.now,
 }: SqliteStoreOptions): Promise<Store> {
   if (!Number.isInteger(keepChanges) || keepChanges < 1) throw new RangeError("keepChanges is a whole number from 1");
+  const origin: Origin = {
+    store: path,
+    sqlCommand: (sql) => `sqlite3 ${path} "${sql}"`,
+    tables: { objects: "objects", changes: "changes" },
+  };
   const database = new Database({ path, keep: keepChanges, zoneId: makeId("zon", now(), randomBytes(10)) });
   try {
     const opened = await database.opened;
     checkDurability(path, opened);
-    const durable = await load(database, path, opened.revision);
+    const durable = await loadState(origin, opened.revision, (after, limit) => database.objects(after, limit));
     const log: CommitLog = {
       commit: (changes) => database.commit(changes.map(changeRow)),
-      read: async (after, limit) => (await database.changes(after, limit)).map((row) => readChange(path, row)),
+      read: async (after, limit) => (await database.changes(after, limit)).map((row) => readChange(origin, row)),
       close: () => database.close(),
     };
     const { zoneId, trimmedThrough } = opened;
@@ -55,28 +58,4 @@ function checkDurability(path: string, { journalMode, synchronous }: Opened): vo
   throw new SkerryError("unavailable", `SQLite does not promise durability for ${path} (${seen}).`, {
     remedy: "Name a path on a local file system.",
   });
-}
-
-async function load(database: Database, path: string, revision: number): Promise<BaseState> {
-  const state = new BaseState(revision);
-  let coming = database.objects({ kind: "", id: "" }, loadPage);
-  for (;;) {
-    const rows = await coming;
-    const last = rows.at(-1);
-    if (last === undefined) return state;
-    // The worker reads the next page while this thread parses this one.
-    coming = database.objects(last, loadPage);
-    coming.catch(() => undefined); // Awaited above, unless a damaged row comes first.
-    for (const row of rows) add(state, path, row);
-  }
-}
-
-function add(state: BaseState, path: string, row: ObjectRow): void {
-  const object = readObject(path, row);
-  const { kind, metadata } = object;
-  const holder = state.get(kind, metadata);
-  if (holder !== undefined) throw damaged(path, row, `${holder.metadata.id} has its name ${metadata.name} too`);
-  if (metadata.revision > state.revision)
-    throw damaged(path, row, `it is newer than the log, which ends at ${state.revision}`);
-  state.set(object);
 }

@@ -1,0 +1,98 @@
+import { AnyResource, SkerryError, isKindName, parserOf } from "@skerry/model";
+import { freeze } from "./object.ts";
+import type { Change, StoredObject } from "./object.ts";
+import type { ChangeEvent } from "./store.ts";
+
+/** A row of the revision log. */
+export interface ChangeRow {
+  readonly revision: number;
+  readonly kind: string;
+  readonly id: string;
+  readonly project: string | null;
+  readonly name: string;
+  readonly type: string;
+  readonly body: string;
+  readonly timeMs: number;
+}
+
+/** A row of an object's newest state. */
+export interface ObjectRow {
+  readonly kind: string;
+  readonly id: string;
+  readonly project: string | null;
+  readonly name: string;
+  readonly revision: number;
+  readonly body: string;
+}
+
+/** The database that rows came from, for errors about them. */
+export interface Origin {
+  /** As a user knows it: a path, or a URL without password. */
+  readonly store: string;
+  /** A shell command that runs one SQL statement on it. */
+  readonly sqlCommand: (sql: string) => string;
+  readonly tables: { readonly objects: string; readonly changes: string };
+}
+
+const parseResource = parserOf(AnyResource, "stored object");
+const changeTypes: readonly string[] = ["created", "updated", "deleted"] satisfies ChangeEvent["type"][];
+
+export function changeRow({ event, body, timeMs }: Change): ChangeRow {
+  const { revision, kind, id, project, name, type } = event;
+  return { revision, kind, id, project: project ?? null, name, type, body, timeMs };
+}
+
+/** The object of a row of `objects`; checks that it is one and that it is the row's. */
+export function readObject(origin: Origin, row: ObjectRow): StoredObject {
+  const object = parse(origin, row);
+  if (object.metadata.revision === row.revision) return object;
+  throw damaged(origin, row, `its body has revision ${object.metadata.revision}, its row ${row.revision}`);
+}
+
+/** The event of a row of `changes`. */
+export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
+  const object = parse(origin, row);
+  if (!changeTypes.includes(row.type)) throw damaged(origin, row, `its type is ${JSON.stringify(row.type)}`);
+  const { kind } = object;
+  const { id, project, name } = object.metadata;
+  return { revision: row.revision, kind, id, project, name, type: row.type as ChangeEvent["type"], object };
+}
+
+/**
+ * Checks what every kind shares. What is particular to a kind is not checked again: it was when it was written, and
+ * one object of an older form must not keep all others from being served.
+ */
+function parse(origin: Origin, row: ObjectRow | ChangeRow): StoredObject {
+  if (!isKindName(row.kind)) throw damaged(origin, row, `there is no kind ${JSON.stringify(row.kind)}`);
+  let object;
+  try {
+    const body: unknown = JSON.parse(row.body);
+    object = parseResource(body);
+  } catch (error) {
+    throw damaged(origin, row, (error as Error).message, error);
+  }
+  const { id, project, name } = object.metadata;
+  if (object.kind !== row.kind || id !== row.id || name !== row.name || (project ?? null) !== row.project) {
+    throw damaged(origin, row, `its body is ${object.kind} ${id} ${project ?? ""}/${name}`);
+  }
+  return freeze(object) as StoredObject;
+}
+
+/** Names the row and the way out. */
+export function damaged(origin: Origin, row: ObjectRow | ChangeRow, what: string, cause?: unknown): SkerryError {
+  const { store, sqlCommand, tables } = origin;
+  const [table, where] =
+    "type" in row
+      ? [tables.changes, `revision = ${row.revision}`]
+      : [tables.objects, `kind = ${quote(row.kind)} AND id = ${quote(row.id)}`];
+  const command = sqlCommand(`DELETE FROM ${table} WHERE ${where}`);
+  return new SkerryError("unavailable", `The store ${store} has a damaged row in ${table} (${where}): ${what}.`, {
+    remedy: `Restore the latest backup; or go on without this row: stop Skerry and run ${command}.`,
+    facts: { store, table, where },
+    cause,
+  });
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
