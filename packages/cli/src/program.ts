@@ -6,6 +6,7 @@ import { addContextCommands } from "./commands/context.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEventsCommand } from "./commands/events.ts";
+import { addImageCommands } from "./commands/image.ts";
 import { addInstanceCommands } from "./commands/instance.ts";
 import { addKindCommands } from "./commands/kind.ts";
 import { addNodeCommands } from "./commands/node.ts";
@@ -34,6 +35,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addApplyCommand(program, deps);
   addEventsCommand(program, deps);
   addKindCommands(program, deps);
+  addImageCommands(program, deps);
   addInstanceCommands(program, deps);
   addNodeCommands(program, deps);
   addOperationCommands(program, deps);

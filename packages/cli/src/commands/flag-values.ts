@@ -1,12 +1,23 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { SkerryError, type KindName, type ResourceOf } from "@skerry/model";
+import type { Client, ResourceKey } from "@skerry/sdk";
+import type { Terminal } from "../output/terminal.ts";
 
 /** How a kind's spec is given as flags of `create`. */
 export interface DraftFlags<K extends KindName> {
   declare(command: Command): void;
   /** @throws SkerryError invalid-request naming the flag or field that is wrong */
   spec(options: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<ResourceOf<K>["spec"]>;
+  /** What `create` does after the object was made, where that is not all of it; gives the object as it then is. */
+  complete?(
+    terminal: Terminal,
+    client: Client,
+    key: ResourceKey,
+    resource: ResourceOf<K>,
+    options: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): Promise<ResourceOf<K>>;
 }
 
 /** A number from a flag; what is not one is left to the schema, whose error names the field. */

@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { Option } from "commander";
 import { SkerryError, kinds, parserOf } from "@skerry/model";
+import { uploadImageFile } from "../image-upload.ts";
 import { given, toNumber, type DraftFlags } from "./flag-values.ts";
 
 const parse = parserOf(kinds.Image.spec, "image");
@@ -39,6 +40,8 @@ export const imageFlags: DraftFlags<"Image"> = {
       }),
     );
   },
+  complete: (terminal, client, key, image, { file }, signal) =>
+    uploadImageFile(terminal, client, key, image, String(file), signal),
 };
 
 /** sha256 and size of a whole file. @throws SkerryError invalid-request where it cannot be read */

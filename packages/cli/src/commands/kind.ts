@@ -5,6 +5,7 @@ import { renderList, renderValue } from "../output/render.ts";
 import { openSession, withConnection, withMutation } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
 import { draftFlags } from "./draft-flags.ts";
+import type { DraftFlags } from "./flag-values.ts";
 import { labelsOf } from "./labels.ts";
 import { dashed } from "./reference.ts";
 
@@ -52,25 +53,35 @@ function addReads(parent: Command, kind: KindName, { terminal, signal }: Command
     });
 }
 
-function addWrites(parent: Command, kind: KindName, { terminal, signal }: CommandDeps): void {
-  const flags = draftFlags[kind];
-  if (flags !== undefined) {
-    const create = withMutation(parent.command("create <name>"))
-      .description("make one")
-      .option("-l, --label <key=value...>", "labels");
-    flags.declare(create);
-    create.action(async (name: string, options: Record<string, unknown>, command: Command) => {
-      const session = await openSession(terminal, command);
-      const key = session.key(kind, name);
-      const draft = {
-        spec: await flags.spec(options, signal),
-        labels: labelsOf(options["label"] as readonly string[] | undefined),
-      };
-      if (options["dryRun"] === true) return showPlan(terminal, session, kind, key, { verb: "put", draft }, signal);
-      const mutation = await session.client.put(kind, key, draft, { ifAbsent: true }, signal);
-      await concludeMutation(terminal, session, "created", mutation, signal);
-    });
-  }
+function addCreate<K extends KindName>(
+  parent: Command,
+  kind: K,
+  flags: DraftFlags<K> | undefined,
+  { terminal, signal }: CommandDeps,
+): void {
+  if (flags === undefined) return;
+  const create = withMutation(parent.command("create <name>"))
+    .description("make one")
+    .option("-l, --label <key=value...>", "labels");
+  flags.declare(create);
+  create.action(async (name: string, options: Record<string, unknown>, command: Command) => {
+    const session = await openSession(terminal, command);
+    const key = session.key(kind, name);
+    const draft = {
+      spec: await flags.spec(options, signal),
+      labels: labelsOf(options["label"] as readonly string[] | undefined),
+    };
+    if (options["dryRun"] === true) return showPlan(terminal, session, kind, key, { verb: "put", draft }, signal);
+    const mutation = await session.client.put(kind, key, draft, { ifAbsent: true }, signal);
+    const resource = await flags.complete?.(terminal, session.client, key, mutation.resource, options, signal);
+    const completed = resource === undefined ? mutation : { ...mutation, resource };
+    await concludeMutation(terminal, session, "created", completed, signal);
+  });
+}
+
+function addWrites(parent: Command, kind: KindName, deps: CommandDeps): void {
+  const { terminal, signal } = deps;
+  addCreate(parent, kind, draftFlags[kind] as DraftFlags<KindName> | undefined, deps);
 
   withMutation(parent.command("label <name> <labels...>"))
     .description("set labels (key=value) or remove them (key-)")

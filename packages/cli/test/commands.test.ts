@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Client } from "@skerry/sdk";
+import { createNodeClient } from "@skerry/sdk/node";
+import { startServer, type RunningServer } from "@skerry/server";
+
+const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+
+/* The commands as their user types them, each a process of its own, against a server in this one. */
+describe("the command line", { timeout: 120_000 }, () => {
+  let folder: string;
+  let server: RunningServer;
+  let client: Client;
+  let environment: NodeJS.ProcessEnv;
+
+  async function skerry(
+    ...words: readonly string[]
+  ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...words], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: environment,
+    });
+    const [out, err] = await Promise.all([
+      child.stdout.setEncoding("utf8").toArray(),
+      child.stderr.setEncoding("utf8").toArray(),
+      once(child, "close"),
+    ]);
+    return { code: child.exitCode ?? -1, out: out.join(""), err: err.join("") };
+  }
+  const done = async (...words: readonly string[]): Promise<string> => {
+    const { code, out, err } = await skerry(...words);
+    assert.equal(code, 0, `${words.join(" ")}: ${err}`);
+    return out;
+  };
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "skerry-commands-"));
+    environment = { ...process.env, NO_COLOR: "1", SKERRY_CONTEXTS: join(folder, "contexts.json") };
+    server = await startServer(
+      {
+        dataDir: join(folder, "server"),
+        listen: [{ host: "127.0.0.1", port: 0 }],
+        advertise: [],
+        version: "0.0.0-test",
+        writeLog: () => undefined,
+      },
+      new AbortController().signal,
+    );
+    const token = (await readFile(server.adminTokenFile, "utf8")).trim();
+    client = createNodeClient({ server: server.url, token, authority: await readFile(server.caFile, "utf8") });
+    await done(
+      ...["context", "add", "home", "--server", server.url, "--token-file", server.adminTokenFile],
+      ...["--authority", server.caFile, "--project", "lab"],
+    );
+    await client.put("Organisation", { name: "lab" }, { spec: {} });
+    await client.put("Project", { name: "lab" }, { spec: { organisation: "lab" } });
+    await client.put("Provider", { name: "hand" }, { spec: { driver: "manual", country: "ES" } });
+    const site = { provider: "hand", country: "ES", latitude: 40, longitude: -3, tier: "cloud" } as const;
+    await client.put("Site", { name: "cadiz" }, { spec: site });
+  });
+  after(async () => {
+    await server.close();
+    await rm(folder, { recursive: true });
+  });
+
+  test("an image that is created is uploaded, so that instances can be made from it", async () => {
+    const file = join(folder, "disk.raw");
+    await writeFile(file, randomBytes(300_000));
+    const made = JSON.parse(
+      await done("image", "create", "islet", "--file", file, "--format", "raw", "-o", "json"),
+    ) as {
+      resource: { status: { state: string } };
+    };
+    assert.equal(made.resource.status.state, "ready");
+    assert.equal((await client.get("Image", { project: "lab", name: "islet" })).status.state, "ready");
+  });
+
+  test("an image whose upload failed is uploaded again by a command of its own, and only from its own file", async () => {
+    const file = join(folder, "again.raw");
+    await writeFile(file, randomBytes(200_000));
+    await done("image", "create", "again", "--file", file, "--format", "raw", "--dry-run");
+    const digest = `sha256:${"0".repeat(64)}`;
+    const declared = { sizeBytes: 200_000, format: "raw", architecture: "x86_64", virtualSizeMiB: 1 } as const;
+    await client.put("Image", { project: "lab", name: "again" }, { spec: { ...declared, digest } });
+    const wrong = await skerry("image", "upload", "again", "--file", file);
+    assert.match(wrong.err, /error digest-mismatch [\s\S]*skerry image upload again --file/);
+    const other = join(folder, "other.raw");
+    await writeFile(other, "too short");
+    assert.match((await skerry("image", "upload", "again", "--file", other)).err, /200000 bytes[\s\S]* do /);
+    await done("image", "delete", "again");
+    await done("image", "create", "again", "--file", file, "--format", "raw");
+    await done("image", "upload", "again", "--file", file);
+  });
+
+  test("provisioning a known node needs its name alone, and keeps what the flags do not say", async () => {
+    const spec = { site: "cadiz", address: "127.0.0.1", capacityOverride: { vcpus: 1, memoryMiB: 512, diskMiB: 4096 } };
+    await client.put("Node", { name: "known" }, { spec });
+    const hostKey = `SHA256:${"A".repeat(43)}`;
+    const { err } = await skerry("node", "provision", "known", "--host-key", hostKey);
+    // Its provider's agents join by themselves: the server says so, having learnt the key.
+    assert.match(err, /has the driver manual/);
+    const node = await client.get("Node", { name: "known" });
+    assert.deepEqual(node.spec, { ...spec, hostKeyFingerprint: hostKey });
+    assert.match((await skerry("node", "provision", "known")).err, /has the driver manual/);
+  });
+
+  test("provisioning a node that nobody knows says which flag is missing", async () => {
+    const { code, err } = await skerry("node", "provision", "new", "--site", "cadiz");
+    assert.equal(code, 2);
+    assert.match(err, /no node new yet, and --address is missing[\s\S]*--site SITE --address ADDRESS/);
+  });
+});
