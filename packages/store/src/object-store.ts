@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
-import type { CommitLog } from "./commit-log.ts";
+import { LostLeadership, type CommitLog } from "./commit-log.ts";
 import { Feed } from "./feed.ts";
 import type { Change } from "./object.ts";
 import { Overlay } from "./overlay.ts";
@@ -46,8 +46,10 @@ export class ObjectStore implements Store {
   #working = false;
   /** Ends when nothing is staged any more. */
   #flushing: Promise<void> | undefined;
-  /** Why no more transactions are taken. */
+  /** Why no more transactions are taken, ever. */
   #ended: SkerryError | undefined;
+  /** Why none are taken now. */
+  #paused: SkerryError | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: ObjectStoreParts) {
@@ -77,7 +79,8 @@ export class ObjectStore implements Store {
 
   transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
     return new Promise((resolve, reject) => {
-      if (this.#ended !== undefined) throw this.#ended;
+      const refusal = this.#ended ?? this.#paused;
+      if (refusal !== undefined) throw refusal;
       let settle: () => void;
       try {
         const { result, changes } = this.#run(work);
@@ -109,6 +112,32 @@ export class ObjectStore implements Store {
     const own = (events: readonly ChangeEvent[]): void => listener(events);
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
+  }
+
+  /** Why it takes no more transactions, ever. */
+  get failure(): SkerryError | undefined {
+    return this.#ended;
+  }
+
+  /** Takes no transactions until `resume`; resolves when none is in flight. */
+  async pause(cause: SkerryError): Promise<void> {
+    this.#paused = cause;
+    await this.#flushing;
+  }
+
+  resume(): void {
+    this.#paused = undefined;
+  }
+
+  /** Shows changes that another has made durable, in order; only while this store is paused. */
+  follow(events: readonly ChangeEvent[]): void {
+    if (this.#paused === undefined || this.#flushing !== undefined)
+      throw new Error("a store that writes can't follow another");
+    const [first] = events;
+    if (first === undefined) return;
+    if (first.revision !== this.#durable.revision + 1)
+      throw new Error(`revision ${first.revision} comes after ${this.#durable.revision}: one was skipped or repeated`);
+    this.#advance(events);
   }
 
   close(): Promise<void> {
@@ -178,13 +207,22 @@ export class ObjectStore implements Store {
 
   /** The durable state is the state again; nobody was told of anything newer. */
   #revert(error: unknown): void {
-    const known = error instanceof SkerryError ? error : undefined;
-    const cause = known ?? new SkerryError("unavailable", "The store's database failed.", { cause: error });
-    if (cause.code !== "storage-full") this.#ended ??= cause;
+    const cause = this.#causeOf(error);
     this.#staged = [];
     this.#head.clear();
     const rejected = this.#waiting;
     this.#waiting = [];
     for (const waiting of rejected) waiting.reject(cause);
+  }
+
+  #causeOf(error: unknown): SkerryError {
+    if (error instanceof LostLeadership) {
+      this.#paused = error.problem;
+      return error.problem;
+    }
+    const known = error instanceof SkerryError ? error : undefined;
+    const cause = known ?? new SkerryError("unavailable", "The store's database failed.", { cause: error });
+    if (cause.code !== "storage-full") this.#ended ??= cause;
+    return cause;
   }
 }

@@ -1,0 +1,175 @@
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { SkerryError } from "@skerry/model";
+import { LostLeadership, type CommitLog } from "../commit-log.ts";
+import type { Change } from "../object.ts";
+import { changeRow, readChange, type ChangeRow, type Origin } from "../rows.ts";
+import type { ChangeEvent } from "../store.ts";
+import { ConnectionLost, type Connection } from "./connection.ts";
+import { readLeadership } from "./leadership.ts";
+
+/**
+ * One statement, so one round trip and all or nothing. Taking the leadership's row first makes it wait for any other that
+ * wants to lead, and do nothing once another epoch stands there; it is a sign of life as well.
+ */
+const commitText = `
+  WITH leader AS (
+    UPDATE skerry_leadership SET renewals = renewals + 1 WHERE one = 1 AND epoch = $1 RETURNING epoch
+  ), logged AS (
+    INSERT INTO skerry_changes (revision, epoch, kind, id, project, name, type, body, time_ms)
+    SELECT c.revision, leader.epoch, c.kind, c.id, c.project, c.name, c.type, c.body, c.time_ms
+    FROM leader, unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])
+      AS c(revision, kind, id, project, name, type, body, time_ms)
+  ), gone AS (
+    DELETE FROM skerry_objects AS o USING leader, unnest($10::text[], $11::text[]) AS g(kind, id)
+    WHERE o.kind = g.kind AND o.id = g.id
+  ), kept AS (
+    INSERT INTO skerry_objects (kind, id, project, name, revision, body)
+    SELECT k.kind, k.id, k.project, k.name, k.revision, k.body
+    FROM leader, unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[], $17::text[])
+      AS k(kind, id, project, name, revision, body)
+    ON CONFLICT (kind, id) DO UPDATE SET project = excluded.project, name = excluded.name,
+      revision = excluded.revision, body = excluded.body
+  ) SELECT epoch FROM leader`;
+
+/** SQLSTATE: the disk is full; a revision is there already; worth another try. */
+const diskFull = "53100";
+const uniqueViolation = "23505";
+const transient: readonly string[] = ["40001", "40P01", "53300", "55P03"];
+
+const pauseMs = 50;
+
+export interface PostgresLogParts {
+  readonly origin: Origin;
+  /** For commits alone. */
+  readonly writer: Connection;
+  readonly reader: Connection;
+  /** How long a commit is tried while the database can't be reached. */
+  readonly patienceMs: number;
+  readonly keep: number;
+}
+
+/** The revision log in PostgreSQL: only the leader of the current epoch can add to it. */
+export class PostgresLog implements CommitLog {
+  readonly #parts: PostgresLogParts;
+  #trimAt = 0;
+  /** Of the leadership that commits are made under. */
+  epoch = 0;
+
+  constructor(parts: PostgresLogParts) {
+    this.#parts = parts;
+  }
+
+  async commit(changes: readonly Change[]): Promise<void> {
+    const { epoch } = this;
+    const rows = changes.map(changeRow);
+    const statement = { name: "commit", text: commitText, values: commitValues(epoch, rows) };
+    const untilMs = performance.now() + this.#parts.patienceMs;
+    const last = rows.at(-1)?.revision ?? 0;
+    // Only the first answer is plain. After any failure the log itself is asked whether the changes are in it.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const fate = attempt === 1 ? "open" : await this.#fateOf(epoch, last);
+        if (fate === "deposed") throw deposed();
+        if (fate === "done") return await this.#trim(last);
+        if ((await this.#parts.writer.query(statement)).length === 1) return await this.#trim(last);
+      } catch (error) {
+        if (error instanceof LostLeadership) throw error;
+        if (performance.now() > untilMs) throw new LostLeadership(unknown(error));
+        if (!isWorthAnotherTry(error)) throw failed(this.#parts.origin, error);
+        await delay(pauseMs);
+      }
+    }
+  }
+
+  /** Whether this epoch's changes up to `revision` are in the log, can still come in, or never will. */
+  async #fateOf(epoch: number, revision: number): Promise<"done" | "open" | "deposed"> {
+    // In this order: an epoch that has ended can't add anything between the two readings.
+    const leadership = await readLeadership(this.#parts.writer);
+    const text = "SELECT epoch FROM skerry_changes WHERE revision = $1";
+    const [found] = await this.#parts.writer.query<{ epoch: string }>({ text, values: [revision] });
+    if (found !== undefined && Number(found.epoch) === epoch) return "done";
+    return leadership.epoch === epoch ? "open" : "deposed";
+  }
+
+  async #trim(last: number): Promise<void> {
+    if (last < this.#trimAt) return;
+    this.#trimAt = last + 1000;
+    const text = "DELETE FROM skerry_changes WHERE revision <= $1";
+    try {
+      await this.#parts.writer.query({ text, values: [last - this.#parts.keep] });
+    } catch {
+      // What is left over goes the next time; the commit before it stands.
+    }
+  }
+
+  async read(after: number, limit: number): Promise<readonly ChangeEvent[]> {
+    const text = `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs" FROM skerry_changes
+      WHERE revision > $1 ORDER BY revision LIMIT $2`;
+    type Row = Omit<ChangeRow, "revision" | "timeMs"> & { readonly revision: string; readonly timeMs: string };
+    const { reader, origin } = this.#parts;
+    const rows = await reader.query<Row>({ name: "read-changes", text, values: [after, limit] });
+    return rows.map((row) =>
+      readChange(origin, { ...row, revision: Number(row.revision), timeMs: Number(row.timeMs) }),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#parts.writer.close(), this.#parts.reader.close()]);
+  }
+}
+
+function commitValues(epoch: number, rows: readonly ChangeRow[]): readonly unknown[] {
+  // Of several changes of one object in a batch the last one decides what is kept.
+  const final = new Map<string, ChangeRow>();
+  for (const row of rows) final.set(`${row.kind} ${row.id}`, row);
+  const gone = [...final.values()].filter((row) => row.type === "deleted");
+  const kept = [...final.values()].filter((row) => row.type !== "deleted");
+  const column = <K extends keyof ChangeRow>(from: readonly ChangeRow[], key: K) => from.map((row) => row[key]);
+  return [
+    epoch,
+    ...(["revision", "kind", "id", "project", "name", "type", "body", "timeMs"] as const).map((key) =>
+      column(rows, key),
+    ),
+    ...(["kind", "id"] as const).map((key) => column(gone, key)),
+    ...(["kind", "id", "project", "name", "revision", "body"] as const).map((key) => column(kept, key)),
+  ];
+}
+
+function isWorthAnotherTry(error: unknown): boolean {
+  if (error instanceof ConnectionLost) return true;
+  // The statement of a lost connection may have been carried out while it was sent again.
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  return code === uniqueViolation || transient.includes(code ?? "");
+}
+
+function failed({ store }: Origin, error: unknown): SkerryError {
+  const { code, message } = error as { code?: string; message: string };
+  if (code === diskFull) {
+    return new SkerryError("storage-full", `The disk of the database ${store} is full; nothing was written.`, {
+      remedy: "Free some space there; Skerry goes on by itself then.",
+      cause: error,
+    });
+  }
+  return new SkerryError("unavailable", `The database ${store} has failed: ${message} (${code ?? "no code"}).`, {
+    remedy: "Look at PostgreSQL's log, mend what it says, and start Skerry again.",
+    cause: error,
+  });
+}
+
+function deposed(): LostLeadership {
+  return new LostLeadership(
+    new SkerryError("unavailable", "Another replica leads now; this change was not made.", {
+      remedy: "Ask again: any replica passes it on.",
+      facts: { applied: "no" },
+    }),
+  );
+}
+
+function unknown(cause: unknown): SkerryError {
+  return new SkerryError("unavailable", "The database can't be reached; it isn't known whether the change was made.", {
+    remedy: "Look whether it was before asking again.",
+    facts: { applied: "unknown" },
+    cause,
+  });
+}

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test, type TestContext } from "node:test";
+import pg from "pg";
+import { SkerryError } from "@skerry/model";
+import type { ReplicatedStore } from "@skerry/store";
+import { startPostgres, type PrivatePostgres } from "@skerry/testkit";
+import { follow } from "../../contract/feed-contract.ts";
+import { instance } from "../../contract/samples.ts";
+import { openReplica, roleOf, type ReplicaOptions } from "./place.ts";
+
+let postgres: PrivatePostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+after(() => postgres[Symbol.asyncDispose]());
+
+/** Opens replicas of one new database, and closes them after the test. */
+async function replicasFor(t: TestContext): Promise<(options?: ReplicaOptions) => Promise<ReplicatedStore>> {
+  const url = await postgres.makeDatabase();
+  const opened: ReplicatedStore[] = [];
+  t.after(() => Promise.all(opened.map((store) => store.close())));
+  return async (options) => {
+    const store = await openReplica(url, options);
+    opened.push(store);
+    return store;
+  };
+}
+
+const put = (store: ReplicatedStore, serial: number) => store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
+
+async function shows(store: ReplicatedStore, revision: number): Promise<void> {
+  await follow(store, revision - 1, revision);
+}
+
+describe("replicas of one PostgreSQL store", () => {
+  test("one leads and the others follow, show what it makes durable, know where it serves, and take no changes", async (t) => {
+    const open = await replicasFor(t);
+    const first = await open({ replicaUrl: "https://first" });
+    const { epoch } = await roleOf(first, "leader");
+    const second = await open({ replicaUrl: "https://second" });
+    const { revision } = await put(first, 1);
+    await shows(second, revision);
+    assert.equal(
+      second.get("Instance", { project: "default", name: "i-1" })?.metadata.id,
+      first.list("Instance")[0]?.metadata.id,
+    );
+    assert.deepEqual(second.role, { kind: "follower", leader: { epoch, url: "https://first" } });
+    await assert.rejects(put(second, 2), { code: "unavailable", message: /follows/ });
+  });
+
+  test("when the leader closes, a follower leads at once, under a higher epoch, with everything that was acknowledged", async (t) => {
+    const open = await replicasFor(t);
+    const first = await open();
+    const { epoch } = await roleOf(first, "leader");
+    const second = await open();
+    await put(first, 1);
+    await first.close();
+    const next = await roleOf(second, "leader");
+    assert.ok(next.epoch > epoch);
+    assert.equal(second.list("Instance").length, 1);
+    assert.equal((await put(second, 2)).revision, 2);
+  });
+
+  test("of many that start at once on an empty database exactly one leads", async (t) => {
+    const open = await replicasFor(t);
+    const stores = await Promise.all([1, 2, 3, 4, 5].map(() => open()));
+    await Promise.race(stores.map((store) => roleOf(store, "leader")));
+    const [leader] = stores.filter((store) => store.role.kind === "leader");
+    assert.ok(leader !== undefined);
+    const { revision } = await put(leader, 1);
+    await Promise.all(stores.map((store) => shows(store, revision)));
+    assert.equal(stores.filter((store) => store.role.kind === "leader").length, 1);
+    assert.equal(new Set(stores.map((store) => store.zoneId)).size, 1);
+  });
+
+  test("a leader that was deposed without noticing can't commit, says that nothing was made, and follows", async (t) => {
+    const url = await postgres.makeDatabase();
+    const store = await openReplica(url);
+    t.after(() => store.close());
+    const { epoch } = await roleOf(store, "leader");
+    await put(store, 1);
+    const usurper = new pg.Client(url);
+    await usurper.connect();
+    t.after(() => usurper.end());
+    // In one statement with a commit's worth of time before the leader's next sign of life.
+    const deposed = "UPDATE skerry_leadership SET epoch = epoch + 1, holder = 'other', url = 'https://other'";
+    const [, refused] = await Promise.all([
+      usurper.query(deposed),
+      usurper.query("SELECT 1").then(() => put(store, 2).catch((error: unknown) => error)),
+    ]);
+    assert.ok(refused instanceof SkerryError && refused.code === "unavailable");
+    assert.equal(refused.facts?.["applied"] ?? "no", "no");
+    const { rows } = await usurper.query<{ count: string }>("SELECT count(*) FROM skerry_changes");
+    assert.equal(Number(rows[0]?.count), 1, "a deposed leader's change is in the log");
+    assert.equal(store.list("Instance").length, 1);
+    await roleOf(store, "follower");
+    // The usurper shows no sign of life, and so this one leads again.
+    const again = await roleOf(store, "leader");
+    assert.equal(again.epoch, epoch + 2);
+    assert.equal((await put(store, 2)).revision, 2);
+  });
+
+  test("the database restarted in the middle of commits, every transaction is made once, and known to be", async (t) => {
+    const open = await replicasFor(t);
+    const store = await open();
+    await roleOf(store, "leader");
+    for (const mode of ["fast", "immediate"] as const) {
+      const from = store.list("Instance").length;
+      let serial = from;
+      let restarted = false;
+      const outcomes: string[] = [];
+      const load = async (): Promise<void> => {
+        for (;;) {
+          const own = ++serial;
+          const outcome = await put(store, own).then(
+            () => "made",
+            (error: unknown) => (error instanceof SkerryError ? `refused: ${error.message}` : "broken"),
+          );
+          outcomes.push(`${own} ${outcome}`);
+          if (outcome !== "made") await roleOf(store, "leader");
+          if (outcome === "made" && restarted) return;
+        }
+      };
+      const loads = [load(), load(), load(), load()];
+      await put(store, ++serial);
+      await postgres.restart(mode);
+      restarted = true;
+      await Promise.all(loads);
+      for (const line of outcomes) {
+        const [own, outcome] = line.split(" ");
+        const present = store.get("Instance", { project: "default", name: `i-${own}` }) !== undefined;
+        assert.equal(outcome === "made", present, `${mode}: ${line}, and it is ${present ? "there" : "not there"}`);
+      }
+    }
+    const events = await follow(store, 0, store.revision);
+    assert.deepEqual(
+      events.map(({ revision }) => revision),
+      events.map((_, index) => index + 1),
+    );
+  });
+
+  test("a database of another zone's authority, and one that does not promise durability, are refused", async (t) => {
+    const open = await replicasFor(t);
+    await open({ family: "one" });
+    await assert.rejects(open({ family: "other" }), { code: "unavailable", message: /another authority/ });
+    await using hasty = await startPostgres(["fsync = off"]);
+    await assert.rejects(openReplica(await hasty.makeDatabase()), { code: "unavailable", message: /fsync is off/ });
+  });
+
+  test("a database that is not there is refused with the remedy and without the password", async () => {
+    await assert.rejects(openReplica("postgres://skerry:hunter2@127.0.0.1:1/none"), (error: SkerryError) => {
+      assert.equal(error.code, "unavailable");
+      assert.match(error.message, /postgres:\/\/skerry@127\.0\.0\.1:1\/none can't be used/);
+      assert.ok(!JSON.stringify([error.message, error.remedy, error.facts]).includes("hunter2"));
+      return true;
+    });
+  });
+});
