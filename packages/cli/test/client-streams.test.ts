@@ -21,6 +21,7 @@ describe("the client", { timeout: 60_000 }, () => {
   let client: Client;
   let agentEnds: Promise<void>;
   const stopAgent = new AbortController();
+  const agentLog: string[] = [];
   const start = (port: number): Promise<RunningServer> =>
     startServer(
       {
@@ -50,7 +51,7 @@ describe("the client", { timeout: 60_000 }, () => {
     const options = { dataFolder, driver: "simulated", listenAddress: "127.0.0.1", dataPort: 0 } as const;
     agentEnds = runAgent(
       options,
-      makeJsonLog(() => undefined, Date.now),
+      makeJsonLog((line) => void agentLog.push(line), Date.now),
       stopAgent.signal,
     );
     await client.put("Network", { project: "lab", name: "lan" }, { spec: { cidr: "10.42.0.0/24" } });
@@ -165,5 +166,23 @@ describe("the client", { timeout: 60_000 }, () => {
     await assert.rejects(Array.fromAsync(client.watch(revision + 1000, forever)), isCode("revision-too-old"));
     const gone = createNodeClient({ server: "https://127.0.0.1:1", token: "x" });
     await assert.rejects(gone.list("Site"), isCode("unavailable"));
+  });
+
+  test("the agent's log says who ended its link, and why", async () => {
+    const ends = agentLog
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((entry) => "closeCode" in entry);
+    assert.equal(ends.length, 1, agentLog.join(""));
+    const [{ level, message, endedBy, closeCode, reason }] = ends as [Record<string, unknown>];
+    assert.deepEqual(
+      { level, message, endedBy, closeCode, reason },
+      {
+        level: "info",
+        message: "the link to the server ended",
+        endedBy: "server",
+        closeCode: 1001,
+        reason: "the server stops",
+      },
+    );
   });
 });

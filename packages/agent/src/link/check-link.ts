@@ -11,7 +11,7 @@ export async function checkLink(identity: Identity, signal: AbortSignal): Promis
       { onMessage: ignore, onAlive: ignore, onUnreadable: ignore },
       signal,
     );
-    session.close();
+    session.close("the check is done");
     await session.closed;
     return "welcome";
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { retryDelayMs } from "../retry-delay.ts";
 import { LinkRefused, openSession } from "./session.ts";
-import type { Session } from "./session.ts";
+import type { Session, SessionEnd } from "./session.ts";
 
 export interface LinkDeps {
   readonly identity: Identity;
@@ -64,11 +64,14 @@ export class Link {
     while (!signal.aborted) {
       let waitMs: number;
       try {
-        const upMs = await this.#runSession(signal);
-        if (signal.aborted) return;
+        const { upMs, ...end } = await this.#runSession(signal);
+        if (signal.aborted) {
+          log.info({ upMs: Math.round(upMs), ...end }, "the link to the server ended");
+          return;
+        }
         failures = upMs > reconnect.maxMs ? 1 : failures + 1;
         waitMs = retryDelayMs(failures, reconnect.minMs, reconnect.maxMs, random());
-        log.warn({ upMs: Math.round(upMs), retryInMs: waitMs }, "the link to the server ended");
+        log.info({ upMs: Math.round(upMs), ...end, retryInMs: waitMs }, "the link to the server ended");
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
@@ -86,8 +89,8 @@ export class Link {
     }
   }
 
-  /** @returns how long the link was up, ms */
-  async #runSession(signal: AbortSignal): Promise<number> {
+  /** @returns how long the link was up, ms, and what ended it */
+  async #runSession(signal: AbortSignal): Promise<SessionEnd & { readonly upMs: number }> {
     const { identity, wantedRevision, onConnected, log } = this.#deps;
     let silentBeats = 0;
     // Messages may follow the welcome at once, before the session is there to be answered on.
@@ -112,18 +115,19 @@ export class Link {
     log.info({ server: identity.server, heartbeatMs }, "linked to the server");
     const beat = setInterval(() => {
       silentBeats += 1;
-      if (silentBeats > maxSilentBeats) session.close();
+      if (silentBeats > maxSilentBeats) session.close(`no sign of the server for ${maxSilentBeats} heartbeats`);
       session.ping();
       this.#push(true);
     }, heartbeatMs);
-    const close = (): void => session.close();
+    const close = (): void => session.close("the agent stops");
     signal.addEventListener("abort", close, { once: true });
     try {
       this.#push(true);
       for (const message of early) this.#receive(message, session);
       onConnected();
-      if (signal.aborted) session.close();
-      await session.closed;
+      if (signal.aborted) close();
+      const end = await session.closed;
+      return { ...end, upMs: performance.now() - sinceMs };
     } finally {
       signal.removeEventListener("abort", close);
       clearInterval(beat);
@@ -131,11 +135,10 @@ export class Link {
       this.#pushTimer = undefined;
       this.#session = undefined;
     }
-    return performance.now() - sinceMs;
   }
 
   #receive(message: ServerMessage, session: Session): void {
-    const { onWanted, onOpenStream, log } = this.#deps;
+    const { onWanted, onOpenStream } = this.#deps;
     switch (message.type) {
       case "wanted":
         onWanted(message.state);
@@ -144,8 +147,7 @@ export class Link {
         onOpenStream(message, session);
         return;
       case "refused":
-        log.warn({ code: message.code, detail: message.detail }, "the server ends the link");
-        session.close();
+        session.close(`the server refuses this node: ${message.detail} (${message.code})`);
         return;
       case "challenge":
       case "welcome":

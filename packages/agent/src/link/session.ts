@@ -26,8 +26,17 @@ export interface Session {
   /** Sends a WebSocket ping; the pong is told to `onAlive`. */
   ping(): void;
   /** Says goodbye, and hangs up where the server does not answer that. */
-  close(): void;
-  readonly closed: Promise<void>;
+  close(why: string): void;
+  readonly closed: Promise<SessionEnd>;
+}
+
+/** Who ended a session, and why; for the log. */
+export interface SessionEnd {
+  /** `network`: the connection is gone without a goodbye. */
+  readonly endedBy: "server" | "agent" | "network";
+  /** The WebSocket's close code; 1006 where there was no goodbye. */
+  readonly closeCode: number;
+  readonly reason: string;
 }
 
 export interface SessionHandlers {
@@ -52,9 +61,12 @@ export async function openSession(
   signal.throwIfAborted();
   const socket = openServerSocket(identity.server, linkPath, identity.authority);
   const { promise, resolve, reject } = Promise.withResolvers<Session>();
-  const { promise: closed, resolve: settleClosed } = Promise.withResolvers<void>();
+  const { promise: closed, resolve: settleClosed } = Promise.withResolvers<SessionEnd>();
   let localAddress: string | undefined;
   let welcomed = false;
+  /** Why this side hangs up, and what the library found wrong. */
+  let ownReason: string | undefined;
+  let fault: string | undefined;
   const fail = (error: Error): void => {
     reject(error);
     socket.terminate();
@@ -83,7 +95,8 @@ export async function openSession(
       const ping = (): void => {
         if (socket.readyState === WebSocket.OPEN) socket.ping();
       };
-      const close = (): void => {
+      const close = (why: string): void => {
+        ownReason ??= why;
         socket.close(1000);
         setTimeout(() => socket.terminate(), goodbyeMs).unref();
       };
@@ -116,18 +129,25 @@ export async function openSession(
   });
   socket.on("pong", handlers.onAlive);
   socket.on("ping", handlers.onAlive);
-  socket.on("error", (error) =>
+  socket.on("error", (error) => {
+    fault = error.message;
     fail(
       new SkerryError("host-unreachable", `The server ${identity.server} cannot be reached: ${error.message}`, {
         cause: error,
       }),
-    ),
-  );
-  socket.on("close", (code) => {
+    );
+  });
+  socket.on("close", (code, said) => {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);
     reject(new SkerryError("host-unreachable", `The server closed the link (${code}).`));
-    settleClosed();
+    const reason = said.toString("utf8");
+    if (ownReason !== undefined) settleClosed({ endedBy: "agent", closeCode: code, reason: ownReason });
+    else if (code === 1006)
+      settleClosed({ endedBy: "network", closeCode: code, reason: fault ?? "the connection was lost" });
+    else if (fault !== undefined)
+      settleClosed({ endedBy: "agent", closeCode: code, reason: `protocol error: ${fault}` });
+    else settleClosed({ endedBy: "server", closeCode: code, reason });
   });
   return promise;
 }

@@ -34,7 +34,16 @@ export interface AgentLinkDeps {
   readonly proved: (link: AgentLink, nodeId: string) => void;
   readonly streamFailed: (nodeId: string, streamId: string, detail: string) => void;
   /** Called once, whatever ended it. */
-  readonly ended: (link: AgentLink) => void;
+  readonly ended: (link: AgentLink, end: LinkEnd) => void;
+}
+
+/** Who ended a link, and why; for the log. */
+export interface LinkEnd {
+  /** `network`: the connection is gone without a goodbye. */
+  readonly endedBy: "server" | "agent" | "network";
+  /** The WebSocket's close code; 1006 where there was no goodbye. */
+  readonly closeCode: number;
+  readonly reason: string;
 }
 
 /**
@@ -51,6 +60,9 @@ export class AgentLink {
   #heardMs: number;
   #cancelTimer: () => void;
   #ended = false;
+  /** What the library found wrong with the connection or with what came over it. */
+  #fault: string | undefined;
+  readonly #sinceMs: number;
   /** The newest report that waits while an older one is recorded; a report is a whole state, so one is enough. */
   #newestReport: ObservedState | undefined;
   #recording = false;
@@ -59,8 +71,10 @@ export class AgentLink {
     this.#webSocket = webSocket;
     this.#deps = deps;
     this.#heardMs = deps.clock.nowMs();
+    this.#sinceMs = this.#heardMs;
     webSocket.on("message", (data, isBinary) => this.#receive(data as Buffer, isBinary));
-    webSocket.once("close", () => this.#end());
+    webSocket.once("error", (error) => (this.#fault = error.message));
+    webSocket.once("close", (closeCode, reason) => this.#end(this.#seen(closeCode, reason.toString("utf8"))));
     this.#cancelTimer = deps.clock.setTimer(helloDeadlineMs, () => this.close(1008, "no hello in time"));
     this.#send({ type: "challenge", nonce: this.#nonce, protocolVersion });
   }
@@ -80,11 +94,29 @@ export class AgentLink {
     this.#send(message);
   }
 
+  /** How long it is or was open, ms. */
+  get ageMs(): number {
+    return this.#deps.clock.nowMs() - this.#sinceMs;
+  }
+
   /** @param reason at most 123 bytes */
   close(code: number, reason: string): void {
     this.#webSocket.close(code, reason);
     // The close handshake of one that does not answer must not keep the socket; the library gives it 30 s.
-    this.#end();
+    this.#end({ endedBy: "server", closeCode: code, reason });
+  }
+
+  /** Hangs up without a goodbye, on an agent that would not hear one. */
+  #cut(reason: string): void {
+    this.#webSocket.terminate();
+    this.#end({ endedBy: "server", closeCode: 1006, reason });
+  }
+
+  #seen(closeCode: number, reason: string): LinkEnd {
+    // The library answers what breaks the protocol by itself, with a code of its own.
+    if (this.#fault !== undefined) return { endedBy: "server", closeCode, reason: `protocol error: ${this.#fault}` };
+    if (closeCode === 1006) return { endedBy: "network", closeCode, reason: "the connection was lost" };
+    return { endedBy: "agent", closeCode, reason: reason.slice(0, 123) };
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
@@ -156,8 +188,7 @@ export class AgentLink {
     const { clock, heartbeatMs } = this.#deps;
     this.#cancelTimer = clock.setTimer(heartbeatMs, () => {
       if (clock.nowMs() - this.#heardMs > silentHeartbeats * heartbeatMs) {
-        this.#deps.log.warn({ nodeId: this.#nodeId }, "an agent went silent");
-        this.#webSocket.terminate();
+        this.#cut(`silent for more than ${(silentHeartbeats * heartbeatMs) / 1000} s`);
         return;
       }
       this.#send({ type: "ping" });
@@ -189,17 +220,16 @@ export class AgentLink {
       return;
     }
     if (this.#webSocket.bufferedAmount > maxUnsentBytes) {
-      this.#deps.log.warn({ nodeId: this.#nodeId }, "an agent takes nothing any more");
-      this.#webSocket.terminate();
+      this.#cut("the agent takes nothing any more");
       return;
     }
     this.#webSocket.send(text);
   }
 
-  #end(): void {
+  #end(end: LinkEnd): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#cancelTimer();
-    this.#deps.ended(this);
+    this.#deps.ended(this, end);
   }
 }

@@ -3,7 +3,7 @@ import { SkerryError } from "@skerry/model";
 import { hashSecret } from "../authorisation/secret.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { Log } from "../operations/log.ts";
-import { AgentLink } from "./agent-link.ts";
+import { AgentLink, type LinkEnd } from "./agent-link.ts";
 import type { GatewayDelegate } from "./gateway.ts";
 
 const defaultMaxUnproven = 256;
@@ -53,7 +53,7 @@ export class AgentLinks {
       heartbeatMs,
       streamFailed,
       proved: (proven, nodeId) => this.#proved(proven, nodeId),
-      ended: (ended) => this.#ended(ended),
+      ended: (ended, end) => this.#ended(ended, end),
     });
     this.#unproven.add(link);
   }
@@ -97,14 +97,16 @@ export class AgentLinks {
     this.#tell(nodeId, this.#deps.delegate.connected(nodeId));
   }
 
-  #ended(link: AgentLink): void {
+  #ended(link: AgentLink, end: LinkEnd): void {
     this.#unproven.delete(link);
     this.#bySession.delete(link.session.hash);
     const { nodeId } = link;
-    if (nodeId === undefined || this.#byNode.get(nodeId) !== link) return;
+    // One that never proved who it is has no node to name, and whoever scans ports must not fill the log.
+    if (nodeId === undefined) return;
+    this.#deps.log.info({ nodeId, ...end, upMs: link.ageMs }, "an agent's link has ended");
+    if (this.#byNode.get(nodeId) !== link) return;
     this.#byNode.delete(nodeId);
     this.#deps.unlinked(nodeId);
-    this.#deps.log.info({ nodeId }, "an agent's link has ended");
     this.#tell(nodeId, this.#deps.delegate.disconnected(nodeId));
   }
 

@@ -95,6 +95,37 @@ describe("links", { timeout: 60_000 }, () => {
     assert.match((await second.closed()).reason, /deleted/);
   });
 
+  test("the log says who ended each link, and why", async () => {
+    const ends = (nodeId: string): unknown[] =>
+      zone.api.logged.filter(
+        (entry) => Reflect.get(Object(entry), "nodeId") === nodeId && "closeCode" in Object(entry),
+      );
+    const ended = async (nodeId: string, endedBy: string, closeCode: number, reason: RegExp): Promise<void> => {
+      await until(() => ends(nodeId).length > 0);
+      const [{ message, ...facts }] = ends(nodeId) as [Record<string, unknown>];
+      assert.equal(message, "an agent's link has ended");
+      assert.deepEqual([facts["endedBy"], facts["closeCode"]], [endedBy, closeCode]);
+      assert.match(String(facts["reason"]), reason);
+      assert.equal(typeof facts["upMs"], "number");
+      assert.equal(ends(nodeId).length, 1);
+    };
+    const leaves = await linked("leaves");
+    leaves.agent.webSocket.close(1000, "the agent stops");
+    await ended(leaves.nodeId, "agent", 1000, /^the agent stops$/);
+    const lost = await linked("lost");
+    lost.agent.webSocket.terminate();
+    await ended(lost.nodeId, "network", 1006, /lost/);
+    const older = await linked("older");
+    await new SmallAgent(zone.access).hello(older.nodeId, older.key);
+    await ended(older.nodeId, "server", 1000, /newer link/);
+    const babbles = await linked("babbles");
+    babbles.agent.webSocket.send("{");
+    await ended(babbles.nodeId, "server", 1008, /not a message/);
+    const huge = await linked("huge");
+    huge.agent.webSocket.send(" ".repeat(maxMessageBytes + 1));
+    await ended(huge.nodeId, "server", 1006, /^protocol error: Max payload/);
+  });
+
   test("one bad message ends its own link and no other", async () => {
     const good = await linked("n4");
     const bad: (string | Buffer)[] = [
