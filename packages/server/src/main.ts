@@ -15,6 +15,7 @@ import { systemClock } from "./operations/clock.ts";
 import type { Log } from "./operations/log.ts";
 import { systemRandom } from "./operations/random.ts";
 import { openAuthority } from "./pki/authority.ts";
+import { prepareAhead } from "./provisioning/artifact-preparation.ts";
 import { makeSshProvisioner } from "./provisioning/ssh-provisioner.ts";
 import { ensurePrivateDirectory } from "./secrets/private-file.ts";
 import { openProviderKey } from "./secrets/provider-key.ts";
@@ -90,17 +91,20 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     opened.defer(() => listener.close(closeGraceMs));
     const url = urlOf(options.advertise[0], listener.addresses);
 
+    const stopping = new AbortController();
+    const provisioner = makeSshProvisioner({
+      bundleAgent: options.bundleAgent,
+      cacheDir: options.artifactsDir ?? join(dataDir, "agent-artifacts"),
+      serverUrl: url,
+      zoneId: store.zoneId,
+      stopping: stopping.signal,
+    });
     const controllers = makeControllers({
       store,
       clock,
       random,
       log,
-      provisioner: makeSshProvisioner({
-        bundleAgent: options.bundleAgent,
-        cacheDir: options.artifactsDir ?? join(dataDir, "agent-artifacts"),
-        serverUrl: url,
-        zoneId: store.zoneId,
-      }),
+      provisioner,
       openKey: (provider) => openProviderKey(sealer, provider),
       authorityFingerprint: authority.fingerprint,
       heartbeatMs,
@@ -110,7 +114,6 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     const gateway = makeAgentGateway({ store, intents, delegate, authority, images, clock, log, makeId, heartbeatMs });
     const tokens = makeTokenWatch(store, clock);
     opened.defer(() => tokens.close());
-    const stopping = new AbortController();
     const { app } = await buildApi({
       store,
       intents,
@@ -136,6 +139,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     });
     await controllers.start(gateway);
     listener.serve(app);
+    if (options.bundleAgent !== undefined) opened.defer(prepareAhead(store, provisioner.prepare, log));
     log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
 
     const close = closeOnce(opened, log, signal);

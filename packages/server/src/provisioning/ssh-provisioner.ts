@@ -13,10 +13,21 @@ export interface SshProvisionerOptions {
   readonly serverUrl: string;
   /** Names this control plane on hosts, so that another one's are not taken over. */
   readonly zoneId: string;
+  /** Aborts when the server stops. */
+  readonly stopping: AbortSignal;
 }
 
-/** Provisions hosts over SSH; what is copied to them is compressed once, at the first need, for all. */
-export function makeSshProvisioner(options: SshProvisionerOptions): HostProvisioner {
+/** Provisions hosts over SSH; what is copied to them is compressed once for all, ahead or at the first need. */
+export interface SshProvisioner extends HostProvisioner {
+  /**
+   * Makes what is copied to hosts, where it is not there; some seconds of one core at the first time. A later call tries
+   * again what failed.
+   * @throws SkerryError with the remedy
+   */
+  prepare(): Promise<AgentArtifacts>;
+}
+
+export function makeSshProvisioner(options: SshProvisionerOptions): SshProvisioner {
   let artifacts: Promise<AgentArtifacts> | undefined;
   const prepare = (): Promise<AgentArtifacts> => {
     artifacts ??= prepareOnce(options).catch((error: unknown) => {
@@ -27,6 +38,7 @@ export function makeSshProvisioner(options: SshProvisionerOptions): HostProvisio
     return artifacts;
   };
   return {
+    prepare,
     steps: ({ address, port, user, privateKey, hostKeyFingerprint, ...host }) => {
       const target = {
         address,
@@ -56,14 +68,34 @@ export function makeSshProvisioner(options: SshProvisionerOptions): HostProvisio
   };
 }
 
-async function prepareOnce({ bundleAgent, cacheDir }: SshProvisionerOptions): Promise<AgentArtifacts> {
+async function prepareOnce({ bundleAgent, cacheDir, stopping }: SshProvisionerOptions): Promise<AgentArtifacts> {
   if (bundleAgent === undefined) {
     throw new SkerryError("unavailable", "This control plane has no agent to install on hosts.", {
       remedy: "Start it with `skerry server`, which brings the agent along.",
     });
   }
-  await mkdir(cacheDir, { recursive: true });
-  const bundlePath = join(cacheDir, "agent.mjs");
-  await bundleAgent(bundlePath);
-  return prepareAgentArtifacts({ cacheDir, bundlePath }, () => undefined, AbortSignal.timeout(300_000));
+  try {
+    await mkdir(cacheDir, { recursive: true });
+    const bundlePath = join(cacheDir, "agent.mjs");
+    await bundleAgent(bundlePath);
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(300_000)]);
+    return await prepareAgentArtifacts({ cacheDir, bundlePath }, () => undefined, signal);
+  } catch (error) {
+    throw error instanceof SkerryError ? error : notPrepared(error, cacheDir);
+  }
+}
+
+function notPrepared(cause: unknown, cacheDir: string): SkerryError {
+  const full = cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new SkerryError(
+    full ? "storage-full" : "unavailable",
+    `What is to be installed on hosts could not be made in ${cacheDir} on the control plane's machine: ${why}.`,
+    {
+      remedy: full
+        ? `Free about 100 MiB there, or start the server with --artifacts-dir on another disk; then provision again.`
+        : "Mend that on the control plane's machine, then provision again.",
+      cause,
+    },
+  );
 }
