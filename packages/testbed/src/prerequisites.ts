@@ -9,6 +9,7 @@ const requiredPackages: Readonly<Record<string, string>> = {
   cpio: "/usr/bin/cpio",
   dosfstools: "/sbin/mkfs.fat",
   e2fsprogs: "/sbin/mkfs.ext4",
+  // For the seeds of the image tests; hosts need none, their agents write the image themselves.
   genisoimage: "/usr/bin/genisoimage",
   iproute2: "/sbin/ip",
   mmdebstrap: "/usr/bin/mmdebstrap",

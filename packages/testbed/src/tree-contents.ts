@@ -18,7 +18,6 @@ export const barePackages: readonly string[] = [
 
 /** What a host needs to run guests and encrypted networks. */
 export const hypervisorPackages: readonly string[] = [
-  "genisoimage",
   "libvirt-clients",
   "libvirt-daemon-system",
   "netcat-openbsd",
