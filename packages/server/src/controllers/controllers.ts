@@ -17,6 +17,7 @@ import { Allocation } from "./allocation.ts";
 import { makeIntents } from "./intents.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
+import { TokenCleaning } from "./token-cleaning.ts";
 import { WantedStates } from "./wanted-states.ts";
 
 export interface ControllersDeps {
@@ -82,6 +83,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     isLinked,
     heartbeatMs: deps.heartbeatMs,
   });
+  const cleaning = new TokenCleaning({ store, clock, log });
   let unsubscribe = () => {};
   return {
     intents: makeIntents({ ...deps, engine, allocation }),
@@ -105,10 +107,12 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       });
       await watch.start();
       engine.start();
+      cleaning.start();
     },
     async stop() {
       unsubscribe();
       gateway = undefined;
+      await cleaning.stop();
       await engine.stop();
       await watch.stop();
       wanted.close();
