@@ -75,7 +75,10 @@ describe("the server's process", { timeout: 120_000 }, () => {
           makeJsonLog(() => undefined, Date.now),
           stopAgent.signal,
         );
-        await eventually("the agent is linked", async () => (await client.get("Node", { name: "n1" })).status.connected);
+        await eventually(
+          "the agent is linked",
+          async () => (await client.get("Node", { name: "n1" })).status.connected,
+        );
 
         const stopWatching = new AbortController();
         const since = (await client.list("Node")).revision;

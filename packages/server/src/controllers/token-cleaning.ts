@@ -15,13 +15,12 @@ const sweepMs = 3_600_000;
 const maxPerSweep = 500;
 
 /** Tokens that can't be used any more, and for how long: join tokens used or expired, API tokens expired. */
-export function staleTokens(
+function staleTokens(
   view: View,
   nowMs: number,
 ): readonly { readonly kind: "JoinToken" | "ApiToken"; readonly id: string }[] {
   // A moment that does not parse is never long ago: such a token stays.
-  const longAgo = (moment: string | undefined): boolean =>
-    moment !== undefined && nowMs - Date.parse(moment) > graceMs;
+  const longAgo = (moment: string | undefined): boolean => moment !== undefined && nowMs - Date.parse(moment) > graceMs;
   const joins = view.list("JoinToken").filter(({ status }) => longAgo(status.usedAt) || longAgo(status.expiresAt));
   const accesses = view.list("ApiToken").filter(({ status }) => longAgo(status.expiresAt));
   return [...joins.slice(0, maxPerSweep), ...accesses.slice(0, maxPerSweep)].map(({ kind, metadata }) => ({

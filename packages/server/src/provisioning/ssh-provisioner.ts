@@ -24,7 +24,7 @@ export interface SshProvisioner extends HostProvisioner {
    * again what failed.
    * @throws SkerryError with the remedy
    */
-  prepare(): Promise<AgentArtifacts>;
+  readonly prepare: () => Promise<AgentArtifacts>;
 }
 
 export function makeSshProvisioner(options: SshProvisionerOptions): SshProvisioner {
