@@ -15,7 +15,6 @@ export {
   instanceStates,
   type InstanceState,
 } from "./kinds/instance.ts";
-export { AddressLease } from "./kinds/network.ts";
 export { OperationStep, operationStates, stepStates, type OperationState } from "./kinds/operation.ts";
 export { VolumeAssignment, VolumeCopy, copyPurposes, volumeStates } from "./kinds/volume.ts";
 export { roles, type Role } from "./kinds/token.ts";

@@ -5,7 +5,7 @@ import { Feed } from "./feed.ts";
 import type { Change } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { BaseState } from "./state.ts";
-import type { ChangeEvent, Committed, Key, Store, Transaction } from "./store.ts";
+import type { ChangeEvent, Committed, Key, Store, Tracker, Transaction } from "./store.ts";
 import { runTransaction } from "./transaction.ts";
 
 export interface ObjectStoreParts {
@@ -40,6 +40,7 @@ export class ObjectStore implements Store {
   readonly #head: Overlay;
   readonly #feed: Feed;
   readonly #listeners = new Set<(events: readonly ChangeEvent[]) => void>();
+  readonly #trackers = new Set<Tracker>();
   #staged: Change[] = [];
   /** In order of their revisions. */
   #waiting: Waiting[] = [];
@@ -84,9 +85,10 @@ export class ObjectStore implements Store {
       let settle: () => void;
       try {
         const { result, changes } = this.#run(work);
-        for (const change of changes) this.#stage(change);
+        const events = changes.map((change) => change.event);
+        this.#stage(changes, events);
         const revision = this.#head.revision;
-        settle = () => resolve({ revision, changes: changes.map((change) => change.event), result });
+        settle = () => resolve({ revision, changes: events, result });
       } catch (error) {
         // An answer made from what is not durable yet has to wait for it as well: it might never come true.
         settle = () => reject(error);
@@ -137,7 +139,13 @@ export class ObjectStore implements Store {
     if (first === undefined) return;
     if (first.revision !== this.#durable.revision + 1)
       throw new Error(`revision ${first.revision} comes after ${this.#durable.revision}: one was skipped or repeated`);
-    this.#advance(events);
+    this.#advance(events, "another's");
+  }
+
+  track(tracker: Tracker): () => void {
+    this.#trackers.add(tracker);
+    tracker.reset(this.#head);
+    return () => this.#trackers.delete(tracker);
   }
 
   close(): Promise<void> {
@@ -162,10 +170,12 @@ export class ObjectStore implements Store {
     }
   }
 
-  #stage(change: Change): void {
-    this.#head.apply(change.event);
-    this.#staged.push(change);
+  #stage(changes: readonly Change[], events: readonly ChangeEvent[]): void {
+    if (changes.length === 0) return;
+    for (const event of events) this.#head.apply(event);
+    for (const change of changes) this.#staged.push(change);
     this.#flushing ??= this.#flush();
+    for (const tracker of this.#trackers) tracker.applied(events, this.#head);
   }
 
   async #flush(): Promise<void> {
@@ -185,9 +195,10 @@ export class ObjectStore implements Store {
     this.#flushing = undefined;
   }
 
-  #advance(events: readonly ChangeEvent[]): void {
+  #advance(events: readonly ChangeEvent[], whose: "own" | "another's" = "own"): void {
     for (const event of events) this.#durable.apply(event);
     this.#head.settle();
+    if (whose === "another's") for (const tracker of this.#trackers) tracker.applied(events, this.#head);
     this.#feed.append(events);
     for (const listener of this.#listeners) {
       try {
@@ -210,6 +221,7 @@ export class ObjectStore implements Store {
     const cause = this.#causeOf(error);
     this.#staged = [];
     this.#head.clear();
+    for (const tracker of this.#trackers) tracker.reset(this.#head);
     const rejected = this.#waiting;
     this.#waiting = [];
     for (const waiting of rejected) waiting.reject(cause);

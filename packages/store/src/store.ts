@@ -47,6 +47,14 @@ export interface Committed<T> {
   readonly result: T;
 }
 
+/** Sums and indexes over the newest state, so that a transaction need not count. */
+export interface Tracker {
+  /** Count anew: at first, and when what was in flight has come to nothing. */
+  reset(newest: View): void;
+  /** These changes, in order, are in `newest` now. */
+  applied(events: readonly ChangeEvent[], newest: View): void;
+}
+
 /**
  * Objects and their revision log. Reads (`View`) show only what is durable; transactions run one at a time on the
  * newest state, durable or in flight. Every change has a revision of its own: one more than the change before it.
@@ -75,6 +83,11 @@ export interface Store extends View {
    * controllers. What a listener throws is an uncaught exception. Returns how to stop.
    */
   subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void;
+  /**
+   * Keeps something up with the newest state, durable or in flight, which is what transactions read: `reset` at once, and `applied`
+   * synchronously after each transaction that changed something. Returns how to stop.
+   */
+  track(tracker: Tracker): () => void;
   /** Waits for what is in flight, then lets go of the files. */
   close(): Promise<void>;
 }

@@ -100,6 +100,30 @@ describe("the store over any backend", () => {
     assert.equal((await store.transact((tx) => tx.list("Instance").length)).result, 1);
   });
 
+  test("a tracker is told of what is in flight at once, and to count anew when that comes to nothing", async () => {
+    const { store, log } = makeStore();
+    const told: string[] = [];
+    const stop = store.track({
+      reset: (newest) => told.push(`reset ${newest.list("Instance").length}`),
+      applied: (events, newest) => told.push(`${events.length} ${newest.list("Instance").length}`),
+    });
+    const kept = put(store, 1);
+    assert.deepEqual(told, ["reset 0", "1 1"]);
+    store.rehearse((tx) => tx.put(instance(7, "i-7")));
+    await log.finish();
+    await kept;
+    const lost = watch(put(store, 2));
+    await turn();
+    await log.finish(new SkerryError("storage-full", "full"));
+    await turn();
+    assert.deepEqual([lost.state, told], ["storage-full", ["reset 0", "1 1", "1 2", "reset 1"]]);
+    stop();
+    const unheard = put(store, 3);
+    await log.finish();
+    await unheard;
+    assert.equal(told.length, 4);
+  });
+
   test("a full disk rejects all that is in flight, restores the durable state, and the store goes on", async () => {
     const { store, log } = makeStore();
     const kept = put(store, 1);

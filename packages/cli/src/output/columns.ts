@@ -71,7 +71,7 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
       project,
       { title: "CIDR", cell: (row) => row.spec.cidr },
       { title: "EGRESS", cell: (row) => ((row.spec.egress ?? false) ? "yes" : "no") },
-      { title: "LEASES", align: "right", cell: (row) => String(row.status.leases.length) },
+      { title: "LEASES", align: "right", cell: (row) => String(row.status.leased ?? 0) },
       age,
     ],
     Instance: [

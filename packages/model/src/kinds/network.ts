@@ -1,15 +1,7 @@
-import { Type, type Static } from "typebox";
-import { Id, Name, optional, strict } from "../schema.ts";
+import { Type } from "typebox";
+import { optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
-
-/** An address of a network held for one instance; it moves with the instance and is freed with it. */
-export const AddressLease = strict({
-  address: Type.String({ description: "IPv4, without a prefix" }),
-  instance: Name,
-  instanceId: Id,
-});
-export type AddressLease = Static<typeof AddressLease>;
 
 export const Network = defineKind({
   kind: "Network",
@@ -25,7 +17,8 @@ export const Network = defineKind({
   status: strict({
     /** The segment's number on the wire (VXLAN). Server-made. */
     vni: optional(Type.Integer({ minimum: 1, maximum: 16_777_215 })),
-    leases: Type.Array(AddressLease),
+    /** How many of its addresses instances hold, at the moment of a reply; which ones, each instance says. */
+    leased: optional(Type.Integer({ minimum: 0 })),
     conditions: Type.Array(Condition),
   }),
 });

@@ -15,7 +15,14 @@ export interface ApiDescription {
 
 /** For reference pages; what is described here can't be called. */
 export function describeApi(version: string): ApiDescription {
-  const intents = makeIntents({ engine: absent(), allocation: absent(), random: absent(), authorityFingerprint: "" });
+  const intents = makeIntents({
+    engine: absent(),
+    allocation: absent(),
+    addresses: absent(),
+    fleet: absent(),
+    random: absent(),
+    authorityFingerprint: "",
+  });
   const agents = agentRoutes({
     links: absent(),
     streams: absent(),

@@ -7,7 +7,7 @@ import { parseFields } from "./field-projection.ts";
 import { parseLabelSelector } from "./label-selector.ts";
 import { represent } from "./representation.ts";
 
-const maxListLimit = 1000;
+const maxListLimit = 2000;
 const defaultListLimit = 100;
 
 /** The query of a list. */

@@ -1,5 +1,5 @@
 import type { Capacity, InstanceResource, VolumeResource } from "@skerry/model";
-import type { ChangeEvent, Store, View } from "@skerry/store";
+import type { ChangeEvent, Tracker, Store, View } from "@skerry/store";
 import { rootVolumeOf } from "./reap.ts";
 
 /** What of one instance, its disk included, counts against one node. */
@@ -14,25 +14,44 @@ const nothing: Readonly<Capacity> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
 
 /**
  * What instances take on each node: where they are assigned, where a running move will take them, and wherever a copy of
- * their disk is. Kept up with durable changes; whoever lets an instance take more says so (`touch`), so that transactions count
- * what is still in flight too. Asking costs what is in flight, never the whole fleet.
+ * their disk is. Kept up with the newest state; a transaction that lets an instance take more says so (`touch`), so that it counts
+ * its own changes too. Asking costs what the transaction has touched, never the whole fleet.
  */
-export class Allocation {
-  readonly #store: Store;
+export class Allocation implements Tracker {
   readonly #shares = new Map<string, readonly Share[]>();
   readonly #used = new Map<string, Capacity>();
-  /** Instances that transactions of late have changed, perhaps in vain. */
+  /** Instances that a transaction has changed, perhaps in vain. */
   readonly #touched = new Set<string>();
-  readonly #unsubscribe: () => void;
+  #newest: View;
+  readonly #stop: () => void;
 
   constructor(store: Store) {
-    this.#store = store;
-    for (const instance of store.list("Instance")) this.#replace(instance.metadata.id, sharesOf(store, instance));
-    this.#unsubscribe = store.subscribe((events) => this.#follow(events));
+    this.#newest = store;
+    this.#stop = store.track(this);
   }
 
   close(): void {
-    this.#unsubscribe();
+    this.#stop();
+  }
+
+  reset(newest: View): void {
+    this.#newest = newest;
+    this.#shares.clear();
+    this.#used.clear();
+    this.#touched.clear();
+    for (const instance of newest.list("Instance")) this.#replace(instance.metadata.id, sharesOf(newest, instance));
+  }
+
+  applied(events: readonly ChangeEvent[], newest: View): void {
+    for (const event of events) {
+      if (event.kind === "Instance") this.#refresh(event.id);
+      else if (event.kind === "Volume") {
+        const { instance } = (event.object as VolumeResource).spec;
+        const owner =
+          instance === undefined ? undefined : newest.get("Instance", { project: event.project, name: instance });
+        if (owner !== undefined) this.#refresh(owner.metadata.id);
+      }
+    }
   }
 
   /** To be called in each transaction that lets an instance or its disk take more, or elsewhere. */
@@ -45,10 +64,10 @@ export class Allocation {
     const corrections = new Map<string, Capacity>();
     for (const id of this.#touched) {
       const instance = view.getById("Instance", id);
-      const durable = this.#store.getById("Instance", id);
       const volume = instance === undefined ? undefined : rootVolumeOf(view, instance);
       const isSettled =
-        instance === durable && (volume === undefined || this.#store.getById("Volume", volume.metadata.id) === volume);
+        sameVersion(instance, this.#newest.getById("Instance", id)) &&
+        (volume === undefined || sameVersion(volume, this.#newest.getById("Volume", volume.metadata.id)));
       if (isSettled) {
         this.#touched.delete(id);
         continue;
@@ -59,21 +78,9 @@ export class Allocation {
     return (nodeId) => sum(this.#used.get(nodeId) ?? nothing, corrections.get(nodeId) ?? nothing);
   }
 
-  #follow(events: readonly ChangeEvent[]): void {
-    for (const event of events) {
-      if (event.kind === "Instance") this.#refresh(event.id);
-      else if (event.kind === "Volume") {
-        const { instance } = (event.object as VolumeResource).spec;
-        const owner =
-          instance === undefined ? undefined : this.#store.get("Instance", { project: event.project, name: instance });
-        if (owner !== undefined) this.#refresh(owner.metadata.id);
-      }
-    }
-  }
-
   #refresh(id: string): void {
-    const instance = this.#store.getById("Instance", id);
-    this.#replace(id, instance === undefined ? [] : sharesOf(this.#store, instance));
+    const instance = this.#newest.getById("Instance", id);
+    this.#replace(id, instance === undefined ? [] : sharesOf(this.#newest, instance));
   }
 
   #replace(id: string, shares: readonly Share[]): void {
@@ -82,6 +89,13 @@ export class Allocation {
     if (shares.length === 0) this.#shares.delete(id);
     else this.#shares.set(id, shares);
   }
+}
+
+function sameVersion(
+  one: InstanceResource | VolumeResource | undefined,
+  other: InstanceResource | VolumeResource | undefined,
+): boolean {
+  return one?.metadata.revision === other?.metadata.revision;
 }
 
 function sharesOf(view: View, instance: InstanceResource): readonly Share[] {

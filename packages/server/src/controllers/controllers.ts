@@ -13,7 +13,9 @@ import type { Log } from "../operations/log.ts";
 import type { NodeSight } from "../operations/node-sight.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
+import { AddressBook } from "./addressing/address-book.ts";
 import { Allocation } from "./allocation.ts";
+import { Fleet } from "./fleet.ts";
 import { makeIntents } from "./intents.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
@@ -54,15 +56,18 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const reports = new NodeReports();
   // Listens to the store before the engine does, so that steps never judge by an outdated wanted state.
   const allocation = new Allocation(store);
+  const addresses = new AddressBook(store);
+  const fleet = new Fleet(store, allocation);
   const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
   const sight: NodeSight = {
     report: (nodeId) => reports.get(nodeId)?.state,
     answers(nodeId, revision) {
-      const report = reports.get(nodeId)?.state;
+      const reported = reports.get(nodeId)?.state.wantedRevision;
+      if (reported === undefined) return false;
+      // Many ask after each change, and making a state is dear: only where the answer depends on it.
+      if (reported < revision && reported < (wanted.lastRevision(nodeId) ?? 0)) return false;
       const current = wanted.get(nodeId);
-      return (
-        report !== undefined && current !== undefined && report.wantedRevision >= Math.min(revision, current.revision)
-      );
+      return current !== undefined && reported >= Math.min(revision, current.revision);
     },
     onChange: (listener) => reports.onChange(listener),
   };
@@ -86,7 +91,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const cleaning = new TokenCleaning({ store, clock, log });
   let unsubscribe = () => {};
   return {
-    intents: makeIntents({ ...deps, engine, allocation }),
+    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet }),
     engine,
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
@@ -95,7 +100,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       disconnected: (nodeId) => watch.unlinked(nodeId),
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
-    freshen: (resource) => withFreshSeenAt(reports, resource),
+    freshen: (resource) => addresses.counted(withFreshSeenAt(reports, resource)),
     async start(link) {
       gateway = link;
       unsubscribe = store.subscribe((events) => {
@@ -116,6 +121,8 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       await engine.stop();
       await watch.stop();
       wanted.close();
+      fleet.close();
+      addresses.close();
       allocation.close();
     },
   };

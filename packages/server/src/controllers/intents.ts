@@ -1,7 +1,9 @@
 import type { IntentTable } from "../intents.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
+import type { AddressBook } from "./addressing/address-book.ts";
 import type { Allocation } from "./allocation.ts";
+import type { Fleet } from "./fleet.ts";
 import { apiTokenIntents } from "./intents/api-token.ts";
 import { imageIntents } from "./intents/image.ts";
 import { instanceIntents } from "./intents/instance.ts";
@@ -17,6 +19,8 @@ import { volumeIntents } from "./intents/volume.ts";
 
 export interface IntentDeps {
   readonly allocation: Pick<Allocation, "in" | "touch">;
+  readonly addresses: Pick<AddressBook, "lease">;
+  readonly fleet: Pick<Fleet, "in">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;
   readonly random: Random;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */

@@ -12,8 +12,8 @@ export class NodeIndex implements FleetView {
   readonly #view: View;
   readonly #instances = new Buckets();
   readonly #volumes = new Buckets();
-  /** By network key: ids of instances on it. */
-  readonly #members = new Buckets();
+  /** By network key: how many instances need it on each node. */
+  readonly #carried = new Map<string, Map<string, number>>();
   readonly #footprints = new Map<string, Footprint>();
   readonly #nodeFaces = new Map<string, string>();
 
@@ -114,32 +114,59 @@ export class NodeIndex implements FleetView {
 
   #move(id: string, footprint: Footprint | undefined, buckets: Buckets): readonly string[] {
     const before = this.#footprints.get(id);
-    const unmoved = JSON.stringify(before) === JSON.stringify(footprint);
     const affected = [...(before?.nodes ?? []), ...(footprint?.nodes ?? [])];
-    if (unmoved) return affected;
-    const networks = [...(before?.networks ?? []), ...(footprint?.networks ?? [])];
-    const carriersBefore = networks.flatMap((key) => this.#carriers(key));
-    if (before !== undefined) this.#displace(id, before, buckets);
-    if (footprint !== undefined) this.#place(id, footprint, buckets);
-    return [...affected, ...carriersBefore, ...networks.flatMap((key) => this.#carriers(key))];
+    if (before !== undefined && footprint !== undefined && sameFootprint(before, footprint)) return affected;
+    const left = before === undefined ? [] : this.#displace(id, before, buckets);
+    const entered = footprint === undefined ? [] : this.#place(id, footprint, buckets);
+    for (const key of [...left, ...entered]) affected.push(...this.#carriers(key));
+    return affected;
   }
 
-  #place(id: string, footprint: Footprint, buckets: Buckets): void {
+  /** Returns the networks that a node now carries and did not before. */
+  #place(id: string, footprint: Footprint, buckets: Buckets): readonly string[] {
     this.#footprints.set(id, footprint);
     for (const nodeId of footprint.nodes) buckets.add(nodeId, id);
-    for (const key of footprint.networks) this.#members.add(key, id);
+    return this.#count(footprint, 1);
   }
 
-  #displace(id: string, footprint: Footprint, buckets: Buckets): void {
+  /** Returns the networks that a node carried and does not any more. */
+  #displace(id: string, footprint: Footprint, buckets: Buckets): readonly string[] {
     this.#footprints.delete(id);
     for (const nodeId of footprint.nodes) buckets.delete(nodeId, id);
-    for (const key of footprint.networks) this.#members.delete(key, id);
+    return this.#count(footprint, -1);
+  }
+
+  #count({ networks, networkNodes }: Footprint, change: 1 | -1): readonly string[] {
+    const changed: string[] = [];
+    for (const key of networks) {
+      const nodes = this.#carried.get(key) ?? new Map<string, number>();
+      for (const nodeId of networkNodes) {
+        const count = (nodes.get(nodeId) ?? 0) + change;
+        if (count === 0) nodes.delete(nodeId);
+        else nodes.set(nodeId, count);
+        if (count === 0 || (count === 1 && change === 1)) changed.push(key);
+      }
+      if (nodes.size === 0) this.#carried.delete(key);
+      else this.#carried.set(key, nodes);
+    }
+    return changed;
   }
 
   #carriers(key: string): readonly string[] {
-    const nodes = new Set(this.#members.get(key).flatMap((id) => this.#footprints.get(id)?.networkNodes ?? []));
-    return [...nodes].sort();
+    return [...(this.#carried.get(key)?.keys() ?? [])].sort();
   }
+}
+
+function sameFootprint(one: Footprint, other: Footprint): boolean {
+  return (
+    sameList(one.nodes, other.nodes) &&
+    sameList(one.networks, other.networks) &&
+    sameList(one.networkNodes, other.networkNodes)
+  );
+}
+
+function sameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((item, index) => item === other[index]);
 }
 
 /** What other nodes know of a node. */

@@ -24,22 +24,24 @@ export interface Target {
  * @throws SkerryError no-placement with what stands in the way, and what would change it
  */
 export function chooseNode(
-  view: View,
-  used: UsedOn,
+  candidates: readonly Candidate[],
   request: PlacementRequest,
   target: Target = {},
 ): { readonly node: string; readonly nodeId: string; readonly reason: string } {
   const { toProvider, toSite, toNode } = target;
-  const fleet = fleetOf(view, used).filter(
-    ({ provider, site, name }) =>
-      (toProvider === undefined || provider === toProvider) &&
-      (toSite === undefined || site === toSite) &&
-      (toNode === undefined || name === toNode),
-  );
+  const isAnywhere = toProvider === undefined && toSite === undefined && toNode === undefined;
+  const fleet = isAnywhere
+    ? candidates
+    : candidates.filter(
+        ({ provider, site, name }) =>
+          (toProvider === undefined || provider === toProvider) &&
+          (toSite === undefined || site === toSite) &&
+          (toNode === undefined || name === toNode),
+      );
   const decision = place(request, fleet);
   if (decision.outcome === "placed")
     return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
-  if (fleet.length > 0 || Object.keys(target).length === 0) throw refusalError(decision);
+  if (fleet.length > 0 || isAnywhere) throw refusalError(decision);
   throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
     remedy: "See what there is: skerry node list",
   });

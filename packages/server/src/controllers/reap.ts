@@ -1,6 +1,6 @@
 import type { InstanceResource, NetworkResource, VolumeResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
-import { freeAddresses } from "./addressing/lease.ts";
+import { holdersOf } from "./addressing/address-book.ts";
 
 /* What was deleted goes from the store once every node that had it was seen without it; whoever sees the last one calls here. */
 
@@ -17,12 +17,11 @@ function isGone(object: InstanceResource | VolumeResource): boolean {
   return assignment === undefined || assignment.removal?.done === true;
 }
 
-/** Deletes the instance and its volume where nothing of them is left on any node, and frees its addresses. Returns whether it did. */
+/** Deletes the instance and its volume where nothing of them is left on any node, which frees its addresses. Returns whether it did. */
 export function reapInstance(tx: Transaction, instance: InstanceResource): boolean {
   const volume = rootVolumeOf(tx, instance);
   const volumeGone = volume === undefined || (isGone(volume) && (volume.assignment?.copies ?? []).length === 0);
   if (!volumeGone || !isGone(instance) || (instance.assignment?.former ?? []).length > 0) return false;
-  freeAddresses(tx, instance);
   if (volume !== undefined) tx.delete("Volume", volume.metadata.id);
   tx.delete("Instance", instance.metadata.id);
   for (const name of instance.spec.networks ?? []) {
@@ -34,8 +33,8 @@ export function reapInstance(tx: Transaction, instance: InstanceResource): boole
 
 /** Deletes a network that was asked to go, once no node carries it. */
 export function reapNetwork(tx: Transaction, network: NetworkResource): void {
-  const { metadata, status } = network;
-  if (metadata.deletedAt === undefined || status.leases.length > 0) return;
+  const { metadata } = network;
+  if (metadata.deletedAt === undefined || holdersOf(tx, network).length > 0) return;
   const carried = tx.list("Node").some((node) => node.status.networks?.includes(metadata.id) === true);
   if (!carried) tx.delete("Network", metadata.id);
 }

@@ -11,31 +11,35 @@ interface Current {
 }
 
 /**
- * The wanted state of every node, made anew when a change touched it and numbered by the revision at which its content
- * last changed. Listens to the store from the moment it is made, so that it is up to date whenever a change is durable.
+ * The wanted state of every node: made anew when it is asked for after a change touched it, however many changes came between, and
+ * numbered by the revision at which a change of its content was found. Listens to the store from the moment it is made, so that
+ * whoever asks once a change is durable gets a state that has it.
  */
 export class WantedStates {
   readonly #index: NodeIndex;
   readonly #current = new Map<string, Current>();
   readonly #stale = new Set<string>();
-  readonly #onChange: (nodeId: string) => void;
   readonly #unsubscribe: () => void;
 
-  /** @param onChange called for each node whose content changed, after the change is durable */
+  /** @param onChange called for each node whose content may have changed, after the change is durable */
   constructor(store: Store, onChange: (nodeId: string) => void) {
-    this.#onChange = onChange;
     this.#index = new NodeIndex(store);
     this.#unsubscribe = store.subscribe((events) => {
       const affected = this.#index.apply(events);
       for (const nodeId of affected) this.#stale.add(nodeId);
-      for (const nodeId of affected) this.#refresh(nodeId, true);
+      for (const nodeId of affected) onChange(nodeId);
     });
   }
 
   /** Undefined for a node that is not known or has no place in the overlay yet. */
   get(nodeId: string): WantedState | undefined {
-    if (!this.#current.has(nodeId) || this.#stale.has(nodeId)) this.#refresh(nodeId, false);
+    if (!this.#current.has(nodeId) || this.#stale.has(nodeId)) this.#refresh(nodeId);
     return this.#current.get(nodeId)?.state;
+  }
+
+  /** At most the revision of what `get` would return; costs nothing. */
+  lastRevision(nodeId: string): number | undefined {
+    return this.#current.get(nodeId)?.state.revision;
   }
 
   /** What concerns each node, as of the newest durable change. */
@@ -47,7 +51,7 @@ export class WantedStates {
     this.#unsubscribe();
   }
 
-  #refresh(nodeId: string, tell: boolean): void {
+  #refresh(nodeId: string): void {
     this.#stale.delete(nodeId);
     const content = wantedStateOf(this.#index, nodeId);
     const before = this.#current.get(nodeId);
@@ -58,6 +62,5 @@ export class WantedStates {
     const text = JSON.stringify(content);
     if (before?.text === text) return;
     this.#current.set(nodeId, { text, state: { revision: this.#index.revision, ...content } });
-    if (tell) this.#onChange(nodeId);
   }
 }

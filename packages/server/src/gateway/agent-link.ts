@@ -66,6 +66,7 @@ export class AgentLink {
   /** The newest report that waits while an older one is recorded; a report is a whole state, so one is enough. */
   #newestReport: ObservedState | undefined;
   #recording = false;
+  #sentRevision: number | undefined;
 
   constructor(webSocket: WebSocket, deps: AgentLinkDeps) {
     this.#webSocket = webSocket;
@@ -84,10 +85,12 @@ export class AgentLink {
     return this.#nodeId;
   }
 
-  /** Sends the node's wanted state as it is now. */
+  /** Sends the node's wanted state as it is now, unless this link has sent it already. */
   sendWanted(): void {
     const state = this.#nodeId === undefined ? undefined : this.#deps.delegate.wantedStateOf(this.#nodeId);
-    if (state !== undefined) this.#send({ type: "wanted", state });
+    if (state === undefined || state.revision === this.#sentRevision) return;
+    this.#sentRevision = state.revision;
+    this.#send({ type: "wanted", state });
   }
 
   sendOpenStream(message: Extract<ServerMessage, { type: "open-stream" }>): void {

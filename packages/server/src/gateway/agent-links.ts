@@ -9,6 +9,9 @@ import type { GatewayDelegate } from "./gateway.ts";
 const defaultMaxUnproven = 256;
 /** Changes within this time reach an agent as one wanted state. */
 const coalesceMs = 20;
+/** States are made and sent for at most so long at a time; then others have their turn, nine times as long. */
+const flushMs = 5;
+const restFactor = 9;
 
 export interface AgentLinksDeps {
   readonly delegate: GatewayDelegate;
@@ -31,6 +34,7 @@ export class AgentLinks {
   readonly #unproven = new Set<AgentLink>();
   readonly #dirty = new Set<string>();
   #cancelFlush: (() => void) | undefined;
+  #restUntilMs = 0;
 
   constructor(deps: AgentLinksDeps) {
     this.#deps = deps;
@@ -70,12 +74,7 @@ export class AgentLinks {
   push(nodeId: string): void {
     if (!this.#byNode.has(nodeId)) return;
     this.#dirty.add(nodeId);
-    this.#cancelFlush ??= this.#deps.clock.setTimer(coalesceMs, () => {
-      this.#cancelFlush = undefined;
-      const due = [...this.#dirty];
-      this.#dirty.clear();
-      for (const id of due) this.#byNode.get(id)?.sendWanted();
-    });
+    this.#flushLater();
   }
 
   disconnect(nodeId: string, reason: string): void {
@@ -85,6 +84,24 @@ export class AgentLinks {
   closeAll(): void {
     this.#cancelFlush?.();
     for (const link of [...this.#unproven, ...this.#byNode.values()]) link.close(1001, "the server stops");
+  }
+
+  #flushLater(): void {
+    const delayMs = Math.max(coalesceMs, this.#restUntilMs - performance.now());
+    this.#cancelFlush ??= this.#deps.clock.setTimer(delayMs, () => {
+      this.#cancelFlush = undefined;
+      const startMs = performance.now();
+      let tookMs = 0;
+      // In the order in which they became due, so that each has its turn.
+      for (const id of this.#dirty) {
+        this.#dirty.delete(id);
+        this.#byNode.get(id)?.sendWanted();
+        tookMs = performance.now() - startMs;
+        if (tookMs > flushMs) break;
+      }
+      this.#restUntilMs = startMs + (1 + restFactor) * tookMs;
+      if (this.#dirty.size > 0) this.#flushLater();
+    });
   }
 
   #proved(link: AgentLink, nodeId: string): void {

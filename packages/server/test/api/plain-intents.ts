@@ -16,7 +16,7 @@ const initialStatuses: { readonly [K in KindName]: ResourceOf<K>["status"] } = {
   Node: { connected: false, conditions: [] },
   Image: { state: "pending" },
   Volume: { state: "absent", conditions: [] },
-  Network: { leases: [], conditions: [] },
+  Network: { conditions: [] },
   Instance: { state: "pending", health: "unknown", addresses: [], conditions: [] },
   Operation: { state: "pending", steps: [], notes: {} },
   JoinToken: {},

@@ -44,7 +44,7 @@ const network: NetworkResource = {
   kind: "Network",
   metadata: metadata("net", "d", "lan", "shop"),
   spec: { cidr: "10.20.0.0/24" },
-  status: { vni: 4096, leases: [], conditions: [] },
+  status: { vni: 4096, conditions: [] },
 };
 
 function volume(assignment: Partial<NonNullable<VolumeResource["assignment"]>>): VolumeResource {

@@ -3,6 +3,8 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import { AddressBook } from "../../src/controllers/addressing/address-book.ts";
+import { Fleet } from "../../src/controllers/fleet.ts";
 import { Allocation } from "../../src/controllers/allocation.ts";
 import { makeIntents } from "../../src/controllers/intents.ts";
 import { NodeIndex } from "../../src/controllers/node-index.ts";
@@ -46,15 +48,18 @@ describe("the wanted states of all nodes", () => {
   });
   after(() => scratch[Symbol.asyncDispose]());
 
-  test("follow every change as if they were made anew, and tell of each node whose state changed", async (t) => {
+  test("follow every change as if they were made anew, tell of each node whose state changed, and rise in revision only then", async (t) => {
     t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (changes) => {
         await empty(store);
         const engine = { submit: () => assert.fail(), cancel: () => assert.fail(), requireIdle: () => assert.fail() };
+        const allocation = new Allocation(store);
         const intents = makeIntents({
           engine,
-          allocation: new Allocation(store),
+          allocation,
+          addresses: new AddressBook(store),
+          fleet: new Fleet(store, allocation),
           random: evenRandom,
           authorityFingerprint: "f".repeat(64),
         });
@@ -65,17 +70,20 @@ describe("the wanted states of all nodes", () => {
         for (const node of nodes) states.get(node.metadata.id);
         for (const next of changes) {
           const before = new Map(nodes.map(({ metadata }) => [metadata.id, fresh(store, metadata.id)]));
+          const revisions = new Map(nodes.map(({ metadata }) => [metadata.id, states.get(metadata.id)?.revision]));
           told.clear();
           await apply(store, nodes, next);
           for (const { metadata } of nodes) {
             const expected = fresh(store, metadata.id);
-            const { revision: _number, ...content } = states.get(metadata.id) ?? { revision: 0 };
+            const { revision, ...content } = states.get(metadata.id) ?? { revision: undefined };
             assert.equal(JSON.stringify(content), expected);
+            const changed = expected !== before.get(metadata.id);
             assert.equal(
-              told.has(metadata.id),
-              expected !== before.get(metadata.id),
-              `whether ${metadata.name} was told`,
+              revision !== revisions.get(metadata.id),
+              changed,
+              `whether ${metadata.name} has a new revision`,
             );
+            if (changed) assert.ok(told.has(metadata.id), `${metadata.name} is told`);
           }
         }
         states.close();

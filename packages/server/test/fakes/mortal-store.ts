@@ -1,4 +1,4 @@
-import type { ChangeEvent, Committed, Store, Transaction } from "@skerry/store";
+import type { ChangeEvent, Committed, Tracker, Store, Transaction } from "@skerry/store";
 
 /** When a process dies: just before or just after its n-th transaction (from 0) becomes durable. */
 export interface Death {
@@ -70,6 +70,17 @@ export class MortalStore implements Store {
     } finally {
       this.#inFlight--;
     }
+  }
+
+  track(tracker: Tracker): () => void {
+    return this.#store.track({
+      reset: (newest) => {
+        if (!this.dead) tracker.reset(newest);
+      },
+      applied: (events, newest) => {
+        if (!this.dead) tracker.applied(events, newest);
+      },
+    });
   }
 
   subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void {

@@ -5,7 +5,7 @@ export interface Cidr {
 }
 
 /** Unsigned 32-bit; undefined where the text is not an IPv4 address in dotted decimals. */
-function parseAddress(text: string): number | undefined {
+export function parseAddress(text: string): number | undefined {
   const parts = text.split(".");
   if (parts.length !== 4) return undefined;
   let value = 0;

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { SkerryError, type AddressLease, type NetworkResource } from "@skerry/model";
 import { invalidField } from "../refusal.ts";
 import { canonical, formatAddress, formatCidr, overlaps, parseCidr, sizeOf, type Cidr } from "./ipv4.ts";
 
@@ -41,22 +40,10 @@ export function prefixOf(cidr: string): number {
   return known(cidr).prefix;
 }
 
-/** The lowest free address after the gateway. @throws SkerryError address-exhausted */
-export function nextFreeAddress(network: NetworkResource): string {
-  const { base, prefix } = canonical(known(network.spec.cidr));
-  const taken = new Set(network.status.leases.map((lease: AddressLease) => lease.address));
-  const last = base + sizeOf({ base, prefix }) - 2;
-  for (let address = base + 2; address <= last; address++) {
-    const text = formatAddress(address);
-    if (!taken.has(text)) return text;
-  }
-  throw new SkerryError(
-    "address-exhausted",
-    `All ${taken.size} addresses of the network ${network.metadata.name} (${network.spec.cidr}) are leased.`,
-    {
-      remedy: "Delete an instance that has one, or use another network.",
-    },
-  );
+/** The addresses that instances may have, in numbers: from the first after the gateway to the last before the broadcast. */
+export function addressRange(cidr: string): { readonly first: number; readonly last: number } {
+  const { base, prefix } = canonical(known(cidr));
+  return { first: base + 2, last: base + sizeOf({ base, prefix }) - 2 };
 }
 
 /** The interface address of an instance on a network: the same for ever, locally administered, 40 bits of a hash. */

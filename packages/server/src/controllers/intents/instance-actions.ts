@@ -90,8 +90,7 @@ function migrate(
   const leaving = (volume.assignment.copies ?? []).filter(({ purpose }) => purpose !== "hold").map(({ node }) => node);
   checkTarget(tx, target, assignment.node, leaving);
   const { reason, ...to } = chooseNode(
-    tx,
-    deps.allocation.in(tx),
+    deps.fleet.in(tx),
     { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving] },
     target,
   );

@@ -4,7 +4,8 @@ import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts
 import { timestamp } from "../../operations/clock.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
 import type { Allocation } from "../allocation.ts";
-import { leaseAddresses } from "../addressing/lease.ts";
+import type { Fleet } from "../fleet.ts";
+import type { AddressBook } from "../addressing/address-book.ts";
 import { chooseNode, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
@@ -14,6 +15,8 @@ import { changeOf, checkChange, growVolume, submitChange, watchInput } from "./i
 
 export interface InstanceIntentDeps {
   readonly allocation: Pick<Allocation, "in" | "touch">;
+  readonly addresses: Pick<AddressBook, "lease">;
+  readonly fleet: Pick<Fleet, "in">;
   readonly engine: Pick<OperationEngine, "submit" | "requireIdle">;
 }
 
@@ -54,7 +57,7 @@ function createInstance(
       "Choose another name for the instance.",
     );
   }
-  const place = chooseNode(tx, deps.allocation.in(tx), requestOf(tx, draft));
+  const place = chooseNode(deps.fleet.in(tx), requestOf(tx, draft));
   const since = timestamp(context.nowMs);
   const assignment = { ...place, epoch: 1, since };
   const volume = tx.put<VolumeResource>({
@@ -73,7 +76,7 @@ function createInstance(
     assignment,
     status: { state: "absent", conditions: [] },
   });
-  const addresses = leaseAddresses(tx, draft);
+  const addresses = deps.addresses.lease(tx, draft);
   deps.allocation.touch(draft.metadata.id);
   const resource = tx.put({ ...draft, assignment, status: { ...draft.status, addresses } });
   const operation = deps.engine.submit(tx, {

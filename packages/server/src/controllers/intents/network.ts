@@ -2,6 +2,7 @@ import type { NetworkResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { KindIntents } from "../../intents.ts";
 import { timestamp } from "../../operations/clock.ts";
+import { holdersOf } from "../addressing/address-book.ts";
 import { checkedCidr, cidrsOverlap } from "../addressing/network-address.ts";
 import { projectOf } from "../references.ts";
 import { conflict, inUse, refuseChanges } from "../refusal.ts";
@@ -13,23 +14,23 @@ const largestVni = 16_777_215;
 const firstVni = 4096;
 
 export const networkIntents: KindIntents<"Network"> = {
-  initialStatus: { leases: [], conditions: [] },
+  initialStatus: { conditions: [] },
   create(tx, draft) {
     checkRange(tx, draft);
     return store(tx, { ...draft, status: { ...draft.status, vni: freeVni(tx) } });
   },
   update(tx, before, after) {
-    if (before.status.leases.length > 0)
+    if (holdersOf(tx, before).length > 0)
       refuseChanges(before.spec, after.spec, ["cidr"], "instances have addresses of it");
     if (before.spec.cidr !== after.spec.cidr) checkRange(tx, after);
     return store(tx, after);
   },
   remove(tx, network, context) {
-    const { leases } = network.status;
-    if (leases.length > 0) {
+    const holders = holdersOf(tx, network);
+    if (holders.length > 0) {
       throw inUse(
         `The network ${network.metadata.name}`,
-        leases.map((lease) => `instance ${lease.instance}`),
+        holders.map(({ metadata }) => `instance ${metadata.name}`),
         "Delete these instances first.",
       );
     }
