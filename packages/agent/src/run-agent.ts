@@ -17,6 +17,7 @@ import { Link } from "./link/link.ts";
 import type { Log } from "./log.ts";
 import { dataPlaneAddresses, defaults } from "./options.ts";
 import type { AgentOptions } from "./options.ts";
+import { Housekeeping, freePartOf } from "./reconcile/housekeeping.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
 import { isSameRun } from "./reconcile/situation.ts";
 import { StreamDialer } from "./streams/stream-dialer.ts";
@@ -65,6 +66,7 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
       );
     },
   });
+  const housekeeping = new Housekeeping({ journal, images, freePart: () => freePartOf(dataFolder), nowMs, log });
   const reconciler = new Reconciler({
     drivers,
     journal,
@@ -77,7 +79,10 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     random,
     log,
     onChange: (situation) => {
-      if (situation !== undefined) health.watch(healthTargets(situation));
+      if (situation !== undefined) {
+        health.watch(healthTargets(situation));
+        housekeeping.tidy(situation.seen);
+      }
       link.changed();
     },
   });
@@ -137,6 +142,7 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     stop.abort(new Error("the agent ends"));
     health.watch([]);
     await Promise.allSettled(parts);
+    await housekeeping.settled();
   }
 }
 

@@ -1,9 +1,10 @@
-import { chmod, mkdir, open, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { SkerryError } from "@skerry/model";
 import { renameDurably, syncFile } from "../durable-file.ts";
 import { byteCounter, pour } from "../byte-counter.ts";
-import { digestOfFile, sizeOfFile, writeStream } from "../file-bytes.ts";
+import { isDiskFull } from "../disk-full.ts";
+import { digestOfFile, isMissing, sizeOfFile, writeStream } from "../file-bytes.ts";
 import type { ImageSource } from "./image-source.ts";
 
 type OnBytes = (doneBytes: number) => void;
@@ -26,11 +27,12 @@ interface Download {
 
 /** A server that sends nothing for this long is given up on until the next attempt. */
 const stallMs = 30_000;
+const maxPerPruning = 100;
 
 /**
  * Images on this node, by digest: `DIGEST.image`, whole and verified; `DIGEST.partial`, as far as it came. Whoever needs
- * the same image at the same time shares one download, which ends when the last of them no longer waits. Images are kept
- * until someone removes them: nothing evicts them yet.
+ * the same image at the same time shares one download, which ends when the last of them no longer waits. A file's time of
+ * change says when it was last asked for; `prune` goes by that.
  */
 export class ImageCache implements Images {
   readonly #folder: string;
@@ -75,6 +77,33 @@ export class ImageCache implements Images {
     }
   }
 
+  /**
+   * Removes images, and downloads that broke off, which nobody asked for within `unusedMs`; never what `isNeeded` names, nor
+   * what is just being fetched. At most `maxPerPruning` at once.
+   * @returns bytes that were freed
+   */
+  async prune(isNeeded: (digest: string) => boolean, unusedMs: number, nowMs: number): Promise<number> {
+    let freed = 0;
+    let removed = 0;
+    for (const name of await readdir(this.#folder)) {
+      const hex = /^([0-9a-f]{64})\.(?:image|partial)$/.exec(name)?.[1];
+      if (hex === undefined || removed >= maxPerPruning) continue;
+      const path = join(this.#folder, name);
+      const found = await stat(path).catch((error: unknown) => {
+        if (isMissing(error)) return undefined;
+        throw error;
+      });
+      const digest = `sha256:${hex}`;
+      // Asked last, and nothing is awaited between this and the removal's begin.
+      if (found === undefined || nowMs - found.mtimeMs < unusedMs || isNeeded(digest) || this.#downloads.has(digest))
+        continue;
+      await rm(path, { force: true });
+      removed += 1;
+      freed += found.size;
+    }
+    return freed;
+  }
+
   #begin(digest: string, sizeBytes: number): Download {
     const controller = new AbortController();
     const listeners = new Set<OnBytes>();
@@ -97,6 +126,9 @@ export class ImageCache implements Images {
   async #fetch(hex: string, digest: string, sizeBytes: number, onBytes: OnBytes, signal: AbortSignal): Promise<string> {
     const path = join(this.#folder, `${hex}.image`);
     if ((await sizeOfFile(path)) !== undefined) {
+      // Before it is read: what is in use must not look unused.
+      const now = new Date();
+      await utimes(path, now, now);
       if ((await digestOfFile(path, signal)) === digest) return path;
       await rm(path, { force: true });
     }
@@ -141,11 +173,20 @@ export class ImageCache implements Images {
       const end = await pour(body, counter, (bytes) => writeStream(handle, offset, bytes), signal);
       if (end < sizeBytes) throw new SkerryError("unavailable", `The image ended after ${end} of ${sizeBytes} bytes.`);
       await handle.sync();
+    } catch (error) {
+      throw isDiskFull(error) ? imageDiskFull(sizeBytes, error) : error;
     } finally {
       counter.destroy();
       await handle.close();
     }
   }
+}
+
+function imageDiskFull(sizeBytes: number, cause: unknown): SkerryError {
+  return new SkerryError("storage-full", `The node's disk is full; an image of ${sizeBytes} bytes could not be kept.`, {
+    remedy: "Free space below the agent's data folder, or place the instance on another node.",
+    cause,
+  });
 }
 
 function hexOf(digest: string): string {

@@ -28,6 +28,8 @@ export interface Journal extends JournalView, Disposable {
   /** Changes fields of a record; undefined removes one. */
   changeVolume(id: string, change: Change<VolumeRecord>): void;
   changeInstance(id: string, change: Change<InstanceRecord>): void;
+  /** Drops records for good, in one transaction; only of what is neither wanted nor on this node. */
+  forget(volumeIds: readonly string[], instanceIds: readonly string[]): void;
 }
 
 const parseWanted = parserOf(WantedState, "wanted state in the journal", "internal");
@@ -56,6 +58,8 @@ export function openJournalFile(path: string): Journal {
     instance: db.prepare(
       "INSERT INTO instances (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
     ),
+    forgetVolume: db.prepare("DELETE FROM volumes WHERE id = ?"),
+    forgetInstance: db.prepare("DELETE FROM instances WHERE id = ?"),
     wanted: db.prepare(
       "INSERT INTO wanted (one, body) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET body = excluded.body",
     ),
@@ -107,6 +111,19 @@ export function openJournalFile(path: string): Journal {
     },
     changeVolume,
     changeInstance,
+    forget(volumeIds, instanceIds) {
+      db.exec("BEGIN IMMEDIATE");
+      try {
+        for (const id of volumeIds) statements.forgetVolume.run(id);
+        for (const id of instanceIds) statements.forgetInstance.run(id);
+        db.exec("COMMIT");
+      } catch (error) {
+        db.exec("ROLLBACK");
+        throw error;
+      }
+      for (const id of volumeIds) volumes.delete(id);
+      for (const id of instanceIds) instances.delete(id);
+    },
     [Symbol.dispose]: () => db.close(),
   };
 }
