@@ -3,6 +3,12 @@ import { Digest, Id, NodeFacts, Timestamp, instanceStates, oneOf, optional, stri
 
 /* What a node sees, whole, in each report. The server stores it as status and never argues with it. */
 
+/** Beside an error: its code in the catalogue of whoever reports, and what to do about it. */
+const explanation = {
+  errorCode: optional(Type.String({ maxLength: 64 })),
+  remedy: optional(Type.String({ maxLength: 1000 })),
+};
+
 export const ObservedVolume = strict({
   id: Id,
   epoch: Type.Integer({ minimum: 0 }),
@@ -17,6 +23,7 @@ export const ObservedVolume = strict({
   /** True while the node serves it to the node it was offered to. */
   offered: optional(Type.Boolean()),
   error: optional(Type.String()),
+  ...explanation,
 });
 export type ObservedVolume = Static<typeof ObservedVolume>;
 
@@ -31,6 +38,7 @@ export const ObservedInstance = strict({
   bootMs: optional(Type.Integer({ minimum: 0 })),
   rebootGeneration: Type.Integer({ minimum: 0 }),
   error: optional(Type.String()),
+  ...explanation,
 });
 export type ObservedInstance = Static<typeof ObservedInstance>;
 

@@ -12,7 +12,7 @@ export interface ProgramResult {
 /**
  * Runs a program to its end, never through a shell: the one place from which drivers start children that end by themselves.
  * An aborted signal kills it and rejects with the signal's reason.
- * @throws SkerryError node-driver-failed with the program's own words
+ * @throws SkerryError node-driver-failed with the program's own words; storage-full where these say so
  */
 export async function runProgram(
   argv: readonly [string, ...string[]],
@@ -56,5 +56,11 @@ export async function runProgram(
   signal.throwIfAborted();
   if (failure === undefined) return { stdout, stderr };
   const words = stderr.trim() === "" ? stdout.trim() : stderr.trim();
+  // The words of the C library for ENOSPC and EDQUOT (errno(3)); programs pass on nothing else.
+  if (/No space left on device|Disk quota exceeded/.test(stderr)) {
+    throw new SkerryError("storage-full", `${program} ${rest[0] ?? ""}: ${words.slice(-2000)} (${failure})`, {
+      remedy: "Free space on the node's disk.",
+    });
+  }
   throw new SkerryError("node-driver-failed", `${program} ${rest[0] ?? ""}: ${words.slice(-2000)} (${failure})`);
 }

@@ -18,6 +18,7 @@ import type { Situation } from "./situation.ts";
 export interface Failure {
   readonly message: string;
   readonly code: ErrorCode | undefined;
+  readonly remedy: string | undefined;
 }
 
 /** What the agent is busy with, beside what it sees. */
@@ -56,7 +57,16 @@ export function observe(situation: Situation, activity: Activity): ObservedObjec
 
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
-  return { message: message.slice(0, 2000), code: error instanceof SkerryError ? error.code : undefined };
+  const known = error instanceof SkerryError ? error : undefined;
+  return { message: message.slice(0, 2000), code: known?.code, remedy: known?.remedy?.slice(0, 500) };
+}
+
+/** What programs and people do about a failure. */
+function explanation(failure: Failure | undefined): { errorCode?: string; remedy?: string } {
+  return {
+    ...(failure?.code === undefined ? {} : { errorCode: failure.code }),
+    ...(failure?.remedy === undefined ? {} : { remedy: failure.remedy }),
+  };
 }
 
 function observeNetwork(id: string, situation: Situation, activity: Activity): ObservedNetwork {
@@ -100,6 +110,7 @@ function observeVolume(id: string, situation: Situation, activity: Activity): Ob
     ...(whole && record.digest !== undefined ? { digest: record.digest } : {}),
     ...(activity.isOffered(id) ? { offered: true } : {}),
     ...(error === undefined ? {} : { error }),
+    ...(refusal === undefined ? explanation(failure) : {}),
   };
 }
 
@@ -133,6 +144,7 @@ function observeInstance(id: string, situation: Situation, activity: Activity): 
     ...(boot === undefined ? {} : { bootMs: boot.bootMs }),
     rebootGeneration: record.rebootGeneration,
     ...(error === undefined ? {} : { error }),
+    ...(refusal === undefined ? explanation(failure) : {}),
   };
 }
 

@@ -3,6 +3,7 @@ import type { InstanceResource, NodeFacts } from "@skerry/model";
 import type { ObservedInstance, ObservedState } from "@skerry/protocol";
 import type { Transaction } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
+import { withFailure } from "./condition.ts";
 import { reapInstance } from "./reap.ts";
 
 /** Takes what a node reports of instances into the status of those that it owns, and forgets former places that it has left. */
@@ -53,7 +54,7 @@ function withStatus(
       ...(seen.error === undefined ? {} : { error: seen.error }),
       seenAt,
       observedGeneration: seen.generation,
-      conditions,
+      conditions: withFailure(conditions, seen, nowMs),
     };
   }
   return isDeepStrictEqual(gist(status), gist(next)) ? instance : { ...instance, status: next };

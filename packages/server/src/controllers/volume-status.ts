@@ -3,6 +3,7 @@ import type { InstanceResource, VolumeResource } from "@skerry/model";
 import type { ObservedState, ObservedVolume } from "@skerry/protocol";
 import type { Transaction, View } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
+import { withFailure } from "./condition.ts";
 import { reapInstance } from "./reap.ts";
 
 /**
@@ -52,7 +53,7 @@ function withStatus(
     ...(seen.digest === undefined ? {} : { digest: seen.digest }),
     ...(seen.error === undefined ? {} : { error: seen.error }),
     seenAt,
-    conditions,
+    conditions: withFailure(conditions, seen, nowMs),
   };
   const filled = seen.state === "ready" && assignment.filled !== true;
   if (!filled && isDeepStrictEqual(gist(status), gist(next))) return volume;

@@ -70,6 +70,28 @@ describe("what nodes report", () => {
     assert.deepEqual([web().status.state, web().status.error], ["failed", "lies"]);
   });
 
+  test("that something fails becomes a condition with its code and remedy, for as long as it fails", async () => {
+    const volume = () => store.get("Volume", { project: "shop", name: "web" }) ?? assert.fail("no volume");
+    const failing = { error: "The disk is full.", errorCode: "storage-full", remedy: "Free space." };
+    const failAll = (report: ObservedState): ObservedState => ({
+      ...report,
+      volumes: report.volumes.map((disk) => ({ ...disk, ...failing, state: "failed" as const })),
+    });
+    await observe(owner, failAll);
+    const [condition] = volume().status.conditions;
+    assert.deepEqual(
+      [condition?.type, condition?.state, condition?.reason, condition?.message],
+      ["Failing", "true", "StorageFull", "The disk is full. Free space."],
+    );
+    await observe(owner, (report) => ({
+      ...report,
+      volumes: report.volumes.map((disk) => ({ ...disk, ...failing, errorCode: "../9" })),
+    }));
+    assert.equal(volume().status.conditions[0]?.reason, "NodeDriverFailed");
+    await observe(owner);
+    assert.deepEqual(volume().status.conditions, []);
+  });
+
   test("is written when it changes, and otherwise rarely, while replies still show its true age", async () => {
     const { revision } = store;
     const [firstMs, laterMs] = [fleet.clock.nowMs(), fleet.clock.nowMs() + 20_000];

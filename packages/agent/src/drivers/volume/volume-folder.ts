@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { addAbortSignal } from "node:stream";
 import type { Readable } from "node:stream";
 import { SkerryError } from "@skerry/model";
+import { isDiskFull } from "../../disk-full.ts";
 import { renameDurably, syncDirectory, syncFile, writeDurably } from "../../durable-file.ts";
 import { chunkBytes, digestOfFile, isMissing, sizeOfFile, writeStream } from "../../file-bytes.ts";
 import { checkedId } from "../server-made-id.ts";
@@ -62,9 +63,17 @@ export class VolumeFolder {
     const draft = this.#creating(id);
     await rm(this.#importing(id), { force: true });
     await rm(draft, { force: true });
-    await withStorageError(id, () => make(draft));
-    await chmod(draft, 0o600);
-    await syncFile(draft);
+    try {
+      await withStorageError(id, async () => {
+        await make(draft);
+        await chmod(draft, 0o600);
+        await syncFile(draft);
+      });
+    } catch (error) {
+      // It begins anew next time, and a full disk has other uses for the space.
+      await rm(draft, { force: true });
+      throw error;
+    }
     signal.throwIfAborted();
     await renameDurably(draft, path);
   }
@@ -197,7 +206,7 @@ async function withStorageError<T>(id: string, work: () => Promise<T>): Promise<
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
+    if (!isDiskFull(error)) throw error;
     throw new SkerryError("storage-full", `The node's disk is full; volume ${id} could not be written.`, {
       remedy: "Free space below the agent's data folder, or place the volume on another node.",
       cause: error,

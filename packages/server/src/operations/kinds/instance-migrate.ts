@@ -21,6 +21,7 @@ import {
   withdrawOffer,
   type Migration,
 } from "./migration-orders.ts";
+import { nodeFailure } from "./node-failure.ts";
 
 export interface MigrationDeps {
   readonly sight: NodeSight;
@@ -125,8 +126,7 @@ function offer({ sight, random }: MigrationDeps): OperationStepKind {
       const digest = await context.until((store) => {
         sayWhatKeeps(context, store, nodeId, `waits for the disk's digest on ${migration.from.node}`);
         const disk = diskSeen(sight, nodeId, migration.volumeId, epoch, revision);
-        if (disk?.state === "failed")
-          throw new SkerryError("node-driver-failed", disk.error ?? "The source's disk failed.");
+        if (disk?.state === "failed") throw nodeFailure(disk, "The source's disk failed.");
         return disk?.offered === true ? disk.digest : undefined;
       });
       await context.note({ digest, copyAskedMs: context.nowMs() });
@@ -150,8 +150,7 @@ function copy({ sight }: MigrationDeps): OperationStepKind {
         sayWhatKeeps(context, store, away.nodeId, `${from.node} to ${to.node}`);
         if (disk?.totalBytes !== undefined)
           context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
-        if (disk?.state === "failed")
-          throw new SkerryError("node-driver-failed", disk.error ?? "The target could not take the disk.");
+        if (disk?.state === "failed") throw nodeFailure(disk, "The target could not take the disk.");
         if (disk?.state !== "ready" || disk.digest === undefined) return undefined;
         if (disk.digest !== context.notes["digest"])
           throw new SkerryError("digest-mismatch", `${to.node} has other bytes than ${from.node}.`);

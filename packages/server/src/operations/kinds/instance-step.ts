@@ -3,6 +3,7 @@ import type { ObservedInstance, ObservedVolume } from "@skerry/protocol";
 import type { View } from "@skerry/store";
 import type { NodeSight } from "../node-sight.ts";
 import type { StepContext } from "../operation-kind.ts";
+import { nodeFailure } from "./node-failure.ts";
 
 /* What steps that work on an instance have in common. */
 
@@ -45,7 +46,7 @@ export function diskSeen(
   return sight.report(nodeId)?.volumes.find((disk) => disk.id === id && disk.epoch === epoch);
 }
 
-/** Waits until the guest runs. @throws SkerryError node-driver-failed with the node's words */
+/** Waits until the guest runs. @throws SkerryError node-driver-failed or storage-full, with the node's words */
 export async function untilRunning(
   context: StepContext,
   sight: NodeSight,
@@ -57,7 +58,7 @@ export async function untilRunning(
   return context.until((store) => {
     sayWhatKeeps(context, store, nodeId, "waits for the guest to run");
     const guest = guestSeen(sight, nodeId, id, epoch, since);
-    if (guest?.state === "failed") throw new SkerryError("node-driver-failed", guest.error ?? "The guest failed.");
+    if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
     return guest?.state === "running" ? guest : undefined;
   });
 }
@@ -74,7 +75,7 @@ export async function untilHealthy(
   return context.until((store) => {
     sayWhatKeeps(context, store, nodeId, "waits for the health check to pass");
     const guest = guestSeen(sight, nodeId, id, epoch, since);
-    if (guest?.state === "failed") throw new SkerryError("node-driver-failed", guest.error ?? "The guest failed.");
+    if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
     return guest?.state === "running" && guest.health === "healthy" ? guest : undefined;
   });
 }

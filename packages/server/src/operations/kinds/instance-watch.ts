@@ -1,4 +1,4 @@
-import { SkerryError, type OperationResource } from "@skerry/model";
+import type { OperationResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import { orderRemoval } from "../../controllers/intents/instance-removal.ts";
 import { rootVolumeOf } from "../../controllers/reap.ts";
@@ -14,6 +14,7 @@ import {
   untilRunning,
   untilStopped,
 } from "./instance-step.ts";
+import { nodeFailure } from "./node-failure.ts";
 
 /*
  * Operations that ask nothing themselves: the intent has written what is wanted, nodes make it true, and these watch it come
@@ -64,8 +65,7 @@ function watchSteps(sight: NodeSight) {
         sayWhatKeeps(context, store, assignment.nodeId, `waits for the disk on ${assignment.node}`);
         if (volume?.assignment === undefined) return false;
         const disk = diskSeen(sight, assignment.nodeId, volume.metadata.id, volume.assignment.epoch, since);
-        if (disk?.state === "failed")
-          throw new SkerryError("node-driver-failed", disk.error ?? "The node could not make the disk.");
+        if (disk?.state === "failed") throw nodeFailure(disk, "The node could not make the disk.");
         if (disk?.totalBytes !== undefined)
           context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
         return disk?.state === "ready";
@@ -112,7 +112,7 @@ function watchSteps(sight: NodeSight) {
       await context.until((store) => {
         sayWhatKeeps(context, store, assignment.nodeId, "waits for the guest to reboot");
         const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
-        if (guest?.state === "failed") throw new SkerryError("node-driver-failed", guest.error ?? "The guest failed.");
+        if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
         return guest?.state === "running" && guest.rebootGeneration >= wanted;
       });
     },
@@ -127,8 +127,8 @@ function watchSteps(sight: NodeSight) {
         const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
         const volume = rootVolumeOf(store, instance);
         const disk = sight.report(assignment.nodeId)?.volumes.find(({ id }) => id === volume?.metadata.id);
-        const error = guest?.state === "failed" ? guest.error : disk?.state === "failed" ? disk.error : undefined;
-        if (error !== undefined) throw new SkerryError("node-driver-failed", error);
+        const failed = [guest, disk].find((seen) => seen?.state === "failed" && seen.error !== undefined);
+        if (failed !== undefined) throw nodeFailure(failed, "The node could not do it.");
         return guest !== undefined && guest.generation >= instance.metadata.generation;
       });
     },
