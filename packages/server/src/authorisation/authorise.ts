@@ -43,14 +43,15 @@ export function authorise(principal: Principal, verb: Verb, kind: KindName, plac
   );
 }
 
-/** Where a resource lives; an operation lives where all its targets do. */
+/** Where a resource lives; an operation lives where its subject does, unless it touches another project as well. */
 export function placeOf(resource: ResourceOf<KindName>): Place {
   if (resource.kind === "Project") return { project: resource.metadata.name };
   if (resource.kind === "Operation") {
-    const places = new Set(
-      resource.spec.targets.map((target) => (target.kind === "Project" ? target.name : target.project)),
+    const [subject, ...others] = resource.spec.targets.map(({ kind, name, project }) =>
+      kind === "Project" ? name : project,
     );
-    return places.size === 1 ? { project: [...places][0] } : {};
+    // Nodes, which are in no project, are told to whoever may see what is on them.
+    return others.every((project) => project === undefined || project === subject) ? { project: subject } : {};
   }
   return { project: resource.metadata.project };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { kindNames, kinds, roles } from "@skerry/model";
-import { decide, verbs } from "../../src/authorisation/authorise.ts";
+import { decide, placeOf, verbs } from "../../src/authorisation/authorise.ts";
 import type { Principal } from "../../src/authorisation/principal.ts";
 import type { Route } from "../../src/api/route.ts";
 import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
@@ -58,6 +58,19 @@ describe("every route of the table", () => {
     });
   });
   after(() => harness[Symbol.asyncDispose]());
+
+  test("lets a project see and cancel its operations, nodes among their targets or not, but none that touches another", () => {
+    const place = (...others: readonly { kind: string; name: string; project?: string }[]) => {
+      const targets = [{ kind: "Instance", name: "thing", project: "ours" }, ...others];
+      const spec = { type: "instance.migrate", targets, actor: "a", cause: "c", input: {}, deadlineAt: "" };
+      return placeOf(draft("Operation", { name: "thing" }, spec, { state: "pending", steps: [], notes: {} }));
+    };
+    const onNodes = place({ kind: "Node", name: "mad-1" }, { kind: "Node", name: "par-1" });
+    assert.deepEqual(onNodes, { project: "ours" });
+    assert.deepEqual(place({ kind: "Volume", name: "thing", project: "theirs" }), {});
+    const principal: Principal = { name: "op", role: "operator", project: "ours", tokenId: "atk" };
+    for (const verb of ["read", "act"] as const) assert.equal(decide(principal, verb, "Operation", onNodes), "allowed");
+  });
 
   test("answers 401 without a token, with a made-up one and with an expired one, but for liveness", async () => {
     const madeUp = `skt1.atk_${"0".repeat(26)}.${"a".repeat(43)}`;

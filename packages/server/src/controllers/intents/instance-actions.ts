@@ -6,7 +6,7 @@ import { chooseNode, requestOf, type Target } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
-import { powerOf, refuseDeleted, submitChange } from "./instance-change.ts";
+import { powerOf, refuseDeleted, submitChange, targetsOf } from "./instance-change.ts";
 import type { InstanceIntentDeps } from "./instance.ts";
 
 type InstanceAction = ActionIntent<"Instance">;
@@ -96,7 +96,7 @@ function migrate(
   );
   const operation = deps.engine.submit(tx, {
     type: "instance.migrate",
-    targets: [subject, { kind: "Node", name: assignment.node }, { kind: "Node", name: to.node }],
+    targets: targetsOf(instance, to.node),
     actor: context.actor,
     cause: context.cause,
     input: {

@@ -1,4 +1,4 @@
-import type { InstanceResource, OperationResource, VolumeResource } from "@skerry/model";
+import type { InstanceResource, OperationResource, Reference, VolumeResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
@@ -104,15 +104,29 @@ export function submitChange(
   context: IntentContext,
 ): OperationResource | undefined {
   if (change === "none") return undefined;
-  const { name, project } = instance.metadata;
   return engine.submit(tx, {
     type: `instance.${change}`,
-    targets: [{ kind: "Instance", name, ...(project === undefined ? {} : { project }) }],
+    targets: targetsOf(instance),
     actor: context.actor,
     cause: context.cause,
     input: watchInput(instance, rootVolumeOf(tx, instance)),
     replaces: change !== "resize",
   });
+}
+
+/** An operation's subject, and what else it touches: the volume of the same name and nodes. */
+export function targetsOf(
+  { metadata, assignment }: InstanceResource,
+  ...otherNodes: readonly string[]
+): [Reference, ...Reference[]] {
+  const { name, project } = metadata;
+  const place = project === undefined ? {} : { project };
+  const nodes = [...(assignment === undefined ? [] : [assignment.node]), ...otherNodes];
+  return [
+    { kind: "Instance", name, ...place },
+    { kind: "Volume", name, ...place },
+    ...nodes.map((node) => ({ kind: "Node", name: node })),
+  ];
 }
 
 export function refuseDeleted(instance: InstanceResource): void {

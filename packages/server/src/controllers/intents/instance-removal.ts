@@ -4,6 +4,7 @@ import type { IntentContext, IntentOutcome } from "../../intents.ts";
 import { timestamp } from "../../operations/clock.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
 import { reapInstance, rootVolumeOf } from "../reap.ts";
+import { targetsOf } from "./instance-change.ts";
 
 /** Asks the node to remove the guest, then its volume; the objects go once both were seen gone, whatever becomes of the operation. */
 export function removeInstance(
@@ -12,10 +13,9 @@ export function removeInstance(
   instance: InstanceResource,
   context: IntentContext,
 ): IntentOutcome {
-  const { name, project } = instance.metadata;
   const operation = engine.submit(tx, {
     type: "instance.delete",
-    targets: [{ kind: "Instance", name, ...(project === undefined ? {} : { project }) }],
+    targets: targetsOf(instance),
     actor: context.actor,
     cause: context.cause,
     input: { instanceId: instance.metadata.id, nodeId: instance.assignment?.nodeId ?? "" },

@@ -11,7 +11,7 @@ import { checkImageFits, projectOf, readyImage, referenced } from "../references
 import { conflict } from "../refusal.ts";
 import { removeInstance } from "./instance-removal.ts";
 import { instanceActions } from "./instance-actions.ts";
-import { changeOf, checkChange, growVolume, submitChange, watchInput } from "./instance-change.ts";
+import { changeOf, checkChange, growVolume, submitChange, targetsOf, watchInput } from "./instance-change.ts";
 
 export interface InstanceIntentDeps {
   readonly allocation: Pick<Allocation, "in" | "touch">;
@@ -81,10 +81,7 @@ function createInstance(
   const resource = tx.put({ ...draft, assignment, status: { ...draft.status, addresses } });
   const operation = deps.engine.submit(tx, {
     type: "instance.create",
-    targets: [
-      { kind: "Instance", project, name },
-      { kind: "Node", name: assignment.node },
-    ],
+    targets: targetsOf(resource),
     actor: context.actor,
     cause: context.cause,
     input: watchInput(resource, volume),
