@@ -5,14 +5,11 @@ import type { IntentTable } from "../intents.ts";
 import type { Clock } from "../operations/clock.ts";
 import { makeOperationEngine } from "../operations/engine.ts";
 import type { HostProvisioner } from "../operations/host-provisioner.ts";
-import { instanceDeleteKind } from "../operations/kinds/instance-delete.ts";
-import { instanceMigrateKind } from "../operations/kinds/instance-migrate.ts";
-import { instanceWatchKinds } from "../operations/kinds/instance-watch.ts";
-import { nodeProvisionKind } from "../operations/kinds/node-provision.ts";
 import type { Log } from "../operations/log.ts";
 import type { NodeSight } from "../operations/node-sight.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
+import { operationKinds } from "../operations/registry.ts";
 import { AddressBook } from "./addressing/address-book.ts";
 import { Allocation } from "./allocation.ts";
 import { Fleet } from "./fleet.ts";
@@ -71,12 +68,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     },
     onChange: (listener) => reports.onChange(listener),
   };
-  const kinds = [
-    ...instanceWatchKinds(sight),
-    instanceDeleteKind,
-    instanceMigrateKind({ sight, random }),
-    nodeProvisionKind({ ...deps, sight }),
-  ];
+  const kinds = operationKinds({ ...deps, sight });
   const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });
   const isLinked = (nodeId: string) => gateway?.isConnected(nodeId) === true;
   const watch = new NodeWatch({

@@ -2,7 +2,7 @@ import type { Store } from "@skerry/store";
 import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
 import type { HostProvisioner } from "../../src/operations/host-provisioner.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
-import { MortalStore, type Death } from "../fakes/mortal-store.ts";
+import { MortalStore, type Death, type Watch } from "../fakes/mortal-store.ts";
 import { stillness } from "../fakes/passing-time.ts";
 import { evenRandom, quietLog } from "../fakes/quiet.ts";
 import { ModelNode } from "./model-node.ts";
@@ -16,6 +16,10 @@ export class ModelFleet {
   readonly store: Store;
   readonly nodes: ModelNode[] = [];
   provisioner: HostProvisioner = { steps: () => [] };
+  /** Sees every transaction of the server; see `MortalStore`. */
+  watch: Watch = () => false;
+  /** How often the server was started. */
+  lives = 0;
   #server: { readonly controllers: Controllers; readonly store: MortalStore } | undefined;
   readonly #timers = new Set<() => void>();
 
@@ -34,6 +38,8 @@ export class ModelFleet {
 
   async startServer(): Promise<void> {
     const store = new MortalStore(this.store);
+    store.watch = (when, written) => this.watch(when, written);
+    this.lives++;
     const controllers = makeControllers({
       store,
       clock: { nowMs: () => this.clock.nowMs(), setTimer: (delayMs, callback) => this.#setTimer(delayMs, callback) },
@@ -67,6 +73,7 @@ export class ModelFleet {
 
   addNodes(): void {
     for (const { metadata } of this.store.list("Node")) {
+      if (this.nodes.some(({ id }) => id === metadata.id)) continue;
       const fetch = (from: string, volumeId: string, ticket: string, to: string) =>
         this.nodes.find(({ id }) => id === from)?.serve(volumeId, ticket, to);
       this.nodes.push(new ModelNode(metadata.id, metadata.name, fetch));
@@ -75,6 +82,8 @@ export class ModelFleet {
 
   async link(node: ModelNode): Promise<void> {
     if (!this.#reachable(node) || node.linked) return;
+    // Whoever has not joined is not let in.
+    if (this.controllers.delegate.publicKeyOf(node.id) === undefined) return;
     node.linked = true;
     void this.controllers.delegate.connected(node.id);
     await this.settle();

@@ -12,10 +12,12 @@ interface Disk {
 }
 
 interface Guest {
+  readonly volume: string;
   epoch: number;
   generation: number;
   running: boolean;
   healthy: boolean;
+  reboots: number;
 }
 
 type Action = () => unknown;
@@ -34,6 +36,8 @@ export class ModelNode {
   readonly name: string;
   /** Guests here never become healthy. */
   sick = false;
+  /** Its disk changes what is copied to it. */
+  garbles = false;
   /** The agent's process; guests live without it. */
   alive = true;
   linked = false;
@@ -41,7 +45,7 @@ export class ModelNode {
   readonly disks = new Map<string, Disk>();
   readonly guests = new Map<string, Guest>();
   readonly #fetch: Fetch;
-  #writes = 0;
+  #written = 0;
 
   constructor(id: string, name: string, fetch: Fetch) {
     this.id = id;
@@ -101,7 +105,7 @@ export class ModelNode {
         generation: guest.generation,
         state: guest.running ? ("running" as const) : ("stopped" as const),
         health: guest.running && guest.healthy ? ("healthy" as const) : ("unknown" as const),
-        rebootGeneration: 0,
+        rebootGeneration: guest.reboots,
       })),
     };
   }
@@ -111,6 +115,10 @@ export class ModelNode {
     const offer = this.wanted?.volumes.find((volume) => volume.id === volumeId)?.offeredTo;
     if (!this.alive || !this.#offers(volumeId) || offer?.ticket !== ticket || offer.nodeId !== toNode) return undefined;
     return this.disks.get(volumeId)?.content;
+  }
+
+  #writes(volumeId: string): boolean {
+    return [...this.guests.values()].some((guest) => guest.running && guest.volume === volumeId);
   }
 
   #offers(volumeId: string): boolean {
@@ -124,20 +132,24 @@ export class ModelNode {
   }
 
   #instanceAction(wanted: WantedInstance): Action | undefined {
-    const { id, epoch, generation } = wanted;
+    const { id, epoch, generation, rebootGeneration: reboots } = wanted;
     const guest = this.guests.get(id);
-    const disk = this.disks.get(wanted.rootVolume);
+    const volume = wanted.rootVolume;
+    const disk = this.disks.get(volume);
     if (guest?.running === true && (wanted.presence === "absent" || wanted.power === "stopped"))
       return () => (guest.running = false);
     if (wanted.presence === "absent") return guest === undefined ? undefined : () => this.guests.delete(id);
+    if (guest?.running === true && guest.reboots < reboots)
+      return () => Object.assign(guest, { healthy: false, reboots });
+    if (guest?.running === true && guest.generation < generation) return () => (guest.generation = generation);
     if (guest?.running === true || disk?.whole !== true) return undefined;
     if (wanted.power === "stopped") {
       if (guest?.epoch === epoch && guest.generation === generation) return undefined;
-      return () => this.guests.set(id, { epoch, generation, running: false, healthy: false });
+      return () => this.guests.set(id, { volume, epoch, generation, running: false, healthy: false, reboots });
     }
     return () => {
-      this.guests.set(id, { epoch, generation, running: true, healthy: false });
-      disk.content += `${this.name}${++this.#writes} `;
+      this.guests.set(id, { volume, epoch, generation, running: true, healthy: false, reboots });
+      disk.content += `${this.name}${++this.#written} `;
       disk.digested = false;
     };
   }
@@ -145,7 +157,8 @@ export class ModelNode {
   #volumeAction(wanted: WantedVolume): Action | undefined {
     const { id, epoch } = wanted;
     const disk = this.disks.get(id);
-    if (wanted.presence === "absent") return disk === undefined || this.runs ? undefined : () => this.disks.delete(id);
+    if (wanted.presence === "absent")
+      return disk === undefined || this.#writes(id) ? undefined : () => this.disks.delete(id);
     if (disk === undefined) return this.#making(wanted);
     const isOther = wanted.origin.kind === "import" && disk.ticket !== wanted.origin.ticket;
     if (!disk.whole || isOther) return this.#pulling(wanted, disk);
@@ -176,7 +189,9 @@ export class ModelNode {
     return () => {
       if (!source.startsWith(disk.content)) disk.content = "";
       disk.content = source.slice(0, disk.content.length + 8);
-      if (disk.content === source) Object.assign(disk, { whole: true, digested: true, epoch });
+      if (disk.content !== source) return;
+      if (this.garbles) disk.content = source.toUpperCase();
+      Object.assign(disk, { whole: true, digested: true, epoch });
     };
   }
 }

@@ -1,3 +1,4 @@
+import type { KindName, ResourceOf } from "@skerry/model";
 import type { ChangeEvent, Committed, Tracker, Store, Transaction } from "@skerry/store";
 
 /** When a process dies: just before or just after its n-th transaction (from 0) becomes durable. */
@@ -5,6 +6,9 @@ export interface Death {
   readonly transaction: number;
   readonly when: "before" | "after";
 }
+
+/** Sees what a transaction has put, just before and just after it becomes durable, and answers whether the process dies there. */
+export type Watch = (when: Death["when"], written: readonly ResourceOf<KindName>[]) => boolean;
 
 /**
  * The store as one run of the server sees it. Once dead, nothing of that run happens any more: its transactions neither run nor
@@ -16,6 +20,7 @@ export class MortalStore implements Store {
   #begun = 0;
   #inFlight = 0;
   dead = false;
+  watch: Watch = () => false;
 
   constructor(store: Store, death?: Death) {
     this.#store = store;
@@ -61,8 +66,14 @@ export class MortalStore implements Store {
     if (this.dead) return never();
     this.#inFlight++;
     try {
-      const committed = await this.#store.transact(work);
-      if (number === this.#death?.transaction) this.kill();
+      const written: ResourceOf<KindName>[] = [];
+      const committed = await this.#store.transact((tx) => {
+        const result = work(recording(tx, written));
+        if (!this.watch("before", written)) return result;
+        this.kill();
+        throw new Error("died before the commit");
+      });
+      if (number === this.#death?.transaction || (!this.dead && this.watch("after", written))) this.kill();
       return this.dead ? await never<Committed<T>>() : committed;
     } catch (error) {
       if (this.dead) return await never<Committed<T>>();
@@ -88,6 +99,23 @@ export class MortalStore implements Store {
       if (!this.dead) listener(events);
     });
   }
+}
+
+function recording(tx: Transaction, written: ResourceOf<KindName>[]): Transaction {
+  return {
+    get revision() {
+      return tx.revision;
+    },
+    get: (kind, key) => tx.get(kind, key),
+    getById: (kind, id) => tx.getById(kind, id),
+    list: (kind, project) => tx.list(kind, project),
+    put(object) {
+      const stored = tx.put(object);
+      written.push(stored);
+      return stored;
+    },
+    delete: (kind, id) => tx.delete(kind, id),
+  };
 }
 
 function never<T>(): Promise<T> {

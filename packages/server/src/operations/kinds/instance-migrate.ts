@@ -176,8 +176,11 @@ function switchStep({ sight }: MigrationDeps): OperationStepKind {
     },
     async compensate(context) {
       const migration = migrationOf(context.operation);
-      if (subjectOf(context.store, migration).instance.assignment.nodeId === migration.to.nodeId)
+      if (subjectOf(context.store, migration).instance.assignment.nodeId === migration.to.nodeId) {
+        // A cancel may come between the switch and the start, when the target knows already that it may run the guest.
+        await untilTargetHasStopped(context, sight, migration);
         await untilSourceHasIt(context, sight, migration);
+      }
       await context.store.transact((tx) =>
         switchBack(tx, migration, context.notes["targetStoppedEpoch"], context.nowMs()),
       );
@@ -201,14 +204,10 @@ function start({ sight }: MigrationDeps): OperationStepKind {
       }
       await context.note({ servesMs: context.nowMs() });
     },
-    /** The target must be seen stopped before the source may have it back. */
     async compensate(context) {
       const migration = migrationOf(context.operation);
-      const { assignment } = subjectOf(context.store, migration).instance;
-      if (assignment.nodeId !== migration.to.nodeId) return;
-      const { revision } = await context.store.transact((tx) => holdStopped(tx, migration));
-      await untilStopped(context, sight, migration.to.nodeId, migration.instanceId, revision);
-      await context.note({ targetStoppedEpoch: assignment.epoch });
+      if (subjectOf(context.store, migration).instance.assignment.nodeId === migration.to.nodeId)
+        await untilTargetHasStopped(context, sight, migration);
     },
   };
 }
@@ -241,6 +240,14 @@ function refuseViolation(view: View, migration: Migration): void {
       "no-placement",
       `${migration.to.node} does not satisfy its constraints any more: ${why.join(", ")}.`,
     );
+}
+
+/** The target, which owns the instance, must be seen stopped before the source may have it back. */
+async function untilTargetHasStopped(context: StepContext, sight: NodeSight, migration: Migration): Promise<void> {
+  const { epoch } = subjectOf(context.store, migration).instance.assignment;
+  const { revision } = await context.store.transact((tx) => holdStopped(tx, migration));
+  await untilStopped(context, sight, migration.to.nodeId, migration.instanceId, revision);
+  await context.note({ targetStoppedEpoch: epoch });
 }
 
 /** Going back is only an improvement where there is something to go back to. */

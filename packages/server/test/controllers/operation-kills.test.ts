@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import type { Store } from "@skerry/store";
+import { openScratchStore } from "../fakes/scratch-store.ts";
+import { registeredKinds, targetsOf, troublesOf, victimsOf, type Target } from "./operation-kills.ts";
+import { nameOf, placesOf, type Point } from "./operation-moments.ts";
+import { describePlay, playOperation, type Trouble } from "./operation-play.ts";
+import { scenarios } from "./operation-scenarios.ts";
+
+const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
+const minuteMs = 60_000;
+/** Before the record, with the record made and in the middle of the step, and after it without a record of that. */
+const points: readonly Point[] = ["before its record", "recorded", "done, not recorded"];
+
+/* A few of what test/nightly plays in full: each step of each kind, forwards and backwards, with a death of each sort. */
+describe("every registered operation", () => {
+  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
+  let store: Store;
+
+  before(async () => {
+    scratch = await openScratchStore(() => Date.now());
+    ({ store } = scratch);
+  });
+  after(() => scratch[Symbol.asyncDispose]());
+
+  test("has a scenario by which it is killed", () => {
+    assert.deepEqual(Object.keys(scenarios).sort(), registeredKinds.map(({ type }) => type).sort());
+  });
+
+  for (const kind of registeredKinds) {
+    test(`${kind.type} ends and leaves nothing, wherever the server, an agent or a host is killed`, async (t) => {
+      t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
+      const scenario = scenarios[kind.type];
+      assert.ok(scenario !== undefined, `there is no scenario for ${kind.type}`);
+      const targets: { readonly trouble: Trouble; readonly target: Target }[] = [];
+      for (const trouble of troublesOf(kind, scenario)) {
+        const play = await playOperation(store, kind, scenario, trouble);
+        if (trouble.kind !== "fault")
+          assert.ok(play.tookMs < 5 * minuteMs, `${describePlay(kind, trouble)} took ${play.tookMs} ms`);
+        targets.push(...targetsOf(play, 3).map((target) => ({ trouble, target })));
+      }
+      const victims = victimsOf(scenario);
+      let choice = seed;
+      const oneOf = <T>(values: readonly T[]): T | undefined =>
+        fc.sample(fc.constantFrom(...values), { seed: ++choice, numRuns: 1 })[0];
+      for (const place of placesOf(kind)) {
+        const here = targets.filter(({ target }) => target.places.includes(`${place.way} ${place.step}`));
+        for (const point of points)
+          assert.ok(
+            here.some(({ target }) => target.name.includes(nameOf({ ...place, point }))),
+            `no play of ${kind.type} comes to ${nameOf({ ...place, point })}`,
+          );
+        for (const isServer of [true, false]) {
+          const chosen = oneOf(here);
+          const victim = oneOf(victims.filter((candidate) => (candidate.kind === "server") === isServer));
+          assert.ok(chosen !== undefined && victim !== undefined);
+          const kill = { ...chosen.target, victim };
+          const { killed } = await playOperation(store, kind, scenario, chosen.trouble, kill);
+          // How often a step is seen to wait may differ by one; that it is come to may not.
+          const first = { ...kill, nth: 0 };
+          assert.ok(
+            killed || (await playOperation(store, kind, scenario, chosen.trouble, first)).killed,
+            `the moment never came: ${describePlay(kind, chosen.trouble, first)}`,
+          );
+        }
+      }
+    });
+  }
+});
