@@ -109,6 +109,16 @@ describe("a cold migration", () => {
     assert.deepEqual([state, owner], ["failed", 0]);
   });
 
+  test("does not take the target's report from before the order to stop it for an answer to it", async () => {
+    const onTarget = (kind: "deliver" | "report" | "cut"): Incident => ({ kind, node: 1 });
+    // The target knows that it may run the guest, but has not begun to.
+    const slow: Incident[] = [...work(0, 0, 0, 1), onTarget("deliver"), onTarget("report"), onTarget("cut")];
+    const targetStarts: Incident = { kind: "act", node: 1, pick: 0 };
+    const incidents = [...slow, { kind: "long-tick" } as const, ...work(0, 0, 0, 0), targetStarts];
+    const { state, owner } = await playMigration(store, { ...calm, sickTarget: true, incidents });
+    assert.deepEqual([state, owner], ["failed", 0]);
+  });
+
   test("keeps the source's disk where the target is neither well nor to be had back, and can be moved onto it again", async () => {
     const lost: Incident[] = [...work(0, 0, 1, 0, 1, 1, 0, 1), { kind: "cut", node: 1 }];
     const waiting = Array.from({ length: 6 }, (): Incident[] => [{ kind: "long-tick" }, ...work(0)]).flat();

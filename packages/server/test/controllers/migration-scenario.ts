@@ -39,7 +39,7 @@ function alone<K extends string>(...kinds: readonly K[]) {
   return fc.record({ kind: fc.constantFrom(...kinds) });
 }
 
-const incident: fc.Arbitrary<Incident> = fc.oneof(
+export const incident: fc.Arbitrary<Incident> = fc.oneof(
   { weight: 6, arbitrary: onNode("work") },
   { weight: 6, arbitrary: onNode("deliver", "report") },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("act" as const), node: aNode, pick: fc.nat({ max: 3 }) }) },
@@ -105,6 +105,16 @@ export async function playMigration(
 }
 
 async function begin(fleet: ModelFleet, { running, sickTarget, death }: Scenario) {
+  const nodes = await settleIn(fleet, running);
+  nodes[1].sick = sickTarget;
+  const operation = await ask(fleet);
+  if (death !== undefined) fleet.killServerAt(death);
+  await fleet.settle();
+  return { operation, nodes };
+}
+
+/** Two nodes with an instance on the first, which is well. */
+export async function settleIn(fleet: ModelFleet, running: boolean): Promise<readonly [ModelNode, ModelNode]> {
   await fleet.startServer();
   await seedZone(fleet.store, fleet.controllers.intents, fleet.clock.nowMs(), 2);
   fleet.addNodes();
@@ -120,25 +130,21 @@ async function begin(fleet: ModelFleet, { running, sickTarget, death }: Scenario
     ModelNode,
     ModelNode,
   ];
-  nodes[1].sick = sickTarget;
   if (running) assert.equal(instance.status.health, "healthy", JSON.stringify(instance.status));
-  const operation = await ask(fleet);
-  if (death !== undefined) fleet.killServerAt(death);
-  await fleet.settle();
-  return { operation, nodes };
+  return nodes;
 }
 
-/** Asks for a migration to wherever it may go. */
-export async function ask(fleet: ModelFleet): Promise<OperationResource> {
+/** Asks for a migration, to wherever it may go where `input` names no target. */
+export async function ask(fleet: ModelFleet, input: { readonly toNode?: string } = {}): Promise<OperationResource> {
   const { intents } = fleet.controllers;
   const { result } = await fleet.store.transact((tx) =>
-    act(tx, intents, instanceOf(fleet.store), "migrate", {}, fleet.clock.nowMs()),
+    act(tx, intents, instanceOf(fleet.store), "migrate", input, fleet.clock.nowMs()),
   );
   assert.ok(result.operation !== undefined);
   return result.operation;
 }
 
-async function happen(
+export async function happen(
   fleet: ModelFleet,
   nodes: readonly [ModelNode, ModelNode],
   operation: OperationResource,
@@ -216,7 +222,12 @@ async function cancel(fleet: ModelFleet, operation: OperationResource): Promise<
 /** Half a day, in steps of a quarter of a minute. */
 const mostTicks = 3000;
 
-async function heal(fleet: ModelFleet, operation: OperationResource, check: () => void): Promise<OperationResource> {
+/** Everything comes back, and time passes until the operation is over and all that follows from it has happened. */
+export async function heal(
+  fleet: ModelFleet,
+  operation: OperationResource,
+  check: () => void,
+): Promise<OperationResource> {
   if (!fleet.serverIsUp) {
     fleet.killServer();
     await fleet.startServer();
@@ -280,11 +291,12 @@ function checkEnding(
   return { state: operation.status.state, owner, operation };
 }
 
-function contentOf(node: ModelNode): string {
+/** What was ever written to the disks of a node. */
+export function contentOf(node: ModelNode): string {
   return [...node.disks.values()].map(({ content }) => content).join("");
 }
 
-function instanceOf(store: Store): InstanceResource {
+export function instanceOf(store: Store): InstanceResource {
   const instance = store.get("Instance", { project: "shop", name: "web" });
   assert.ok(instance !== undefined);
   return instance;
