@@ -1,0 +1,327 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import fc from "fast-check";
+import { SkerryError, type Capacity, type InstanceResource } from "@skerry/model";
+import type { Store, Transaction, View } from "@skerry/store";
+import { Allocation } from "../../src/controllers/allocation.ts";
+import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { ModelFleet } from "./model-fleet.ts";
+import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
+
+const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 6);
+const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
+
+const names = ["ant", "bee", "cat", "dog", "eel", "fox"] as const;
+const nodeNames = ["mad-1", "par-1", "ath-1"] as const;
+
+type Wish =
+  | {
+      readonly kind: "create";
+      readonly name: string;
+      readonly vcpus: number;
+      readonly diskMiB: number;
+      readonly networks: string[];
+    }
+  | { readonly kind: "delete" | "stop" | "start"; readonly name: string }
+  | { readonly kind: "move"; readonly name: string; readonly toNode: string }
+  | { readonly kind: "resize"; readonly name: string; readonly vcpus: number; readonly diskMiB: number };
+
+type Event =
+  /** Asked for at once, each in a transaction of its own. */
+  | { readonly kind: "wishes"; readonly wishes: readonly Wish[] }
+  | { readonly kind: "work" | "cut"; readonly node: number }
+  /** All nodes that are linked follow their wish; those that are cut stay away. */
+  | { readonly kind: "work-all" }
+  | { readonly kind: "calm" | "tick" | "restart" };
+
+const aName = fc.constantFrom(...names);
+const sizes = { vcpus: fc.integer({ min: 1, max: 5 }), diskMiB: fc.integer({ min: 64, max: 60_000 }) };
+const creation = (name: fc.Arbitrary<string>): fc.Arbitrary<Wish> =>
+  fc.record({
+    kind: fc.constant("create" as const),
+    name,
+    ...sizes,
+    networks: fc.constantFrom(["lan"], ["small"], ["lan", "small"], []),
+  });
+const wish: fc.Arbitrary<Wish> = fc.oneof(
+  { weight: 5, arbitrary: creation(aName) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("delete", "stop", "start"), name: aName }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant("move" as const), name: aName, toNode: fc.constantFrom(...nodeNames) }),
+  },
+);
+const asked = (...wishes: readonly Wish[]): Event => ({ kind: "wishes", wishes });
+const resize = fc.record({ kind: fc.constant("resize" as const), name: aName, ...sizes });
+/** What happens next; a resize needs a stop that has come true. */
+const events: fc.Arbitrary<readonly Event[]> = fc.oneof(
+  { weight: 5, arbitrary: fc.array(wish, { minLength: 1, maxLength: 4 }).map((wishes) => [asked(...wishes)]) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(resize, fc.array(wish, { maxLength: 2 }))
+      .map(([grow, others]): Event[] => [
+        asked({ kind: "stop", name: grow.name }),
+        { kind: "work-all" },
+        asked(grow, ...others),
+      ]),
+  },
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({ kind: fc.constantFrom("work", "work", "cut"), node: fc.nat({ max: 2 }) })
+      .map((one) => [one]),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom("calm", "calm", "tick", "restart") }).map((one) => [one]),
+  },
+);
+
+/** Some of each name first, so that what comes then has something to change. */
+const history: fc.Arbitrary<readonly Event[]> = fc
+  .tuple(
+    fc.tuple(...names.map((name) => creation(fc.constant(name)))),
+    fc.array(events, { minLength: 10, maxLength: 40 }),
+  )
+  .map(([wishes, later]) => [{ kind: "wishes", wishes }, { kind: "calm" }, ...later.flat()]);
+
+describe("what many wishes take of nodes and networks", () => {
+  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
+  let store: Store;
+
+  before(async () => {
+    scratch = await openScratchStore(() => Date.now());
+    ({ store } = scratch);
+  });
+  after(() => scratch[Symbol.asyncDispose]());
+
+  test("is never an address twice or more than there is, always equals a new count, and is nothing in the end", async (t) => {
+    t.diagnostic(`seed ${seed}, ${runs} runs (SKERRY_TEST_SEED, SKERRY_TEST_RUNS)`);
+    const outcomes = new Map<string, number>();
+    const count = (kind: string) => outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
+    await fc.assert(
+      fc.asyncProperty(history, async (happenings) => {
+        await empty(store);
+        const fleet = new ModelFleet(store);
+        let allocation = new Allocation(store);
+        try {
+          await settleIn(fleet);
+          for (const happening of happenings) {
+            await happen(fleet, allocation, happening, count);
+            if (happening.kind === "restart") {
+              // Counted from what is there, as a new run of the server does.
+              allocation.close();
+              allocation = new Allocation(store);
+            }
+            checkAll(store, allocation);
+            checkAddresses(fleet);
+            await store.transact((tx) => checkAll(tx, allocation));
+          }
+          await deleteAll(fleet);
+          checkAll(store, allocation);
+          checkAddresses(fleet);
+          checkNothingIsTaken(store, fleet, allocation);
+        } finally {
+          allocation.close();
+          fleet.killServer();
+        }
+      }),
+      { numRuns: runs, seed },
+    );
+    t.diagnostic([...outcomes].map(([kind, times]) => `${kind}: ${times}`).join(", "));
+  });
+});
+
+async function settleIn(fleet: ModelFleet): Promise<void> {
+  await fleet.startServer();
+  await seedZone(fleet.store, fleet.controllers.intents, fleet.clock.nowMs());
+  await fleet.store.transact((tx) =>
+    // Room for five guests.
+    create(tx, fleet.controllers.intents, "Network", { name: "small", project: "shop" }, { cidr: "10.30.0.0/29" }, 0),
+  );
+  fleet.addNodes();
+  await fleet.calm();
+}
+
+async function happen(
+  fleet: ModelFleet,
+  allocation: Allocation,
+  happening: Event,
+  count: (kind: string) => void,
+): Promise<void> {
+  switch (happening.kind) {
+    case "wishes": {
+      const asked = happening.wishes.map(async (each) => {
+        const outcome = await fleet.store
+          .transact((tx) => {
+            ask(tx, fleet, each);
+            allocation.touch(find(tx, each.name)?.metadata.id ?? "");
+            checkAll(tx, allocation);
+          })
+          .then(
+            () => "done",
+            (error: unknown) => {
+              if (!(error instanceof SkerryError)) throw error;
+              return error.code;
+            },
+          );
+        count(`${each.kind} ${outcome}`);
+      });
+      await Promise.all(asked);
+      await fleet.settle();
+      return;
+    }
+    case "work": {
+      const node = fleet.nodes[happening.node];
+      assert.ok(node !== undefined);
+      await fleet.link(node);
+      fleet.deliver(node);
+      while (node.act()) continue;
+      await fleet.report(node);
+      return;
+    }
+    case "cut": {
+      const node = fleet.nodes[happening.node];
+      assert.ok(node !== undefined);
+      await fleet.unlink(node);
+      return;
+    }
+    case "work-all":
+      for (let rounds = 0; rounds < 3; rounds++) {
+        for (const node of fleet.nodes) {
+          fleet.deliver(node);
+          while (node.act()) continue;
+          await fleet.report(node);
+        }
+      }
+      return;
+    case "calm":
+      await fleet.calm();
+      return;
+    case "tick":
+      await fleet.tick(60_000);
+      return;
+    case "restart":
+      fleet.killServer();
+      await fleet.startServer();
+      return;
+  }
+}
+
+function ask(tx: Transaction, fleet: ModelFleet, wanted: Wish): void {
+  const { intents } = fleet.controllers;
+  const nowMs = fleet.clock.nowMs();
+  if (wanted.kind === "create") {
+    const { name, vcpus, diskMiB, networks } = wanted;
+    create(tx, intents, "Instance", { name, project: "shop" }, { ...instanceSpec, vcpus, diskMiB, networks }, nowMs);
+    return;
+  }
+  const instance = find(tx, wanted.name);
+  if (instance === undefined) throw new SkerryError("not-found", "There is none.");
+  switch (wanted.kind) {
+    case "delete":
+      intents.Instance.remove(tx, instance, contextAt(nowMs));
+      return;
+    case "stop":
+    case "start":
+      act(tx, intents, instance, wanted.kind, {}, nowMs);
+      return;
+    case "move":
+      act(tx, intents, instance, "migrate", { toNode: wanted.toNode }, nowMs);
+      return;
+    case "resize":
+      update(tx, intents, instance, { vcpus: wanted.vcpus, diskMiB: wanted.diskMiB }, nowMs);
+      return;
+  }
+}
+
+function find(view: View, name: string): InstanceResource | undefined {
+  return view.get("Instance", { project: "shop", name });
+}
+
+/** Counted anew from all objects, in the plainest way. */
+function checkAll(view: View, allocation: Allocation): void {
+  const used = allocation.in(view);
+  for (const { metadata } of view.list("Node")) {
+    const taken = takenOn(view, metadata.id);
+    assert.deepEqual(used(metadata.id), taken, `what is counted on ${metadata.name}`);
+    const over = (["vcpus", "memoryMiB", "diskMiB"] as const).filter((what) => taken[what] > nodeFacts.capacity[what]);
+    assert.deepEqual(over, [], `${metadata.name} has not that much: ${JSON.stringify(taken)}`);
+  }
+  const held = view
+    .list("Instance")
+    .flatMap(({ status }) => status.addresses.map((one) => `${one.network} ${one.address}`));
+  assert.equal(new Set(held).size, held.length, `an address leased twice: ${held.sort().join(", ")}`);
+  const asked = view.list("Instance").flatMap(({ spec }) => spec.networks ?? []);
+  assert.equal(held.length, asked.length, "each instance has an address on each of its networks");
+}
+
+/** What the server says of a network, and gives away next, is as a new count has it. */
+function checkAddresses({ store, controllers, clock }: ModelFleet): void {
+  for (const network of store.list("Network")) {
+    const { name } = network.metadata;
+    const held = heldOn(store, name);
+    assert.equal(controllers.freshen(network).status.leased, held.size, `what is counted on ${name}`);
+    const range = name === "small" ? (["10.30.0", 6] as const) : (["10.20.0", 254] as const);
+    const all = Array.from({ length: range[1] - 1 }, (_, index) => `${range[0]}.${index + 2}`);
+    const free = all.find((address) => !held.has(address));
+    let given: string | undefined;
+    try {
+      store.rehearse((tx) => {
+        const spec = { ...instanceSpec, networks: [name] };
+        const wish = { name: "zebra", project: "shop" };
+        const { resource } = create(tx, controllers.intents, "Instance", wish, spec, clock.nowMs());
+        given = (resource as InstanceResource).status.addresses[0]?.address;
+      });
+    } catch (error) {
+      if (!(error instanceof SkerryError)) throw error;
+      if (error.code === "no-placement") continue;
+      assert.equal(error.code, "address-exhausted");
+    }
+    assert.equal(given, free, `the next address of ${name}`);
+  }
+}
+
+function heldOn(view: View, network: string): ReadonlySet<string> {
+  const addresses = view.list("Instance").flatMap(({ status }) => status.addresses);
+  return new Set(addresses.filter((one) => one.network === network).map(({ address }) => address));
+}
+
+function takenOn(view: View, nodeId: string): Capacity {
+  const total = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
+  for (const { assignment, spec, metadata } of view.list("Instance")) {
+    const volume = view.list("Volume").find((candidate) => candidate.spec.instance === metadata.name);
+    const runs = assignment?.nodeId === nodeId || assignment?.movingTo?.nodeId === nodeId;
+    const lies = runs || (volume?.assignment?.copies ?? []).some((copy) => copy.nodeId === nodeId);
+    total.vcpus += runs ? spec.vcpus : 0;
+    total.memoryMiB += runs ? spec.memoryMiB : 0;
+    total.diskMiB += lies ? (volume?.spec.sizeMiB ?? 0) : 0;
+  }
+  return total;
+}
+
+async function deleteAll(fleet: ModelFleet): Promise<void> {
+  await fleet.calm();
+  for (let rounds = 0; fleet.store.list("Instance").length > 0; rounds++) {
+    assert.ok(rounds < 50, "instances that never go");
+    for (const { metadata } of fleet.store.list("Instance")) {
+      if (metadata.deletedAt !== undefined) continue;
+      await fleet.store
+        .transact((tx) => ask(tx, fleet, { kind: "delete", name: metadata.name }))
+        // A move that is under way ends first.
+        .catch((error: unknown) => assert.equal((error as SkerryError).code, "busy"));
+    }
+    await fleet.calm();
+    await fleet.tick(15_000);
+  }
+  await fleet.calm();
+}
+
+function checkNothingIsTaken(store: Store, fleet: ModelFleet, allocation: Allocation): void {
+  assert.deepEqual([store.list("Instance"), store.list("Volume")], [[], []]);
+  for (const node of fleet.nodes) {
+    assert.deepEqual(allocation.in(store)(node.id), { vcpus: 0, memoryMiB: 0, diskMiB: 0 });
+    assert.deepEqual([node.disks.size, node.guests.size], [0, 0], `something is left on ${node.name}`);
+  }
+}
