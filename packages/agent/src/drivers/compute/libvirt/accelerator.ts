@@ -4,17 +4,12 @@ import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { Type, type Static } from "typebox";
 import { parserOf, SkerryError } from "@skerry/model";
-
-export interface Accelerator {
-  readonly accelerator: "kvm" | "tcg";
-  /** Why not kvm, in a sentence, where it is not. */
-  readonly reason?: string;
-}
+import { raceAccelerators, type Accelerator } from "./accelerator-race.ts";
 
 const qemuPath = "/usr/bin/qemu-system-x86_64";
 
-/** How long the small program may take; emulated it takes a third of a second on a slow machine. */
-const bootMs = 5_000;
+/** How long the small program may take; emulated it takes a third of a second on a slow machine that is idle. */
+const bootMs = 15_000;
 
 /** What the program writes to QEMU's exit port; QEMU then exits with twice that and one. */
 const answer = 0x2a;
@@ -72,15 +67,12 @@ async function circumstances(): Promise<string> {
  * @throws SkerryError node-driver-failed where QEMU does not even emulate
  */
 async function findAccelerator(scratchFolder: string, signal: AbortSignal): Promise<Accelerator> {
-  const kvm = existsSync("/dev/kvm") ? await boot("kvm", scratchFolder, signal) : await whyNoDevice();
-  if (kvm === undefined) return { accelerator: "kvm" };
-  const tcg = await boot("tcg", scratchFolder, signal);
-  if (tcg !== undefined) {
-    throw new SkerryError("node-driver-failed", `QEMU runs no guest on this node: ${tcg}`, {
-      remedy: "Install qemu-system-x86 on the node, and see that qemu-system-x86_64 starts.",
-    });
-  }
-  return { accelerator: "tcg", reason: kvm };
+  const emulatedOnly = existsSync("/dev/kvm") ? undefined : await whyNoDevice();
+  return raceAccelerators(
+    async (accelerator, limit) =>
+      accelerator === "kvm" && emulatedOnly !== undefined ? emulatedOnly : boot(accelerator, scratchFolder, limit),
+    signal,
+  );
 }
 
 async function whyNoDevice(): Promise<string> {

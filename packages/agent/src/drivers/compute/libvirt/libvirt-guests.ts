@@ -7,7 +7,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { SkerryError } from "@skerry/model";
 import type { ComputeDriver, ComputeProbe, Guest, GuestDefinition } from "../../compute.ts";
 import { checkedId } from "../../server-made-id.ts";
-import { rememberedAccelerator, type Accelerator } from "./accelerator.ts";
+import { rememberedAccelerator } from "./accelerator.ts";
+import type { Accelerator } from "./accelerator-race.ts";
 import { ConsoleLine } from "./console-line.ts";
 import { readConsoleLog } from "./console-log.ts";
 import { takesDirectAccess } from "./direct-access.ts";
@@ -57,9 +58,12 @@ class LibvirtGuests implements ComputeDriver, Disposable {
   }
 
   async probe(signal: AbortSignal): Promise<ComputeProbe> {
-    const connection = await this.#link.connection(signal);
-    const { hypervisor, libvirt } = await calls.versions(connection, signal);
-    return { ...(await this.#findAccelerator(signal)), versions: { qemu: hypervisor, libvirt } };
+    // Side by side: libvirt may only just be starting, and asks QEMU for its abilities by then.
+    const [accelerator, { hypervisor, libvirt }] = await Promise.all([
+      this.#findAccelerator(signal),
+      this.#link.connection(signal).then((connection) => calls.versions(connection, signal)),
+    ]);
+    return { ...accelerator, versions: { qemu: hypervisor, libvirt } };
   }
 
   async list(signal: AbortSignal): Promise<readonly Guest[]> {
