@@ -43,11 +43,12 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
   action(
     instance
       .command("stop <name>")
-      .description("shut the guest down; after 30 s, or with --force at once, cut its power")
+      .description("shut the guest down; after its grace, or with --force at once, cut its power")
+      .option("--grace <seconds>", "how long it may take to shut down; 30 where absent", toNumber)
       .option("--force", "cut the power at once"),
     "stop",
     "stopping",
-    ({ force }) => ({ force }),
+    ({ force, grace }) => ({ force, graceSeconds: grace }),
   );
   action(
     instance.command("reboot <name>").description("shut the guest down and start it again"),

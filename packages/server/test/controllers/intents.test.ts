@@ -266,7 +266,7 @@ describe("intents", () => {
       refuses(change, "conflict", /is on \S+, where this placement would not allow it: country/);
     });
 
-    test("stop at once when forced, and with the node's grace otherwise", async () => {
+    test("stop at once when forced, after the grace that is given, and with the node's otherwise", async () => {
       const web = await running("web");
       const graceful = await does((tx) => act(tx, intents, web, "stop", {}, nowMs()));
       assert.equal((graceful.resource as InstanceResource).assignment?.stopGraceMs, undefined);
@@ -274,6 +274,10 @@ describe("intents", () => {
         act(tx, intents, get("Instance", "web", "shop"), "stop", { force: true }, nowMs()),
       );
       assert.equal((forced.resource as InstanceResource).assignment?.stopGraceMs, 0);
+      const patient = await does((tx) =>
+        act(tx, intents, get("Instance", "web", "shop"), "stop", { graceSeconds: 90 }, nowMs()),
+      );
+      assert.equal((patient.resource as InstanceResource).assignment?.stopGraceMs, 90_000);
       assert.equal(store.getById("Operation", graceful.operation?.metadata.id ?? "")?.status.state, "cancelled");
     });
 

@@ -31,10 +31,13 @@ export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<strin
       run: (tx, instance, _input, context) => setPower(tx, instance, "running", undefined, context),
     },
     stop: {
-      summary: "Shut the guest down; killed if it takes longer than the node's grace, at once with `force`",
-      input: strict({ force: optional(Type.Boolean()) }),
-      run: (tx, instance, input, context) =>
-        setPower(tx, instance, "stopped", input["force"] === true ? 0 : undefined, context),
+      summary: "Shut the guest down; killed if it takes longer than the grace, at once with `force`",
+      input: strict({
+        force: optional(Type.Boolean()),
+        /** The node's own grace where absent, 30 s. */
+        graceSeconds: optional(Type.Integer({ minimum: 0, maximum: 3600 })),
+      }),
+      run: (tx, instance, input, context) => setPower(tx, instance, "stopped", graceOf(input), context),
     },
     reboot: {
       summary: "Reboot the guest",
@@ -62,6 +65,12 @@ export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<strin
       run: (tx, instance, input, context) => migrate(deps, tx, instance, input, context),
     },
   };
+}
+
+/** How long the guest gets to shut down by itself; undefined leaves it to the node. */
+function graceOf({ force, graceSeconds }: Readonly<Record<string, unknown>>): number | undefined {
+  if (force === true) return 0;
+  return typeof graceSeconds === "number" ? graceSeconds * 1000 : undefined;
 }
 
 /** Fifteen minutes and a second for each 4 MiB of disk. */
