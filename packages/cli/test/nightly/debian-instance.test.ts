@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { buildDebianImage, defaultTestbedOptions } from "@skerry/testbed";
 import { guestGet } from "../../src/demo/guest-http.ts";
+import { eventually } from "../zone.ts";
 import { islet, project, startRealZone, type RealZone } from "../real-zone.ts";
 
 const run = promisify(execFile);
@@ -52,11 +53,13 @@ describe("a full Debian guest, made over the API on a provisioned host", () => {
 
     await using forward = await forwardSsh(zone);
     const settings = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
-    const ssh = async (command: string): Promise<string> => {
-      const options = settings.flatMap((one) => ["-o", one]);
-      const target = ["-i", join(folder, "key"), "-p", String(forward.port), "debian@127.0.0.1"];
-      return (await run("ssh", [...options, ...target, command], { timeout: bootMs })).stdout.trim();
-    };
+    const words = ["-i", join(folder, "key"), "-p", String(forward.port), "debian@127.0.0.1"];
+    const ssh = async (command: string): Promise<string> =>
+      (
+        await run("ssh", [...settings.flatMap((one) => ["-o", one]), ...words, command], { timeout: bootMs })
+      ).stdout.trim();
+    // Its pages are served before its ssh is.
+    await eventually("ssh answers", () => ssh("echo yes"));
     assert.match(await ssh("cloud-init status --wait --long"), /^status: done/);
     assert.equal(await ssh("hostname"), "debian");
     assert.equal(await ssh("cat /etc/greeting; ls /var/log/ran; sudo id -u"), "ahoy\n/var/log/ran\n0");
