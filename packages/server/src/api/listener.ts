@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { SkerryError, toProblem } from "@skerry/model";
 import type { FastifyInstance } from "fastify";
 import type { KeyPair } from "../pki/certificate.ts";
+import { defaultHandshakeLimits, limitHandshakes, type HandshakeGate, type HandshakeLimits } from "./handshake-gate.ts";
 import { routeUpgrade } from "./upgrade.ts";
 
 const maxHeaderBytes = 16 * 1024;
@@ -33,13 +34,19 @@ export interface Listener {
  * Listens by TLS on every address.
  * @throws SkerryError unavailable where an address can't be listened on
  */
-export async function listen(pair: KeyPair, addresses: readonly ListenAddress[]): Promise<Listener> {
+export async function listen(
+  pair: KeyPair,
+  addresses: readonly ListenAddress[],
+  limits: HandshakeLimits = defaultHandshakeLimits,
+): Promise<Listener> {
   await using undo = new AsyncDisposableStack();
   const servers: Server[] = [];
+  const gates: HandshakeGate[] = [];
   const served = Promise.withResolvers<FastifyInstance>();
   for (const address of addresses) {
     const server = makeServer(served.promise, pair);
     undo.defer(() => closeServer(server, 0));
+    gates.push(limitHandshakes(server, limits));
     await bind(server, address);
     servers.push(server);
   }
@@ -51,6 +58,7 @@ export async function listen(pair: KeyPair, addresses: readonly ListenAddress[])
     })),
     serve: (app) => served.resolve(app),
     close: async (graceMs) => {
+      for (const gate of gates) gate.close();
       await Promise.all(servers.map((server) => closeServer(server, graceMs)));
     },
   };
@@ -63,6 +71,8 @@ function makeServer(served: Promise<FastifyInstance>, pair: KeyPair): Server {
       cert: pair.certificate,
       minVersion: "TLSv1.3",
       handshakeTimeout: handshakeTimeoutMs,
+      // Nothing is read of a connection before its handshake may begin.
+      pauseOnConnect: true,
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
       // Uploads take as long as they take; bodies of JSON and stalled uploads have limits of their own.
@@ -77,8 +87,8 @@ function makeServer(served: Promise<FastifyInstance>, pair: KeyPair): Server {
     routeUpgrade((routed, response) => void served.then((app) => app.routing(routed, response)), request, socket, head);
   });
   server.on("clientError", (error: Error & { code?: string }, socket: Socket) => refuse(error, socket));
-  // A failed handshake is the peer's affair.
-  server.on("tlsClientError", () => undefined);
+  // A failed handshake is the peer's affair; there is nothing to be said over it, and nobody else hangs up.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
 }
 
