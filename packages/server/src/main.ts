@@ -5,6 +5,7 @@ import { openSqliteStore } from "@skerry/store";
 import { buildApi } from "./api/app.ts";
 import { listen, type ListenAddress } from "./api/listener.ts";
 import { ensureAdminToken } from "./authorisation/admin-token.ts";
+import { FailureLimit } from "./authorisation/failure-limit.ts";
 import { makeTokenWatch } from "./authorisation/token-watch.ts";
 import { makeControllers } from "./controllers/controllers.ts";
 import { makeAgentGateway } from "./gateway/agent-gateway.ts";
@@ -111,7 +112,11 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     });
     opened.defer(() => controllers.stop());
     const { intents, delegate } = controllers;
-    const gateway = makeAgentGateway({ store, intents, delegate, authority, images, clock, log, makeId, heartbeatMs });
+    const failures = new FailureLimit(clock);
+    const gateway = makeAgentGateway({
+      ...{ store, intents, delegate, authority, images, failures },
+      ...{ clock, log, makeId, heartbeatMs },
+    });
     const tokens = makeTokenWatch(store, clock);
     opened.defer(() => tokens.close());
     const { app } = await buildApi({
@@ -121,6 +126,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
       agentRoutes: gateway.routes,
       freshen: (resource) => controllers.freshen(resource),
       tokens,
+      failures,
       sealer,
       images,
       clock,

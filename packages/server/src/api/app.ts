@@ -1,8 +1,10 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { SkerryError, parserOf, strict, type Parser } from "@skerry/model";
 import type { TObject } from "typebox";
+import { parseApiToken } from "../authorisation/api-token.ts";
 import { authenticate, bearerToken } from "../authorisation/authentication.ts";
 import { authorise } from "../authorisation/authorise.ts";
+import { addressSource } from "../authorisation/failure-limit.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import { apiRoutes } from "./api-routes.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -57,7 +59,12 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
 
   const admitToken = (request: FastifyRequest): Principal => {
     const token = bearerToken(request.headers.authorization) ?? protocolToken(request.raw);
-    return authenticate(deps.store, token, deps.clock.nowMs());
+    try {
+      return authenticate(deps.store, token, deps.clock.nowMs());
+    } catch (error) {
+      const tried = token === undefined ? undefined : parseApiToken(token)?.id;
+      throw deps.failures.weigh(error, [addressSource(request.ip), tried]);
+    }
   };
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, deps.log));
   // Who has no token does not even learn which paths there are.

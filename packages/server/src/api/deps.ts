@@ -1,5 +1,6 @@
 import type { KindName, ResourceOf } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
@@ -19,6 +20,7 @@ export interface ApiDeps {
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;
+  readonly failures: FailureLimit;
   readonly sealer: Sealer;
   readonly images: ImageFiles;
   readonly clock: Clock;

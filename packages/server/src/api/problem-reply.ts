@@ -32,7 +32,9 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
   // What is left of a body that nobody reads must not hold the connection.
   if (!reply.request.raw.complete) void reply.header("connection", "close");
   if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="skerry"');
-  if (problem.status === 429 || problem.status === 503) void reply.header("retry-after", "1");
+  if (problem.status === 429 || problem.status === 503) {
+    void reply.header("retry-after", String(problem.facts?.["retryAfterSeconds"] ?? 1));
+  }
   return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
 }
 

@@ -1,4 +1,5 @@
 import type { OpenRoute } from "../api/route.ts";
+import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import type { Log } from "../operations/log.ts";
 import { AgentLinks } from "./agent-links.ts";
@@ -10,6 +11,7 @@ import type { JoinDeps } from "./join.ts";
 export interface AgentGatewayDeps extends JoinDeps {
   readonly delegate: GatewayDelegate;
   readonly images: ImageFiles;
+  readonly failures: FailureLimit;
   readonly log: Log;
   /** How often both sides show that they live. */
   readonly heartbeatMs: number;

@@ -7,11 +7,13 @@ import {
   joinPath,
   linkPath,
   maxMessageBytes,
+  parseJoinToken,
   streamPath,
 } from "@skerry/protocol";
 import type { OpenRoute } from "../api/route.ts";
 import { requireUpgrade, webSocketDoor } from "../api/upgrade.ts";
 import { bearerToken } from "../authorisation/authentication.ts";
+import { addressSource, type FailureLimit } from "../authorisation/failure-limit.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import type { AgentLinks } from "./agent-links.ts";
 import type { AgentStreams } from "./agent-streams.ts";
@@ -26,6 +28,7 @@ export interface AgentRoutesDeps extends JoinDeps {
   readonly streams: AgentStreams;
   readonly images: ImageFiles;
   readonly delegate: Pick<GatewayDelegate, "wantedStateOf">;
+  readonly failures: FailureLimit;
 }
 
 /** Where agents join and dial; each of these proves its caller by itself. */
@@ -44,8 +47,21 @@ function joinRoute(deps: AgentRoutesDeps): OpenRoute {
     maxBodyBytes: maxJoinBytes,
     body: { contentType: "application/json", schema: JoinRequest },
     replies: { 200: { description: "Who the node is, and its certificate.", schema: JoinResponse } },
-    handle: async ({ body }) => ({ status: 200, body: await join(deps, body) }),
+    handle: async ({ body, request }) => {
+      try {
+        return { status: 200, body: await join(deps, body) };
+      } catch (error) {
+        if (!(error instanceof SkerryError)) throw error;
+        throw deps.failures.weigh(error, [addressSource(request.ip), triedToken(body)]);
+      }
+    },
   };
+}
+
+/** The id of the token that a request to join brings, as far as it is one. */
+function triedToken(body: unknown): string | undefined {
+  const token = typeof body === "object" && body !== null && "token" in body ? body.token : undefined;
+  return typeof token === "string" ? parseJoinToken(token)?.id : undefined;
 }
 
 function linkRoute({ links }: AgentRoutesDeps): OpenRoute {

@@ -10,6 +10,7 @@ import type { ApiDeps } from "../../src/api/deps.ts";
 import { makeDraft } from "../../src/api/draft.ts";
 import { formatApiToken } from "../../src/authorisation/api-token.ts";
 import { mintSecret } from "../../src/authorisation/secret.ts";
+import { FailureLimit } from "../../src/authorisation/failure-limit.ts";
 import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
 import { openAuthority, type Authority } from "../../src/pki/authority.ts";
@@ -69,6 +70,8 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     store,
     sealer,
     tokens,
+    // Tests are wrong more often than a person; those of the limit itself bring their own.
+    failures: new FailureLimit(clock, 100_000),
     clock,
     authority: await openAuthority(join(directory, "pki"), () => clock.nowMs()),
     intents: plainIntents,
