@@ -58,7 +58,7 @@ export function limitHandshakes(server: Server, limits: HandshakeLimits): Handsh
     if (inTurn.delete(socket)) next();
   };
   const next = (): void => {
-    while (!closed && inTurn.size < limits.maxInFlight) {
+    while (inTurn.size < limits.maxInFlight) {
       const [first] = waiting;
       if (first === undefined) return;
       waiting.delete(first);

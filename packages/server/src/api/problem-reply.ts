@@ -33,7 +33,8 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
   if (!reply.request.raw.complete) void reply.header("connection", "close");
   if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="skerry"');
   if (problem.status === 429 || problem.status === 503) {
-    void reply.header("retry-after", String(problem.facts?.["retryAfterSeconds"] ?? 1));
+    const seconds = problem.facts?.["retryAfterSeconds"];
+    void reply.header("retry-after", typeof seconds === "number" ? String(seconds) : "1");
   }
   return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
 }
