@@ -21,8 +21,14 @@ export interface ClientOptions extends TransportOptions {
 /** A client over any platform's fetch and WebSocket; browsers use it as it is, Node through `@skerry/sdk/node`. */
 export function createClient(options: ClientOptions): Client {
   const transport = new Transport({ ...options, server: options.server.replace(/\/+$/, "") });
-  const mutate = async <K extends KindName>(call: Call): Promise<Mutation<K>> =>
-    (await transport.json(call)) as Mutation<K>;
+  // What this client has changed it also reads, whichever replica it asks.
+  let revision: number | undefined;
+  const mutate = async <K extends KindName>(call: Call): Promise<Mutation<K>> => {
+    const answer = (await transport.json(call)) as Mutation<K>;
+    const { resource, operation } = answer;
+    revision = Math.max(revision ?? 0, resource.metadata.revision, operation?.metadata.revision ?? 0);
+    return answer;
+  };
   const stream = (key: ResourceKey, what: string, signal?: AbortSignal): Promise<ByteStream> => {
     const path = `${resourcePath("Instance", key)}/${what}`;
     const url = `${transport.server.replace(/^http/, "ws")}${path}`;
@@ -32,9 +38,12 @@ export function createClient(options: ClientOptions): Client {
 
   const client: Client = {
     list: async (kind, { project, ...query } = {}, signal) =>
-      (await transport.json({ method: "GET", path: collectionPath(kind, project), query, signal })) as Page<
-        typeof kind
-      >,
+      (await transport.json({
+        method: "GET",
+        path: collectionPath(kind, project),
+        query: { ...query, revision },
+        signal,
+      })) as Page<typeof kind>,
     listAll: async <K extends KindName>(kind: K, listOptions = {}, signal?: AbortSignal) => {
       const items: ResourceOf<K>[] = [];
       let cursor: string | undefined;
@@ -46,7 +55,12 @@ export function createClient(options: ClientOptions): Client {
       return items;
     },
     get: async (kind, key, signal) =>
-      (await transport.json({ method: "GET", path: resourcePath(kind, key), signal })) as ResourceOf<typeof kind>,
+      (await transport.json({
+        method: "GET",
+        path: resourcePath(kind, key),
+        query: { revision },
+        signal,
+      })) as ResourceOf<typeof kind>,
     put: (kind, key, { spec, labels }, mutation = {}, signal) =>
       mutate({
         method: "PUT",

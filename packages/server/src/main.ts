@@ -1,15 +1,9 @@
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { SkerryError, makeId as makeIdAt } from "@skerry/model";
-import { openSqliteStore } from "@skerry/store";
-import { buildApi } from "./api/app.ts";
+import { SkerryError } from "@skerry/model";
+import { openPostgresStore, openSqliteStore } from "@skerry/store";
 import { listen, type ListenAddress } from "./api/listener.ts";
-import { ensureAdminToken } from "./authorisation/admin-token.ts";
 import { FailureLimit } from "./authorisation/failure-limit.ts";
-import { makeTokenWatch } from "./authorisation/token-watch.ts";
-import { makeControllers } from "./controllers/controllers.ts";
-import { makeAgentGateway } from "./gateway/agent-gateway.ts";
-import { cleanImages } from "./images/image-cleaning.ts";
 import { openImageFiles } from "./images/image-files.ts";
 import { makeJsonLog } from "./log.ts";
 import { systemClock } from "./operations/clock.ts";
@@ -18,13 +12,17 @@ import { systemRandom } from "./operations/random.ts";
 import { openAuthority } from "./pki/authority.ts";
 import { prepareAhead } from "./provisioning/artifact-preparation.ts";
 import { makeSshProvisioner } from "./provisioning/ssh-provisioner.ts";
+import { followRoles, leadAlways } from "./replicas/roles.ts";
 import { ensurePrivateDirectory } from "./secrets/private-file.ts";
-import { openProviderKey } from "./secrets/provider-key.ts";
 import { openSealer } from "./secrets/sealer.ts";
 
 export interface ServerOptions {
   /** State, keys and images; made where it is missing, and closed to all but its owner. */
   readonly dataDir: string;
+  /** postgres://… that several replicas share; an SQLite file in the data directory where absent. */
+  readonly store?: string;
+  /** Where images are kept, which replicas share; in the data directory where absent. */
+  readonly imagesDir?: string;
   /** Port 0: any that is free. */
   readonly listen: readonly ListenAddress[];
   /** Names and addresses that agents and clients use; the first is what new nodes dial. */
@@ -47,12 +45,12 @@ export interface RunningServer extends AsyncDisposable {
   readonly caFile: string;
   /** Written at the first start. */
   readonly adminTokenFile: string;
+  /** Resolves when it can't go on, which only a replica of several can come to: close it and start anew. */
+  readonly lost: Promise<SkerryError>;
   /** Takes no more requests, ends streams and links, lets the rest finish and be written. May be called again. */
   close(): Promise<void>;
 }
 
-/** How often agents show that they live. */
-const heartbeatMs = 5000;
 /** How long requests under way may take when the server stops. */
 const closeGraceMs = 5000;
 
@@ -65,7 +63,6 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   const clock = systemClock;
   const random = systemRandom;
   const nowMs = (): number => clock.nowMs();
-  const makeId = (prefix: string): string => makeIdAt(prefix, clock.nowMs(), random.bytes(10));
   const log = makeJsonLog(options.writeLog ?? ((line) => process.stderr.write(line)), nowMs);
   const startedMs = performance.now();
 
@@ -74,24 +71,24 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   try {
     signal.throwIfAborted();
     await ensurePrivateDirectory(dataDir);
-    const store = await openSqliteStore({ path: join(dataDir, "state.db") });
-    opened.defer(() => store.close());
-    const [authority, sealer, images] = await Promise.all([
-      openAuthority(join(dataDir, "pki"), nowMs),
-      openSealer(join(dataDir, "sealing.key")),
-      openImageFiles(join(dataDir, "images")),
-    ]);
-    const adminTokenFile = join(dataDir, "admin.token");
-    if (await ensureAdminToken(store, clock, makeId, adminTokenFile))
-      log.info({ file: adminTokenFile }, "an admin's token was made");
-    opened.defer(await cleanImages(store, images, log));
-
+    const authority = await openAuthority(join(dataDir, "pki"), nowMs);
     const hosts = options.listen.map(({ host }) => host).filter((host) => !isWildcard(host));
     const pair = await authority.serverPair([...options.advertise, ...hosts]);
     const listener = await listen(pair, options.listen);
     opened.defer(() => listener.close(closeGraceMs));
     const url = urlOf(options.advertise[0], listener.addresses);
 
+    const replicated =
+      options.store === undefined
+        ? undefined
+        : await openPostgresStore({ url: options.store, replicaUrl: url, family: authority.fingerprint });
+    const store = replicated ?? (await openSqliteStore({ path: join(dataDir, "state.db") }));
+    opened.defer(() => store.close());
+    const [sealer, images] = await Promise.all([
+      openSealer(join(dataDir, "sealing.key")),
+      openImageFiles(options.imagesDir ?? join(dataDir, "images")),
+    ]);
+    const adminTokenFile = join(dataDir, "admin.token");
     const stopping = new AbortController();
     const provisioner = makeSshProvisioner({
       bundleAgent: options.bundleAgent,
@@ -100,56 +97,27 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
       zoneId: store.zoneId,
       stopping: stopping.signal,
     });
-    const controllers = makeControllers({
-      store,
-      clock,
-      random,
-      log,
-      provisioner,
-      openKey: (provider) => openProviderKey(sealer, provider),
-      authorityFingerprint: authority.fingerprint,
-      heartbeatMs,
-    });
-    opened.defer(() => controllers.stop());
-    const { intents, delegate } = controllers;
     const failures = new FailureLimit(clock);
-    const gateway = makeAgentGateway({
-      ...{ store, intents, delegate, authority, images, failures },
-      ...{ clock, log, makeId, heartbeatMs },
-    });
-    const tokens = makeTokenWatch(store, clock);
-    opened.defer(() => tokens.close());
-    const { app } = await buildApi({
-      store,
-      intents,
-      gateway,
-      agentRoutes: gateway.routes,
-      freshen: (resource) => controllers.freshen(resource),
-      tokens,
-      failures,
-      sealer,
-      images,
-      clock,
-      log,
-      makeId,
-      version,
-      stopping: stopping.signal,
-    });
-    opened.defer(() => app.close());
+    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures };
+    const foundation = { ...parts, clock, random, log, version };
+    // New connections end first, then streams and links, so that requests under way are all that is waited for.
+    const lost = Promise.withResolvers<SkerryError>();
+    const roles =
+      replicated === undefined
+        ? await leadAlways(foundation, listener)
+        : await followRoles({ foundation, store: replicated, listener, lost: lost.resolve });
     opened.defer(async () => {
-      // New connections end first, then streams and links, so that requests under way are all that is waited for.
       const closed = listener.close(closeGraceMs);
       stopping.abort(new SkerryError("unavailable", "The server stops."));
-      gateway.close();
+      await roles.close();
       await closed;
     });
-    await controllers.start(gateway);
-    listener.serve(app);
     if (options.bundleAgent !== undefined) opened.defer(prepareAhead(store, provisioner.prepare, log));
     log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
 
     const close = closeOnce(opened, log, signal);
-    return { url, caFile: authority.certificateFile, adminTokenFile, close, [Symbol.asyncDispose]: close };
+    const { certificateFile: caFile } = authority;
+    return { url, caFile, adminTokenFile, lost: lost.promise, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await opened.disposeAsync();
     throw error;

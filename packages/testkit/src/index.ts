@@ -1,1 +1,4 @@
+export { judge, type Attempt, type LoggedChange, type Read, type Verdict } from "./history.ts";
 export { startPostgres, type PrivatePostgres } from "./private-postgres.ts";
+export { readLog, startRegisterLoad, type RegisterLoad } from "./register-load.ts";
+export { startReplicaSet, type ReplicaProcess, type ReplicaSet } from "./replica-set.ts";

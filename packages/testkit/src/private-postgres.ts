@@ -17,6 +17,8 @@ export interface PrivatePostgres extends AsyncDisposable {
   readonly directory: string;
   /** Of a new, empty database. */
   makeDatabase(): Promise<string>;
+  /** The first column of the first row that a statement gives, as text. */
+  query(database: string, sql: string): Promise<string>;
   /** Ends it and starts it again: "fast" ends connections first, "immediate" is as a crash. */
   restart(mode: "fast" | "immediate"): Promise<void>;
 }
@@ -89,6 +91,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       await run(join(binaries, "createdb"), ["-h", "127.0.0.1", "-p", String(port), "-U", "skerry", name]);
       return `postgres://skerry@127.0.0.1:${port}/${name}`;
     },
+    async query(database, sql) {
+      const { stdout } = await run(join(binaries, "psql"), ["-X", "-A", "-t", "-c", sql, database]);
+      return stdout.split("\n", 1)[0] ?? "";
+    },
     async restart(mode) {
       await stop(child, mode === "fast" ? "SIGINT" : "SIGQUIT");
       child = await start();
@@ -147,7 +153,8 @@ async function giveAway(path: string): Promise<void> {
   await chown(path, uid, gid);
 }
 
-async function freePort(): Promise<number> {
+/** A port on loopback that nothing listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -9,6 +9,8 @@ interface ServerFlags {
   readonly listen: readonly { readonly host: string; readonly port: number }[];
   readonly advertise?: readonly string[];
   readonly artifactsDir?: string;
+  readonly store?: string;
+  readonly imagesDir?: string;
 }
 
 export function addServerCommand(program: Command, { terminal, signal }: CommandDeps): void {
@@ -30,6 +32,14 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
       "--advertise <address...>",
       "names or addresses that agents and clients use, for the certificate; the first is what new nodes dial",
     )
+    .option(
+      "--store <postgres-url>",
+      "a PostgreSQL database that several replicas share; the password may come from PGPASSWORD or ~/.pgpass",
+    )
+    .option(
+      "--images-dir <dir>",
+      "where images are kept, a directory that replicas share; in the data directory if absent",
+    )
     .option("--artifacts-dir <dir>", "where what is copied to hosts is kept; in the data directory if absent")
     .action(async (flags: ServerFlags) => {
       const { startServer } = await import("@skerry/server");
@@ -39,6 +49,8 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
           listen: flags.listen ?? [{ host: "127.0.0.1", port: 7440 }],
           advertise: flags.advertise ?? [],
           version: version(),
+          ...(flags.store === undefined ? {} : { store: flags.store }),
+          ...(flags.imagesDir === undefined ? {} : { imagesDir: flags.imagesDir }),
           ...(flags.artifactsDir === undefined ? {} : { artifactsDir: flags.artifactsDir }),
           bundleAgent: async (outFile) => (await import("@skerry/agent")).buildAgentBundle(outFile),
         },
@@ -47,11 +59,13 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
       terminal.err.write(
         `Skerry serves at ${server.url}\n  authority ${server.caFile}\n  administrator's token in ${server.adminTokenFile}\n`,
       );
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener("abort", () => resolve(), { once: true });
+      const stopped = new Promise<undefined>((resolve) => {
+        if (signal.aborted) resolve(undefined);
+        else signal.addEventListener("abort", () => resolve(undefined), { once: true });
       });
+      const cause = await Promise.race([stopped, server.lost]);
       await server.close();
+      if (cause !== undefined) throw cause;
     });
 }
 

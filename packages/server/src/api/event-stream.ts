@@ -5,6 +5,7 @@ import type { ChangeEvent } from "@skerry/store";
 import { Type } from "typebox";
 import { sees } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
+import { reachedRevision } from "./reached-revision.ts";
 import { represent } from "./representation.ts";
 import type { Call, GuardedRoute } from "./route.ts";
 import { StreamLimit } from "./stream-limit.ts";
@@ -45,6 +46,8 @@ export function eventRoute(deps: ApiDeps): GuardedRoute {
 async function serve(deps: ApiDeps, call: Call): Promise<void> {
   const kinds = readKinds(call.query.kinds);
   let reached = readSince(call, deps.store.revision);
+  // A watcher that comes from another replica may have seen more than this one has yet; if that never comes, it is told below.
+  await reachedRevision(deps.store, String(reached)).catch(() => undefined);
   using held = deps.tokens.hold(call.principal);
   const gone = new AbortController();
   const signal = AbortSignal.any([held.signal, deps.stopping, gone.signal]);

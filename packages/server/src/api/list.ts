@@ -5,6 +5,7 @@ import { sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import { parseFields } from "./field-projection.ts";
 import { parseLabelSelector } from "./label-selector.ts";
+import { atRevision } from "./reached-revision.ts";
 import { represent } from "./representation.ts";
 
 const maxListLimit = 2000;
@@ -12,6 +13,7 @@ const defaultListLimit = 100;
 
 /** The query of a list. */
 export const ListQuery = strict({
+  revision: atRevision,
   limit: optional(
     Type.String({
       pattern: "^[1-9][0-9]{0,3}$",

@@ -1,10 +1,9 @@
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { SkerryError, toProblem } from "@skerry/model";
-import type { FastifyInstance } from "fastify";
 import type { KeyPair } from "../pki/certificate.ts";
 import { defaultHandshakeLimits, limitHandshakes, type HandshakeGate, type HandshakeLimits } from "./handshake-gate.ts";
-import { routeUpgrade } from "./upgrade.ts";
+import type { Serving } from "../replicas/serving.ts";
 
 const maxHeaderBytes = 16 * 1024;
 const headersTimeoutMs = 20_000;
@@ -24,8 +23,8 @@ export interface ListenAddress {
 export interface Listener {
   /** Where it listens, ports chosen. */
   readonly addresses: readonly ListenAddress[];
-  /** HTTP and WebSocket pass through the same router and so through the same guards. */
-  serve(app: FastifyInstance): void;
+  /** Hands what comes from here on to `serving`. */
+  serve(serving: Serving): void;
   /** Takes no more connections, lets requests under way end, and after `graceMs` cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -42,9 +41,10 @@ export async function listen(
   await using undo = new AsyncDisposableStack();
   const servers: Server[] = [];
   const gates: HandshakeGate[] = [];
-  const served = Promise.withResolvers<FastifyInstance>();
+  const first = Promise.withResolvers<Serving>();
+  let serving = first.promise;
   for (const address of addresses) {
-    const server = makeServer(served.promise, pair);
+    const server = makeServer(() => serving, pair);
     undo.defer(() => closeServer(server, 0));
     gates.push(limitHandshakes(server, limits));
     await bind(server, address);
@@ -56,7 +56,10 @@ export async function listen(
       host: addresses[index]?.host ?? "",
       port: (server.address() as AddressInfo).port,
     })),
-    serve: (app) => served.resolve(app),
+    serve(next) {
+      first.resolve(next);
+      serving = Promise.resolve(next);
+    },
     close: async (graceMs) => {
       for (const gate of gates) gate.close();
       await Promise.all(servers.map((server) => closeServer(server, graceMs)));
@@ -64,7 +67,7 @@ export async function listen(
   };
 }
 
-function makeServer(served: Promise<FastifyInstance>, pair: KeyPair): Server {
+function makeServer(serving: () => Promise<Serving>, pair: KeyPair): Server {
   const server = createServer(
     {
       key: pair.key,
@@ -81,10 +84,10 @@ function makeServer(served: Promise<FastifyInstance>, pair: KeyPair): Server {
       keepAlive: true,
       keepAliveInitialDelay: keepAliveMs,
     },
-    (request, response) => void served.then((app) => app.routing(request, response)),
+    (request, response) => void serving().then((current) => current.request(request, response)),
   );
   server.on("upgrade", (request, socket, head) => {
-    routeUpgrade((routed, response) => void served.then((app) => app.routing(routed, response)), request, socket, head);
+    void serving().then((current) => current.upgrade(request, socket, head));
   });
   server.on("clientError", (error: Error & { code?: string }, socket: Socket) => refuse(error, socket));
   // A failed handshake is the peer's affair; there is nothing to be said over it, and nobody else hangs up.

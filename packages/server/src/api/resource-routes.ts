@@ -6,6 +6,7 @@ import { IdempotentAnswers } from "./idempotency.ts";
 import { ListQuery, listPage } from "./list.ts";
 import { mutate, type Write } from "./mutations.ts";
 import { represent } from "./representation.ts";
+import { atRevision, reachedRevision } from "./reached-revision.ts";
 import { entityTag } from "./revision-match.ts";
 import { schemaRef, type Call, type GuardedRoute, type Params, type Reply, type ReplyDescription } from "./route.ts";
 import { act, intentsOf, notFound, patch, put, remove } from "./writes.ts";
@@ -27,7 +28,8 @@ export function resourceRoutes(deps: ApiDeps): GuardedRoute[] {
 
 function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
   const { plural } = kinds[kind];
-  const answer = ({ principal, params, query }: Call): Reply => {
+  const answer = async ({ principal, params, query }: Call): Promise<Reply> => {
+    await reachedRevision(deps.store, query.revision);
     // A tenant's list costs what the tenant has, however many others there are.
     const project = params.project ?? (kinds[kind].scope === "project" ? principal.project : undefined);
     return { status: 200, body: listPage({ view: deps.store, principal, kind, project, finish: deps.freshen }, query) };
@@ -56,7 +58,8 @@ function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
     operationId: `listProject${plain(plural)}`,
     summary: `Lists a project's ${plural}.`,
     access: { verb: "read", kind, place: (params) => ({ project: params.project }) },
-    handle: (call) => {
+    handle: async (call) => {
+      await reachedRevision(deps.store, call.query.revision);
       const project = { name: call.params.project ?? "" };
       if (deps.store.get("Project", project) === undefined) throw notFound("Project", project);
       return answer(call);
@@ -73,8 +76,10 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
     summary: `Reads one ${kind}.`,
     tag: kind,
     access: { verb: "read", kind, place: (params) => placeOfItem(deps, kind, params) },
+    query: strict({ revision: atRevision }),
     replies: { 200: { description: "It, with its revision as ETag.", schema: schemaRef(kind) } },
-    handle: (call) => {
+    handle: async (call) => {
+      await reachedRevision(deps.store, call.query.revision);
       const key = keyOf(kind, call.params);
       const resource = deps.store.get(kind, key);
       if (resource === undefined) throw notFound(kind, key);

@@ -7,6 +7,7 @@ import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { listen, type Listener } from "../../src/api/listener.ts";
+import { servingOf } from "../../src/replicas/serving.ts";
 import type { Authority } from "../../src/pki/authority.ts";
 import { specs, startApi, type ApiHarness } from "./api-harness.ts";
 
@@ -50,7 +51,7 @@ describe("over real TLS", { timeout: 60_000 }, () => {
       return {};
     });
     listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
-    listener.serve(api.api.app);
+    listener.serve(servingOf(api.api.app));
     for (const project of ["ours", "theirs"])
       await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
   });

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import Fastify, { type FastifyInstance } from "fastify";
 import { listen, type Listener } from "../../src/api/listener.ts";
+import { servingOf } from "../../src/replicas/serving.ts";
 import { openAuthority, type Authority } from "../../src/pki/authority.ts";
 
 describe("TLS handshakes in flight", { timeout: 60_000 }, () => {
@@ -35,7 +36,7 @@ describe("TLS handshakes in flight", { timeout: 60_000 }, () => {
     const pair = await authority.serverPair(["127.0.0.1"]);
     const limits = { maxInFlight, turnMs, maxWaiting, maxWaitMs: 30_000 };
     const listener = await listen(pair, [{ host: "127.0.0.1", port: 0 }], limits);
-    listener.serve(app);
+    listener.serve(servingOf(app));
     return { listener, port: listener.addresses[0]?.port ?? 0 };
   }
   async function ask(port: number): Promise<number | undefined> {

@@ -2,6 +2,7 @@ import type { ObservedState, WantedState } from "@skerry/protocol";
 import { formatJoinToken } from "@skerry/protocol";
 import type { JoinTokenResource } from "@skerry/model";
 import { listen } from "../../src/api/listener.ts";
+import { servingOf } from "../../src/replicas/serving.ts";
 import { mintSecret } from "../../src/authorisation/secret.ts";
 import { makeAgentGateway, type AgentGateway } from "../../src/gateway/agent-gateway.ts";
 import type { GatewayDelegate } from "../../src/gateway/gateway.ts";
@@ -68,7 +69,7 @@ export async function startGateway(
   const made = gateway;
   const zone = authority;
   const listener = await listen(await zone.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
-  listener.serve(api.api.app);
+  listener.serve(servingOf(api.api.app));
   await api.store.transact((tx) => tx.put(draft("Site", { name: "s1" }, specs.Site, {})));
   return {
     api,

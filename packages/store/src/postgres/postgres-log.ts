@@ -103,7 +103,22 @@ export class PostgresLog implements CommitLog {
     }
   }
 
+  /** For consumers that are behind: a database that is away for a moment does not end them. */
   async read(after: number, limit: number): Promise<readonly ChangeEvent[]> {
+    const untilMs = performance.now() + this.#parts.patienceMs;
+    for (;;) {
+      try {
+        return await this.readOnce(after, limit);
+      } catch (error) {
+        if (!(error instanceof ConnectionLost)) throw error;
+        if (performance.now() > untilMs) throw failed(this.#parts.origin, error);
+        await delay(pauseMs);
+      }
+    }
+  }
+
+  /** @throws ConnectionLost at once */
+  async readOnce(after: number, limit: number): Promise<readonly ChangeEvent[]> {
     const text = `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs" FROM skerry_changes
       WHERE revision > $1 ORDER BY revision LIMIT $2`;
     type Row = Omit<ChangeRow, "revision" | "timeMs"> & { readonly revision: string; readonly timeMs: string };

@@ -131,7 +131,7 @@ export class Replica {
   async #catchUp(): Promise<void> {
     const { store, log } = this.#parts;
     for (;;) {
-      const events = await log.read(store.revision, followPage);
+      const events = await log.readOnce(store.revision, followPage);
       store.follow(events);
       if (events.length < followPage) return;
     }

@@ -1,0 +1,140 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { SkerryError, toProblem } from "@skerry/model";
+import type { Serving } from "./serving.ts";
+
+/** Says that a replica has passed this on: who gets it and does not lead either refuses it, so that nothing goes in circles. */
+const forwardedHeader = "x-skerry-forwarded";
+const connectMs = 5000;
+const maxSockets = 256;
+
+export interface ForwardDeps {
+  /** Where the leader serves; undefined while nobody leads. */
+  readonly leaderUrl: () => string | undefined;
+  /** PEM of the zone's authority, which every replica's certificate is from. */
+  readonly authority: string;
+}
+
+/** Passes requests and WebSockets on to the leader as they are: the leader authenticates and authorises them. */
+export function makeForward({ leaderUrl, authority }: ForwardDeps): Serving & { close(): void } {
+  const agent = new Agent({ keepAlive: true, maxSockets, ca: authority });
+
+  const target = (incoming: IncomingMessage): RequestOptions => {
+    const url = leaderUrl();
+    if (url === undefined || incoming.headers[forwardedHeader] !== undefined) throw noLeader();
+    const { hostname, port } = new URL(url);
+    return {
+      agent,
+      host: hostname.replace(/^\[(.*)\]$/, "$1"),
+      port,
+      method: incoming.method,
+      path: incoming.url,
+      headers: { ...passedOn(incoming.headers), [forwardedHeader]: "1" },
+      timeout: connectMs,
+    };
+  };
+
+  return {
+    request(incoming, response) {
+      let asked;
+      try {
+        asked = httpsRequest(target(incoming));
+      } catch (error) {
+        answer(response, error);
+        return;
+      }
+      asked.on("response", (answered) => {
+        response.writeHead(answered.statusCode ?? 502, passedOn(answered.headers));
+        // Whichever side ends early, the other one sees its connection end.
+        pipeline(answered, response).catch(() => response.destroy());
+      });
+      asked.on("error", (error) => answer(response, unreachable(error)));
+      response.on("close", () => asked.destroy());
+      pipeline(incoming, asked).catch(() => asked.destroy());
+    },
+
+    upgrade(incoming, socket, head) {
+      socket.on("error", () => socket.destroy());
+      let asked;
+      try {
+        const { headers } = incoming;
+        const upgrade = { connection: "Upgrade", upgrade: headers.upgrade ?? "websocket" };
+        const options = target(incoming);
+        asked = httpsRequest({ ...options, headers: { ...(options.headers as IncomingHttpHeaders), ...upgrade } });
+      } catch (error) {
+        refuse(socket, error);
+        return;
+      }
+      asked.on("upgrade", (answered, far, farHead) => {
+        socket.write(rawHead(answered));
+        if (farHead.length > 0) socket.write(farHead);
+        if (head.length > 0) far.write(head);
+        far.on("error", () => socket.destroy());
+        far.on("close", () => socket.destroy());
+        socket.on("close", () => far.destroy());
+        far.pipe(socket).pipe(far);
+      });
+      asked.on("response", (answered) => {
+        socket.write(rawHead(answered));
+        answered.pipe(socket);
+      });
+      asked.on("error", (error) => refuse(socket, unreachable(error)));
+      socket.on("close", () => asked.destroy());
+      asked.end();
+    },
+
+    close: () => agent.destroy(),
+  };
+}
+
+/** Without what concerns one connection only (RFC 9110, 7.6.1). */
+function passedOn(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const { connection: _1, "keep-alive": _2, "transfer-encoding": _3, upgrade: _4, ...rest } = headers;
+  return rest;
+}
+
+function rawHead({ statusCode, statusMessage, rawHeaders }: IncomingMessage): string {
+  const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
+  for (let index = 0; index < rawHeaders.length; index += 2)
+    lines.push(`${rawHeaders[index]}: ${rawHeaders[index + 1]}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
+
+function answer(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const problem = toProblem(error);
+  response.writeHead(problem.status, { "content-type": "application/problem+json", "retry-after": "1" });
+  response.end(JSON.stringify(problem));
+}
+
+function refuse(socket: Duplex, error: unknown): void {
+  if (!socket.writable) return;
+  const problem = toProblem(error);
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function noLeader(): SkerryError {
+  return new SkerryError("unavailable", "No replica leads at the moment.", {
+    remedy: "Ask again in a second or two: another one takes over.",
+  });
+}
+
+function unreachable(cause: Error): SkerryError {
+  return new SkerryError(
+    "unavailable",
+    "The replica that leads can't be reached; it isn't known whether it did this.",
+    {
+      remedy: "Ask again in a second or two, with the same Idempotency-Key or If-Match.",
+      cause,
+    },
+  );
+}

@@ -1,0 +1,81 @@
+import { SkerryError, makeId as makeIdAt, type ProviderResource } from "@skerry/model";
+import type { Store } from "@skerry/store";
+import { buildApi } from "../api/app.ts";
+import { ensureAdminToken } from "../authorisation/admin-token.ts";
+import type { FailureLimit } from "../authorisation/failure-limit.ts";
+import { makeTokenWatch } from "../authorisation/token-watch.ts";
+import { makeControllers } from "../controllers/controllers.ts";
+import { makeAgentGateway } from "../gateway/agent-gateway.ts";
+import { cleanImages } from "../images/image-cleaning.ts";
+import type { ImageFiles } from "../images/image-files.ts";
+import type { Clock } from "../operations/clock.ts";
+import type { HostProvisioner } from "../operations/host-provisioner.ts";
+import type { Log } from "../operations/log.ts";
+import type { Random } from "../operations/random.ts";
+import type { Authority } from "../pki/authority.ts";
+import { openProviderKey } from "../secrets/provider-key.ts";
+import type { Sealer } from "../secrets/sealer.ts";
+import { servingOf, type ClosableServing } from "./serving.ts";
+
+/** What a control plane stands on whatever its role. */
+export interface Foundation {
+  readonly store: Store;
+  readonly authority: Authority;
+  readonly sealer: Sealer;
+  readonly images: ImageFiles;
+  readonly provisioner: HostProvisioner;
+  readonly adminTokenFile: string;
+  readonly failures: FailureLimit;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Of this software. */
+  readonly version: string;
+}
+
+/** How often agents show that they live. */
+const heartbeatMs = 5000;
+
+/** Runs the zone: controllers, operations, the agents' links and the whole API. What another left half done is taken up. */
+export async function startLeading(foundation: Foundation): Promise<ClosableServing> {
+  const { store, authority, sealer, images, failures, clock, random, log, adminTokenFile } = foundation;
+  const makeId = (prefix: string): string => makeIdAt(prefix, clock.nowMs(), random.bytes(10));
+  // Whatever was started is ended in reverse order: after a start that fails halfway, and when another leads.
+  await using started = new AsyncDisposableStack();
+  if (await ensureAdminToken(store, clock, makeId, adminTokenFile))
+    log.info({ file: adminTokenFile }, "an admin's token was made");
+  started.defer(await cleanImages(store, images, log));
+  const controllers = makeControllers({
+    ...foundation,
+    openKey: (provider: ProviderResource) => openProviderKey(sealer, provider),
+    authorityFingerprint: authority.fingerprint,
+    heartbeatMs,
+  });
+  started.defer(() => controllers.stop());
+  const { intents, delegate } = controllers;
+  const gateway = makeAgentGateway({
+    ...{ store, intents, delegate, authority, images, failures },
+    ...{ clock, log, makeId, heartbeatMs },
+  });
+  const tokens = makeTokenWatch(store, clock);
+  started.defer(() => tokens.close());
+  const stopping = new AbortController();
+  const { app } = await buildApi({
+    ...foundation,
+    intents,
+    gateway,
+    agentRoutes: gateway.routes,
+    freshen: (resource) => controllers.freshen(resource),
+    tokens,
+    makeId,
+    stopping: stopping.signal,
+  });
+  started.defer(() => app.close());
+  started.defer(() => {
+    stopping.abort(new SkerryError("unavailable", "The server stops."));
+    gateway.close();
+  });
+  await controllers.start(gateway);
+  const all = started.move();
+  return { ...servingOf(app), close: () => all.disposeAsync() };
+}

@@ -1,0 +1,88 @@
+import { readFile } from "node:fs/promises";
+import { SkerryError, makeId } from "@skerry/model";
+import type { ReplicatedStore } from "@skerry/store";
+import type { Listener } from "../api/listener.ts";
+import { makeIntents } from "../controllers/intents.ts";
+import { startLeading, type Foundation } from "./leading.ts";
+import type { ClosableServing } from "./serving.ts";
+import { startStandby } from "./standby.ts";
+
+/** The one control plane of an embedded store. */
+export async function leadAlways(foundation: Foundation, listener: Listener): Promise<{ close(): Promise<void> }> {
+  const serving = await startLeading(foundation);
+  listener.serve(serving);
+  return serving;
+}
+
+export interface RoleDeps {
+  readonly foundation: Foundation;
+  readonly store: ReplicatedStore;
+  readonly listener: Listener;
+  /** Called when the store can neither lead nor follow any more. */
+  readonly lost: (cause: SkerryError) => void;
+}
+
+/** Serves as the store's role says, and changes over with it, one change at a time; resolves once it serves. */
+export async function followRoles(deps: RoleDeps): Promise<{ close(): Promise<void> }> {
+  const { foundation, store, listener, lost } = deps;
+  const { log } = foundation;
+  let current: { readonly leads: boolean; readonly serving: ClosableServing } | undefined;
+  let closed = false;
+
+  const change = async (): Promise<void> => {
+    const { role } = store;
+    const leads = role.kind === "leader";
+    if (closed || current?.leads === leads) return;
+    const startedMs = performance.now();
+    const serving = leads ? await startLeading(foundation) : await standby(deps);
+    const before = current;
+    current = { leads, serving };
+    listener.serve(serving);
+    log.info(
+      { role, elapsedMs: Math.round(performance.now() - startedMs) },
+      leads ? "this replica leads" : "this replica follows",
+    );
+    await before?.serving.close();
+  };
+  let turn = change();
+  const stop = store.onRole((role) => {
+    if (role.kind === "lost") {
+      lost(role.cause);
+      return;
+    }
+    // A change that fails, as where the leadership was lost again meanwhile, leaves what served before.
+    turn = turn.then(change).catch((error: unknown) => log.error({ error, role }, "the role could not be changed"));
+  });
+  await turn;
+  return {
+    async close() {
+      closed = true;
+      stop();
+      await turn;
+      await current?.serving.close();
+    },
+  };
+}
+
+async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing> {
+  const { clock, random, authority } = foundation;
+  return startStandby({
+    ...foundation,
+    // The table of routes is made from them; the requests that would run them go to the leader.
+    intents: makeIntents({
+      allocation: { in: nobody, touch: nobody },
+      addresses: { lease: nobody },
+      fleet: { in: nobody },
+      engine: { submit: nobody, cancel: nobody, requireIdle: nobody },
+      random,
+      authorityFingerprint: authority.fingerprint,
+    }),
+    makeId: (prefix) => makeId(prefix, clock.nowMs(), random.bytes(10)),
+    leaderUrl: () => (store.role.kind === "follower" ? store.role.leader?.url : undefined),
+    authority: await readFile(authority.certificateFile, "utf8"),
+  });
+}
+
+function nobody(): never {
+  throw new SkerryError("unavailable", "This replica follows; it takes no changes.");
+}

@@ -1,0 +1,46 @@
+import type { IncomingMessage } from "node:http";
+import { SkerryError } from "@skerry/model";
+import { buildApi } from "../api/app.ts";
+import type { ApiDeps } from "../api/deps.ts";
+import { makeTokenWatch } from "../authorisation/token-watch.ts";
+import { AddressBook } from "../controllers/addressing/address-book.ts";
+import { makeForward, type ForwardDeps } from "./forward.ts";
+import { servingOf, type ClosableServing } from "./serving.ts";
+
+export interface StandbyDeps
+  extends Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "freshen" | "stopping">, ForwardDeps {}
+
+/** What a replica that follows serves: reads and event streams from its own memory, everything else by the leader. */
+export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> {
+  const stopping = new AbortController();
+  const tokens = makeTokenWatch(deps.store, deps.clock);
+  const addresses = new AddressBook(deps.store);
+  const { app } = await buildApi({
+    ...deps,
+    tokens,
+    gateway: {
+      openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
+    },
+    agentRoutes: [],
+    // What agents report between two records of it is the leader's alone.
+    freshen: (resource) => addresses.counted(resource),
+    stopping: stopping.signal,
+  });
+  const own = servingOf(app);
+  const forward = makeForward(deps);
+  return {
+    request: (request, response) => (isRead(request) ? own : forward).request(request, response),
+    upgrade: (request, socket, head) => forward.upgrade(request, socket, head),
+    async close() {
+      stopping.abort(new SkerryError("unavailable", "This replica changes its role: connect again."));
+      tokens.close();
+      addresses.close();
+      await app.close();
+      forward.close();
+    },
+  };
+}
+
+function isRead({ method, url = "" }: IncomingMessage): boolean {
+  return method === "GET" && (url.startsWith("/api/v1/") || url === "/livez");
+}
