@@ -45,7 +45,18 @@ export function readContexts(path: string = contextsPath()): Contexts {
   return parse(value);
 }
 
+/** @throws SkerryError invalid-request where it is not the address of a control plane */
+export function checkServer(server: string): void {
+  const url = URL.parse(server);
+  if (url?.protocol === "https:" && url.pathname === "/" && url.search === "" && url.hash === "") return;
+  throw new SkerryError("invalid-request", `"${server}" is not the address of a control plane.`, {
+    remedy: "Write https://HOST:PORT, as the server prints it at its start.",
+  });
+}
+
 export function writeContexts(contexts: Contexts, path: string = contextsPath()): void {
+  // What can't be read again must not be written.
+  parse(contexts);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}`;
   writeFileSync(partial, `${JSON.stringify(contexts, undefined, 2)}\n`, { mode: 0o600 });

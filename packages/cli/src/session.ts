@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import { SkerryError, kinds, type KindName } from "@skerry/model";
 import type { CallTrace, Client, ResourceKey } from "@skerry/sdk";
 import { readToken } from "./commands/context.ts";
-import { chooseContext, readContexts, type Context } from "./contexts.ts";
+import { checkServer, chooseContext, readContexts, type Context } from "./contexts.ts";
 import { formatDuration } from "./output/duration.ts";
 import { outputFormats, type OutputFormat } from "./output/render.ts";
 import { paint, type Terminal } from "./output/terminal.ts";
@@ -69,8 +69,11 @@ export async function openSession(terminal: Terminal, command: Command): Promise
     project,
     key: (kind, name) => {
       if (kinds[kind].scope === "zone") return { name };
-      const [first = "", second] = name.split("/");
-      if (second !== undefined) return { project: first, name: second };
+      const [first = "", second, ...more] = name.split("/");
+      if (second !== undefined) {
+        if (first !== "" && second !== "" && more.length === 0) return { project: first, name: second };
+        throw new SkerryError("invalid-request", `"${name}" is not a name.`, { remedy: "Write NAME or PROJECT/NAME." });
+      }
       if (project !== undefined) return { project, name };
       throw new SkerryError("invalid-request", `${kinds[kind].plural} live in a project, and none is chosen.`, {
         remedy: "Give --project NAME, write PROJECT/NAME, or set one with `skerry context add … --project NAME`.",
@@ -84,6 +87,7 @@ function resolveContext(options: ConnectionOptions): Context {
   const server = options.server ?? environment["SKERRY_SERVER"];
   const tokenFile = options.tokenFile ?? environment["SKERRY_TOKEN_FILE"];
   const authorityFile = options.authority ?? environment["SKERRY_AUTHORITY"];
+  if (server !== undefined) checkServer(server);
   if (server !== undefined && tokenFile !== undefined) {
     return { server: server.replace(/\/+$/, ""), tokenFile, ...(authorityFile === undefined ? {} : { authorityFile }) };
   }

@@ -116,4 +116,33 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.equal(code, 2);
     assert.match(err, /no node new yet, and --address is missing[\s\S]*--site SITE --address ADDRESS/);
   });
+
+  test("what is mistyped is refused with its cause and the way out, and nothing is kept of it", async () => {
+    const refusals: readonly (readonly [readonly string[], RegExp])[] = [
+      [["instance", "show", "lab/first/x"], /"lab\/first\/x" is not a name[\s\S]*PROJECT\/NAME/],
+      [["instance", "show", "/x"], /is not a name/],
+      [["instance", "forward", "first", "99999:1"], /not a pair of ports[\s\S]*1 to 65535/],
+      [["instance", "forward", "first", "0"], /not a pair of ports/],
+      [["site", "show", "nowhere"], /There is no Site nowhere[\s\S]*skerry site list/],
+      [["join-token", "show", "none"], /skerry join-token list/],
+      [
+        ["site", "create", "x", "--provider", "hand", "--country", "ES", "--latitude", "abc", "--longitude", "1"],
+        /--latitude[\s\S]*not a number/,
+      ],
+      [["organisation", "create", `a${"b".repeat(200)}`], /error invalid-request .*can not be a name/],
+      [
+        ["context", "add", "plain", "--server", "http://x", "--token-file", server.adminTokenFile],
+        /https:\/\/HOST:PORT/,
+      ],
+      [["node", "list", "--server", "nonsense"], /https:\/\/HOST:PORT/],
+      [["node", "list", "--authority", fileURLToPath(import.meta.url)], /copy pki\/ca\.pem/],
+      [["organisation", "create", "lab"], /exists already[\s\S]*skerry apply/],
+    ];
+    for (const [words, expected] of refusals) {
+      const { code, err } = await skerry(...words);
+      assert.notEqual(code, 0, words.join(" "));
+      assert.match(err, expected);
+    }
+    assert.match(await done("context", "list"), /^\*\s+home .*$/m);
+  });
 });

@@ -131,10 +131,22 @@ async function errorOf(response: Response): Promise<SkerryError> {
 function unreachable(server: string, error: unknown): SkerryError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const words = cause instanceof Error ? cause.message : String(cause);
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   return new SkerryError("unavailable", `${server} cannot be reached: ${words}.`, {
-    remedy: "Check that the server runs and the address is right; for an own authority give its PEM (--authority).",
+    remedy: remedyOf(code),
     cause: error,
   });
+}
+
+/** @param code of Node's own errors of TLS (docs: tls, "X509 certificate error codes"); empty in a browser */
+function remedyOf(code: string): string {
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return "The server's certificate is not for that name: use one that it was started with (--advertise or --listen).";
+  }
+  if (/CERT|SIGNATURE|ISSUER/.test(code)) {
+    return "Its certificate is not from an authority that is trusted here: copy pki/ca.pem from the server's data directory anew, and name it with --authority.";
+  }
+  return "Check that the server runs and the address is right; for an own authority give its PEM (--authority).";
 }
 
 function queryText(query: Call["query"]): string {

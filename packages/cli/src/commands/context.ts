@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { resolve } from "node:path";
 import { readFileSync } from "node:fs";
 import { SkerryError } from "@skerry/model";
-import { chooseContext, readContexts, writeContexts, type Context } from "../contexts.ts";
+import { checkServer, chooseContext, readContexts, writeContexts, type Context } from "../contexts.ts";
 import { printLines } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
 import type { CommandDeps } from "../command-deps.ts";
@@ -48,6 +48,7 @@ export function addContextCommands(program: Command, { terminal }: CommandDeps):
     .option("--authority <file>", "PEM of the control plane's own authority (<data>/pki/ca.pem)")
     .option("--project <name>", "project for commands that name none")
     .action((name: string, options: AddOptions) => {
+      checkServer(options.server);
       readToken(resolve(options.tokenFile));
       const contexts = readContexts();
       const entry: Context = {
@@ -57,6 +58,7 @@ export function addContextCommands(program: Command, { terminal }: CommandDeps):
         ...(options.project === undefined ? {} : { project: options.project }),
       };
       writeContexts({ current: name, contexts: { ...contexts.contexts, [name]: entry } });
+      terminal.err.write(`context ${name} added; commands talk to ${entry.server} now\n`);
     });
 
   context

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { Command } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import { SkerryError, type KindName, type ResourceOf } from "@skerry/model";
 import type { Client, ResourceKey } from "@skerry/sdk";
 import type { Terminal } from "../output/terminal.ts";
@@ -20,11 +20,11 @@ export interface DraftFlags<K extends KindName> {
   ): Promise<ResourceOf<K>>;
 }
 
-/** A number from a flag; what is not one is left to the schema, whose error names the field. */
+/** A number from a flag. @throws InvalidArgumentError where it is none, for which the command line names the flag */
 export function toNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || Number.isNaN(value))
-    throw new SkerryError("invalid-request", `"${text}" is not a number.`, { remedy: "Write a plain number." });
+    throw new InvalidArgumentError("It is not a number: write a plain one, for example 40.4.");
   return value;
 }
 

@@ -125,9 +125,9 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
     .description("reach a TCP port of the guest from here: 8080:80, or 80")
     .action(async (name: string, ports: string, _flags: unknown, self: Command) => {
       const match = /^(?:(\d{1,5}):)?(\d{1,5})$/.exec(ports);
-      if (match === null)
+      if (match === null || [match[1] ?? match[2], match[2]].some((port) => Number(port) < 1 || Number(port) > 65_535))
         throw new SkerryError("invalid-request", `"${ports}" is not a pair of ports.`, {
-          remedy: "Write LOCAL:GUEST, for example 8080:80.",
+          remedy: "Write LOCAL:GUEST, each 1 to 65535, for example 8080:80.",
         });
       const session = await openSession(terminal, self);
       const guestPort = Number(match[2]);

@@ -39,7 +39,13 @@ type RouteGroup = ReadonlyMap<string, Route>;
  */
 export async function buildApi(deps: ApiDeps): Promise<Api> {
   const routes = apiRoutes(deps);
-  const app = Fastify({ bodyLimit: maxBodyBytes, logger: false, exposeHeadRoutes: false });
+  const app = Fastify({
+    bodyLimit: maxBodyBytes,
+    logger: false,
+    exposeHeadRoutes: false,
+    // The whole path is bounded with the headers; what is too long for a name is told as such.
+    routerOptions: { maxParamLength: 16 * 1024 },
+  });
   const admissions = new WeakMap<FastifyRequest, Admission>();
   const parseQuery = queryParsers();
 

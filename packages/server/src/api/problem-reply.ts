@@ -1,6 +1,9 @@
+import type { IncomingMessage } from "node:http";
 import type { FastifyReply } from "fastify";
 import { SkerryError, toProblem, type ErrorCode } from "@skerry/model";
 import type { Log } from "../operations/log.ts";
+
+const lingerMs = 3000;
 
 /** What the framework refuses before a route sees it, by the framework's codes. */
 const refusals: Readonly<Record<string, { readonly code: ErrorCode; readonly detail: string }>> = {
@@ -29,14 +32,24 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
     const { method, url } = reply.request;
     log.error({ error, method, path: pathOnly(url), code: problem.code }, "a request failed");
   }
-  // What is left of a body that nobody reads must not hold the connection.
-  if (!reply.request.raw.complete) void reply.header("connection", "close");
+  const { raw } = reply.request;
+  if (!raw.complete) lingerOver(raw);
   if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="skerry"');
   if (problem.status === 429 || problem.status === 503) {
     const seconds = problem.facts?.["retryAfterSeconds"];
     void reply.header("retry-after", typeof seconds === "number" ? String(seconds) : "1");
   }
   return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+}
+
+/**
+ * What is left of a body that nobody reads is thrown away for a while, since a client that is still sending could not read
+ * the answer of a connection that is cut, and must not hold the connection for longer.
+ */
+function lingerOver(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.destroy(), lingerMs).unref();
+  request.once("close", () => clearTimeout(timer));
+  request.resume();
 }
 
 /** A URL without its query, which may hold what a tenant would not want in a log. */

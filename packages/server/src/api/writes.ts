@@ -131,7 +131,11 @@ function existing(tx: Transaction, kind: KindName, key: Key, write: WriteContext
 
 export function notFound(kind: KindName, key: Key): SkerryError {
   const where = key.project === undefined ? "" : ` in project ${key.project}`;
-  return new SkerryError("not-found", `There is no ${kind} ${key.name}${where}.`);
+  const noun = kind.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
+  const project = key.project === undefined ? "" : ` --project ${key.project}`;
+  return new SkerryError("not-found", `There is no ${kind} ${key.name}${where}.`, {
+    remedy: `See what there is: skerry ${noun} list${project}`,
+  });
 }
 
 function parseInput(kind: KindName, key: Key, body: unknown): Input {

@@ -1,6 +1,7 @@
 import { SkerryError, type ErrorCode } from "@skerry/model";
 import type { Random } from "./random.ts";
 
+const attemptsOnNode = 8;
 const untilDeadline = Number.POSITIVE_INFINITY;
 
 /** How often a step is tried after an error; what isn't listed fails at once. A defect (`internal`) gets a second chance or two. */
@@ -11,8 +12,8 @@ const attemptsByCode: Partial<Record<ErrorCode, number>> = {
   "host-connection-lost": untilDeadline,
   "too-many-requests": untilDeadline,
   "revision-mismatch": untilDeadline,
-  "node-driver-failed": 8,
-  "storage-full": 8,
+  "node-driver-failed": attemptsOnNode,
+  "storage-full": untilDeadline,
   "host-command-failed": 3,
   "digest-mismatch": 3,
   internal: 3,
@@ -20,6 +21,8 @@ const attemptsByCode: Partial<Record<ErrorCode, number>> = {
 
 export function mayRetry(error: unknown, attempts: number): boolean {
   const code = error instanceof SkerryError ? error.code : "internal";
+  // The server's own disk is waited for; that of a node is its owner's affair, who is told soon.
+  if (error instanceof SkerryError && error.facts?.["disk"] === "node") return attempts < attemptsOnNode;
   return attempts < (attemptsByCode[code] ?? 1);
 }
 

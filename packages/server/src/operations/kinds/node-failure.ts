@@ -13,5 +13,8 @@ const toldByCode: readonly ErrorCode[] = ["storage-full"];
 /** A node's failure as the error of the operation that waited for it. */
 export function nodeFailure({ error, errorCode, remedy }: SeenFailure, otherwise: string): SkerryError {
   const code = toldByCode.find((known) => known === errorCode) ?? "node-driver-failed";
-  return new SkerryError(code, error ?? otherwise, remedy === undefined ? {} : { remedy });
+  return new SkerryError(code, error ?? otherwise, {
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(code === "storage-full" ? { facts: { disk: "node" } } : {}),
+  });
 }
