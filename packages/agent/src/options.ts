@@ -6,6 +6,7 @@ import { formatEndpoint, parseEndpoint } from "./data-plane/wire.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { SimulatedComputeOptions } from "./drivers/compute/simulated.ts";
 import { isMissing } from "./file-bytes.ts";
+import type { ReconnectLimits } from "./link/absence.ts";
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 
@@ -40,7 +41,7 @@ export interface AgentOptions extends Pick<AgentConfig, "driver" | "dataAddress"
   /** How often to look at the hypervisor without being told of a change; 10 s where absent. */
   readonly pollMs?: number;
   /** Waits between attempts to reach the server. */
-  readonly reconnect?: { readonly minMs: number; readonly maxMs: number; readonly refusedMs: number };
+  readonly reconnect?: ReconnectLimits;
   /** For simulated guests alone. */
   readonly simulated?: SimulatedComputeOptions;
 }
@@ -52,7 +53,7 @@ export const defaults = {
   overlayPort: 51_820,
   stopGraceMs: 30_000,
   pollMs: 10_000,
-  reconnect: { minMs: 1000, maxMs: 30_000, refusedMs: 120_000 },
+  reconnect: { quickMs: 200, goodMs: 2000, minMs: 1000, maxMs: 30_000, refusedMs: 120_000 },
 } as const;
 
 const parseConfig = parserOf(AgentConfig, "agent's configuration");

@@ -218,6 +218,22 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     await eventually("the slow one is gone", () => node.volume(slow.id)?.state === "absent");
   });
 
+  test("is back about as soon as a server that is started again, however slow it is to ask one that fails it", async () => {
+    const reconnect = { quickMs: 50, goodMs: 100, minMs: 30_000, maxMs: 60_000, refusedMs: 60_000 };
+    await using world = await openWorld(1, { reconnect });
+    const { gateway } = world;
+    const node = onlyNode(world);
+    const { links } = gateway.node(node.nodeId);
+    const sinceMs = performance.now();
+    await eventually("the link has been a good one", () => performance.now() - sinceMs > reconnect.goodMs);
+    await gateway.vanish();
+    await eventually("it has asked in vain", async () =>
+      /the server cannot be reached/.test(await readFile(node.path("agent.log"), "utf8")),
+    );
+    await gateway.listen();
+    await eventually("a new link", () => gateway.node(node.nodeId).links > links);
+  });
+
   test("comes back after the server refused it or went away", async () => {
     await using world = await openWorld(1);
     const { gateway } = world;

@@ -3,12 +3,13 @@ import type { ObservedState, ServerMessage, WantedState } from "@skerry/protocol
 import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { retryDelayMs } from "../retry-delay.ts";
+import { afterFailure, afterLink, neverLinked, reconnectDelayMs, type ReconnectLimits } from "./absence.ts";
 import { LinkRefused, openSession } from "./session.ts";
 import type { Session, SessionEnd } from "./session.ts";
 
 export interface LinkDeps {
   readonly identity: Identity;
-  readonly reconnect: { readonly minMs: number; readonly maxMs: number; readonly refusedMs: number };
+  readonly reconnect: ReconnectLimits;
   readonly wantedRevision: () => number;
   readonly observed: () => ObservedState;
   readonly onWanted: (state: WantedState) => void;
@@ -60,7 +61,7 @@ export class Link {
   /** Keeps the link up until aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { reconnect, random, log } = this.#deps;
-    let failures = 0;
+    let absence = neverLinked;
     while (!signal.aborted) {
       let waitMs: number;
       try {
@@ -69,16 +70,16 @@ export class Link {
           log.info({ upMs: Math.round(upMs), ...end }, "the link to the server ended");
           return;
         }
-        failures = upMs > reconnect.maxMs ? 1 : failures + 1;
-        waitMs = retryDelayMs(failures, reconnect.minMs, reconnect.maxMs, random());
+        absence = afterLink(absence, { upMs, closeCode: end.closeCode }, performance.now(), reconnect);
+        waitMs = reconnectDelayMs(absence, performance.now(), reconnect, random());
         log.info({ upMs: Math.round(upMs), ...end, retryInMs: waitMs }, "the link to the server ended");
       } catch (error) {
         if (signal.aborted) return;
-        failures += 1;
+        absence = afterFailure(absence, isNobodyThere(error));
         const refused = error instanceof LinkRefused;
         waitMs = refused
           ? retryDelayMs(1, reconnect.refusedMs, reconnect.refusedMs, random())
-          : retryDelayMs(failures, reconnect.minMs, reconnect.maxMs, random());
+          : reconnectDelayMs(absence, performance.now(), reconnect, random());
         log.warn(
           { error, retryInMs: waitMs },
           refused ? "the server refuses this node" : "the server cannot be reached",
@@ -168,4 +169,10 @@ export class Link {
     this.#lastSentMs = performance.now();
     session.send({ type: "observed", state });
   }
+}
+
+/** Whether nothing at all answers at the server's address. */
+function isNobodyThere(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
 }

@@ -84,7 +84,7 @@ export async function openWorld(count: number, change: Partial<AgentOptions> = {
       listenAddress: "127.0.0.1",
       dataPort,
       pollMs: 1000,
-      reconnect: { minMs: 50, maxMs: 300, refusedMs: 300 },
+      reconnect: { quickMs: 20, goodMs: 100, minMs: 50, maxMs: 300, refusedMs: 300 },
       simulated: { bootMs: 50, shutdownMs: 50 },
       ...change,
     });
