@@ -3,9 +3,9 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
 import { openScratchStore } from "../fakes/scratch-store.ts";
-import { registeredKinds, targetsOf, troublesOf, victimsOf, type Target } from "./operation-kills.ts";
+import { dueEnding, registeredKinds, targetsOf, troublesOf, victimsOf, type Target } from "./operation-kills.ts";
 import { nameOf, placesOf, type Point } from "./operation-moments.ts";
-import { describePlay, playOperation, type Trouble } from "./operation-play.ts";
+import { describePlay, playOperation, type Kill, type Trouble } from "./operation-play.ts";
 import { scenarios } from "./operation-scenarios.ts";
 
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
@@ -51,18 +51,26 @@ describe("every registered operation", () => {
             here.some(({ target }) => target.name.includes(nameOf({ ...place, point }))),
             `no play of ${kind.type} comes to ${nameOf({ ...place, point })}`,
           );
-        for (const isServer of [true, false]) {
-          const chosen = oneOf(here);
+        const plain = here.filter(({ trouble }) => trouble.kind === "none");
+        const unrecorded = (plain.length > 0 ? plain : here).filter(({ target }) =>
+          target.name.includes(nameOf({ ...place, point: "done, not recorded" })),
+        );
+        // A step that has been done and is done again, where nothing else is wrong; then any two deaths.
+        const choices = [
+          { isServer: true, among: unrecorded },
+          { isServer: true, among: here },
+          { isServer: false, among: here },
+        ];
+        for (const { isServer, among } of choices) {
+          const chosen = oneOf(among);
           const victim = oneOf(victims.filter((candidate) => (candidate.kind === "server") === isServer));
           assert.ok(chosen !== undefined && victim !== undefined);
-          const kill = { ...chosen.target, victim };
-          const { killed } = await playOperation(store, kind, scenario, chosen.trouble, kill);
+          const { trouble, target } = chosen;
+          const play = (kill: Kill) => playOperation(store, kind, scenario, trouble, kill, dueEnding(trouble, victim));
           // How often a step is seen to wait may differ by one; that it is come to may not.
-          const first = { ...kill, nth: 0 };
-          assert.ok(
-            killed || (await playOperation(store, kind, scenario, chosen.trouble, first)).killed,
-            `the moment never came: ${describePlay(kind, chosen.trouble, first)}`,
-          );
+          const first = { ...target, nth: 0, victim };
+          const came = (await play({ ...target, victim })).killed || (await play(first)).killed;
+          assert.ok(came, `the moment never came: ${describePlay(kind, trouble, first)}`);
         }
       }
     });

@@ -50,3 +50,19 @@ export function targetsOf(play: Play, mostOfAName: number): readonly Target[] {
   });
   return all.filter(({ name, nth }) => nth < mostOfAName - 1 || nth === (counts.get(name) ?? 0) - 1);
 }
+
+/**
+ * How an operation must end although something died: nobody who is back soon may make it fail, and a fault or a cancel is answered as
+ * it is without a death. Undefined where either is right: of those that never come back, and of a cancel that may come too late.
+ */
+export function dueEnding(trouble: Trouble, victim: Victim): "succeeded" | "failed" | undefined {
+  if (victim.kind !== "server" && victim.away !== "for a moment") return undefined;
+  switch (trouble.kind) {
+    case "none":
+      return "succeeded";
+    case "fault":
+      return "failed";
+    case "cancel":
+      return undefined;
+  }
+}

@@ -54,6 +54,7 @@ export async function playOperation(
   scenario: Scenario,
   trouble: Trouble,
   kill?: Kill,
+  due?: OperationResource["status"]["state"],
 ): Promise<Play> {
   await empty(store);
   const fleet = new ModelFleet(store);
@@ -92,6 +93,7 @@ export async function playOperation(
     await fleet.settle();
     const operation = await playOut(fleet, current, inside);
     checkNothingLeaks(fleet);
+    if (due !== undefined) assert.equal(operation.status.state, due, "how it ends");
     if (operation.status.state === "succeeded") scenario.check(fleet);
     else if (operation.status.problem?.facts?.["left"] === undefined) scenario.checkBack?.(fleet, operation);
     const tookMs = Date.parse(operation.status.endedAt ?? "") - startMs;
