@@ -8,10 +8,12 @@ import { empty, openScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
 
-const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 6);
+const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 8);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 const names = ["ant", "bee", "cat", "dog", "eel", "fox"] as const;
+/** Not made at the beginning. */
+const lateNames = ["gnu", "hen", "ibis"] as const;
 const nodeNames = ["mad-1", "par-1", "ath-1"] as const;
 
 type Wish =
@@ -27,15 +29,15 @@ type Wish =
   | { readonly kind: "resize"; readonly name: string; readonly vcpus: number; readonly diskMiB: number };
 
 type Event =
-  /** Asked for at once, each in a transaction of its own. */
-  | { readonly kind: "wishes"; readonly wishes: readonly Wish[] }
+  /** Asked for at once: each in a transaction of its own, or all in one, which any of them can undo. */
+  | { readonly kind: "wishes" | "all-or-nothing"; readonly wishes: readonly Wish[] }
   | { readonly kind: "work" | "cut"; readonly node: number }
   /** All nodes that are linked follow their wish; those that are cut stay away. */
   | { readonly kind: "work-all" }
   | { readonly kind: "calm" | "tick" | "restart" };
 
-const aName = fc.constantFrom(...names);
-const sizes = { vcpus: fc.integer({ min: 1, max: 5 }), diskMiB: fc.integer({ min: 64, max: 60_000 }) };
+const aName = fc.constantFrom(...names, ...lateNames);
+const sizes = { vcpus: fc.integer({ min: 1, max: 4 }), diskMiB: fc.integer({ min: 64, max: 40_000 }) };
 const creation = (name: fc.Arbitrary<string>): fc.Arbitrary<Wish> =>
   fc.record({
     kind: fc.constant("create" as const),
@@ -43,19 +45,41 @@ const creation = (name: fc.Arbitrary<string>): fc.Arbitrary<Wish> =>
     ...sizes,
     networks: fc.constantFrom(["lan"], ["small"], ["lan", "small"], []),
   });
+const move = fc.record({
+  kind: fc.constant("move" as const),
+  name: fc.constantFrom(...names),
+  toNode: fc.constantFrom(...nodeNames),
+});
 const wish: fc.Arbitrary<Wish> = fc.oneof(
   { weight: 5, arbitrary: creation(aName) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("delete", "stop", "start"), name: aName }) },
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant("move" as const), name: aName, toNode: fc.constantFrom(...nodeNames) }),
+    arbitrary: move,
   },
 );
 const asked = (...wishes: readonly Wish[]): Event => ({ kind: "wishes", wishes });
-const resize = fc.record({ kind: fc.constant("resize" as const), name: aName, ...sizes });
+const resize = fc.record({ kind: fc.constant("resize" as const), name: fc.constantFrom(...names), ...sizes });
 /** What happens next; a resize needs a stop that has come true. */
 const events: fc.Arbitrary<readonly Event[]> = fc.oneof(
   { weight: 5, arbitrary: fc.array(wish, { minLength: 1, maxLength: 4 }).map((wishes) => [asked(...wishes)]) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(creation(fc.constant("gnu")), creation(fc.constantFrom("hen", "ibis", "ant")))
+      .map((wishes): Event[] => [{ kind: "all-or-nothing", wishes }]),
+  },
+  {
+    // Some of the way, so that there are copies; then one end may be away.
+    weight: 3,
+    arbitrary: fc
+      .tuple(move, fc.array(fc.nat({ max: 2 }), { minLength: 4, maxLength: 14 }), fc.nat({ max: 4 }))
+      .map(([away, works, cut]): Event[] => [
+        asked(away),
+        ...works.map((node) => ({ kind: "work", node }) as const),
+        ...(cut > 2 ? [] : [{ kind: "cut", node: cut } as const]),
+      ]),
+  },
   {
     weight: 2,
     arbitrary: fc
@@ -151,24 +175,11 @@ async function happen(
   count: (kind: string) => void,
 ): Promise<void> {
   switch (happening.kind) {
-    case "wishes": {
-      const asked = happening.wishes.map(async (each) => {
-        const outcome = await fleet.store
-          .transact((tx) => {
-            ask(tx, fleet, each);
-            allocation.touch(find(tx, each.name)?.metadata.id ?? "");
-            checkAll(tx, allocation);
-          })
-          .then(
-            () => "done",
-            (error: unknown) => {
-              if (!(error instanceof SkerryError)) throw error;
-              return error.code;
-            },
-          );
-        count(`${each.kind} ${outcome}`);
-      });
-      await Promise.all(asked);
+    case "wishes":
+    case "all-or-nothing": {
+      const { kind, wishes } = happening;
+      const parts = kind === "wishes" ? wishes.map((one) => [one]) : [wishes];
+      await Promise.all(parts.map((part) => inOneTransaction(fleet, allocation, part, count)));
       await fleet.settle();
       return;
     }
@@ -207,6 +218,28 @@ async function happen(
       await fleet.startServer();
       return;
   }
+}
+
+async function inOneTransaction(
+  fleet: ModelFleet,
+  allocation: Allocation,
+  wishes: readonly Wish[],
+  count: (kind: string) => void,
+): Promise<void> {
+  let outcome = "done";
+  try {
+    await fleet.store.transact((tx) => {
+      for (const each of wishes) {
+        ask(tx, fleet, each);
+        allocation.touch(find(tx, each.name)?.metadata.id ?? "");
+      }
+      checkAll(tx, allocation);
+    });
+  } catch (error) {
+    if (!(error instanceof SkerryError)) throw error;
+    outcome = error.code;
+  }
+  count(`${wishes.map(({ kind }) => kind).join(" and ")} ${outcome}`);
 }
 
 function ask(tx: Transaction, fleet: ModelFleet, wanted: Wish): void {
