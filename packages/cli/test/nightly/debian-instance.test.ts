@@ -62,7 +62,7 @@ describe("a full Debian guest, made over the API on a provisioned host", () => {
     await eventually("ssh answers", () => ssh("echo yes"));
     assert.match(await ssh("cloud-init status --wait --long"), /^status: done$/m);
     assert.equal(await ssh("hostname"), "debian");
-    assert.equal(await ssh("cat /etc/greeting; ls /var/log/ran; sudo id -u"), "ahoy\n/var/log/ran\n0");
+    assert.equal(await ssh("cat /etc/greeting; echo; ls /var/log/ran; sudo id -u"), "ahoy\n/var/log/ran\n0");
     assert.ok(Number(await ssh("df -m --output=size / | tail -n 1")) > 2500, "its file system grew with its disk");
     context.diagnostic(await ssh("cloud-init --version 2>&1; systemd-analyze | head -n 1"));
 
