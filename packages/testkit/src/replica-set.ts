@@ -16,6 +16,7 @@ const program = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url))
 /** One replica: a server process of its own, with its own path to the database. */
 export interface ReplicaProcess {
   readonly index: number;
+  readonly url: string;
   readonly client: Client;
   readonly pathToDatabase: CuttablePath;
   /** Sends a signal to the process; SIGKILL resolves when it is gone. */
@@ -42,7 +43,7 @@ export async function startReplicaSet(size: number): Promise<ReplicaSet> {
   const folder = await mkdtemp(join(tmpdir(), "skerry-replicas-"));
   const postgres = await startPostgres();
   const direct = await postgres.makeDatabase();
-  const replicas: (ReplicaProcess & { readonly url: string })[] = [];
+  const replicas: ReplicaProcess[] = [];
   const children = new Map<number, ChildProcess>();
   const first = join(folder, "0");
   const limit = AbortSignal.timeout(startMs);

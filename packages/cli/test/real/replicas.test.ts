@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createReadStream, openSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   judge,
@@ -9,6 +17,10 @@ import {
   type ReplicaProcess,
   type ReplicaSet,
 } from "@skerry/testkit";
+import { imageFlags } from "../../src/commands/image-flags.ts";
+import { eventually } from "../zone.ts";
+
+const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /* Three replicas as processes, a PostgreSQL, and clients at each replica all the while. */
 describe("three replicas under load", { timeout: 300_000 }, () => {
@@ -79,4 +91,59 @@ describe("three replicas under load", { timeout: 300_000 }, () => {
     t.diagnostic(await survives(() => set.postgres.restart("fast")));
     t.diagnostic(await survives(() => set.postgres.restart("immediate")));
   });
+
+  test("an agent is linked through whichever replica it dials, and gets work from each leader in turn", async (t) => {
+    const [asked, dialled] = set.replicas;
+    if (asked === undefined || dialled === undefined) throw new Error("there are no replicas");
+    const { client } = asked;
+    const project = "web";
+    await client.put("Organisation", { name: "acme" }, { spec: {} });
+    await client.put("Project", { name: project }, { spec: { organisation: "acme" } });
+    await client.put("Provider", { name: "lagoon" }, { spec: { driver: "manual", country: "ES" } });
+    const site = { provider: "lagoon", country: "ES", latitude: 36.5, longitude: -6.3, tier: "cloud" } as const;
+    await client.put("Site", { name: "cadiz" }, { spec: site });
+    const file = join(set.folder, "disk.raw");
+    await writeFile(file, randomBytes(65_536));
+    const image = await imageFlags.spec({ file, format: "raw", architecture: "x86_64" }, AbortSignal.timeout(10_000));
+    await client.put("Image", { project, name: "disk" }, { spec: image });
+    await client.uploadImage({ project, name: "disk" }, Readable.toWeb(createReadStream(file)), 65_536);
+    const { secret = "" } = await client.put(
+      "JoinToken",
+      { name: "one" },
+      { spec: { site: "cadiz", node: "cadiz-1" } },
+    );
+    t.after(await startAgent(dialled.url, secret));
+
+    for (const name of ["first", "second"]) {
+      const spec = { image: "disk", vcpus: 1, memoryMiB: 64, power: "running" } as const;
+      // Refused while nobody leads, and while no node is linked to who does.
+      await eventually(`${name} is accepted`, () => client.put("Instance", { project, name }, { spec }));
+      await eventually(`${name} runs`, async () => {
+        const { status } = await client.get("Instance", { project, name });
+        return status.state === "running";
+      });
+      const leader = await set.leader();
+      await leader.signal("SIGKILL");
+      leader.start();
+      await set.allAnswer(AbortSignal.timeout(60_000));
+    }
+  });
+
+  /** A node with simulated guests; returns how to end it. */
+  async function startAgent(server: string, token: string): Promise<() => Promise<void>> {
+    const folder = join(set.folder, "agent");
+    await mkdir(folder);
+    await writeFile(join(folder, "token"), token, { mode: 0o600 });
+    const words = ["agent", "run", "--driver", "simulated", "--data-dir", folder, "--server", server];
+    const argv = [program, ...words, "--token-file", join(folder, "token"), "--data-address", "127.0.0.1:0"];
+    const log = openSync(join(folder, "log"), "a");
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...argv], {
+      stdio: ["ignore", log, log],
+    });
+    return async () => {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    };
+  }
 });
