@@ -110,4 +110,22 @@ describe("what is taken on nodes", () => {
       ["fulfilled", "fulfilled", "rejected"],
     );
   });
+
+  test("gives instances of one transaction an address each, and gives again what one has taken in vain", async () => {
+    const make = (tx: Transaction, name: string) =>
+      create(tx, intents, "Instance", { name, project: "shop" }, instanceSpec, nowMs());
+    const inVain = store.transact((tx) => {
+      make(tx, "one");
+      throw new Error("after all not");
+    });
+    await assert.rejects(inVain, /after all not/);
+    await store.transact((tx) => {
+      make(tx, "one");
+      make(tx, "two");
+    });
+    assert.deepEqual(
+      ["one", "two"].map((name) => web(name).status.addresses[0]?.address),
+      ["10.20.0.2", "10.20.0.3"],
+    );
+  });
 });
