@@ -5,7 +5,7 @@ import { Feed } from "./feed.ts";
 import type { Change } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { BaseState } from "./state.ts";
-import type { ChangeEvent, Committed, Key, Store, Tracker, Transaction } from "./store.ts";
+import type { ChangeEvent, Committed, Documents, Key, Store, Tracker, Transaction } from "./store.ts";
 import { runTransaction } from "./transaction.ts";
 
 export interface ObjectStoreParts {
@@ -60,6 +60,10 @@ export class ObjectStore implements Store {
     this.#durable = parts.durable;
     this.#head = new Overlay(parts.durable);
     this.#feed = new Feed(parts.log, parts.durable.revision, parts.keep, parts.trimmedThrough);
+  }
+
+  get documents(): Documents {
+    return this.#durable;
   }
 
   get revision(): number {

@@ -38,6 +38,19 @@ export function checkPlace(object: StoredObject): void {
   );
 }
 
+/** What of stored objects is known as JSON already. */
+const known = new WeakMap<StoredObject, string>();
+
+/** Remembers the JSON that an object was made from. */
+export function rememberJson(object: StoredObject, json: string): void {
+  known.set(object, json);
+}
+
+/** A stored object as JSON, without making it anew where it came from the log of late. */
+export function jsonOf(object: StoredObject): string {
+  return known.get(object) ?? JSON.stringify(object);
+}
+
 /** Freezes a tree that came out of JSON, so that nobody can change what all readers share. */
 export function freeze<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;

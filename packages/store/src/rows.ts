@@ -1,5 +1,5 @@
 import { AnyResource, SkerryError, isKindName, parserOf } from "@skerry/model";
-import { freeze } from "./object.ts";
+import { freeze, rememberJson } from "./object.ts";
 import type { Change, StoredObject } from "./object.ts";
 import type { ChangeEvent } from "./store.ts";
 
@@ -53,6 +53,7 @@ export function readObject(origin: Origin, row: ObjectRow): StoredObject {
 export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
   const object = parse(origin, row);
   if (!changeTypes.includes(row.type)) throw damaged(origin, row, `its type is ${JSON.stringify(row.type)}`);
+  rememberJson(object, row.body);
   const { kind } = object;
   const { id, project, name } = object.metadata;
   return { revision: row.revision, kind, id, project, name, type: row.type as ChangeEvent["type"], object };

@@ -1,31 +1,29 @@
 import { kindNames } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
-import { nameKey, projectPrefix } from "./object.ts";
+import { freeze, jsonOf, nameKey, projectPrefix } from "./object.ts";
 import type { StoredObject } from "./object.ts";
-import { SortedKeys } from "./sorted-keys.ts";
-import type { ChangeEvent, Key, View } from "./store.ts";
+import type { ChangeEvent, Documents, Key, StoredDocument, View } from "./store.ts";
+import { ObjectCache } from "./table/object-cache.ts";
+import { Table } from "./table/table.ts";
 
 /** A view that changes can be applied to, in order of their revisions. */
 export interface State extends View {
   apply(event: ChangeEvent): void;
 }
 
-interface Table {
-  readonly byId: Map<string, StoredObject>;
-  readonly byName: Map<string, StoredObject>;
-  readonly names: SortedKeys;
+interface KindRows {
+  readonly table: Table;
+  readonly cache: ObjectCache;
 }
 
-/** A state that holds its objects: the durable one. */
-export class BaseState implements State {
+/** A state that holds its objects, as JSON in tables: the durable one. */
+export class BaseState implements State, Documents {
   #revision: number;
-  readonly #tables: ReadonlyMap<KindName, Table>;
+  readonly #kinds: ReadonlyMap<KindName, KindRows>;
 
   constructor(revision: number) {
     this.#revision = revision;
-    this.#tables = new Map(
-      kindNames.map((kind) => [kind, { byId: new Map(), byName: new Map(), names: new SortedKeys() }]),
-    );
+    this.#kinds = new Map(kindNames.map((kind) => [kind, { table: new Table(), cache: new ObjectCache() }]));
   }
 
   get revision(): number {
@@ -33,21 +31,37 @@ export class BaseState implements State {
   }
 
   get<K extends KindName>(kind: K, key: Key): ResourceOf<K> | undefined {
-    return this.#table(kind).byName.get(nameKey(kind, key)) as ResourceOf<K> | undefined;
+    const rows = this.#rowsOf(kind);
+    return objectAt(rows, rows.table.rowOfName(nameKey(kind, key))) as ResourceOf<K> | undefined;
   }
 
   getById<K extends KindName>(kind: K, id: string): ResourceOf<K> | undefined {
-    return this.#table(kind).byId.get(id) as ResourceOf<K> | undefined;
+    const rows = this.#rowsOf(kind);
+    return objectAt(rows, rows.table.rowOfId(id)) as ResourceOf<K> | undefined;
   }
 
   list<K extends KindName>(kind: K, project?: string): readonly ResourceOf<K>[] {
-    const { byName, names } = this.#table(kind);
+    const rows = this.#rowsOf(kind);
+    const prefix = project === undefined ? "" : projectPrefix(project);
     const found: ResourceOf<K>[] = [];
-    for (const name of names.list(project === undefined ? undefined : projectPrefix(project))) {
-      const object = byName.get(name);
-      if (object !== undefined) found.push(object as ResourceOf<K>);
-    }
+    for (const row of rows.table.ordered(prefix, prefix)) found.push(objectAt(rows, row) as ResourceOf<K>);
     return found;
+  }
+
+  document(kind: KindName, key: Key): StoredDocument | undefined {
+    const rows = this.#rowsOf(kind);
+    const row = rows.table.rowOfName(nameKey(kind, key));
+    return row === -1 ? undefined : new RowDocument(rows, row);
+  }
+
+  *documents(kind: KindName, project?: string, after?: Key): Generator<StoredDocument, void, void> {
+    const rows = this.#rowsOf(kind);
+    const prefix = project === undefined ? "" : projectPrefix(project);
+    const place = after === undefined ? "" : nameKey(kind, after);
+    for (const row of rows.table.ordered(place > prefix ? place : prefix, prefix)) {
+      if (after !== undefined && rows.table.name(row) === place) continue;
+      yield new RowDocument(rows, row);
+    }
   }
 
   apply(event: ChangeEvent): void {
@@ -57,26 +71,79 @@ export class BaseState implements State {
   }
 
   /** Puts an object in without a change: for loading. */
-  set(object: StoredObject): void {
-    const { byId, byName, names } = this.#table(object.kind);
-    const name = nameKey(object.kind, object.metadata);
-    const before = byId.get(object.metadata.id);
-    if (before !== undefined && nameKey(object.kind, before.metadata) !== name) this.#remove(before);
-    if (!byName.has(name)) names.add(name);
-    byName.set(name, object);
-    byId.set(object.metadata.id, object);
+  set(object: StoredObject, body: string = jsonOf(object)): void {
+    const { kind, metadata } = object;
+    const { table, cache } = this.#rowsOf(kind);
+    const { id, revision } = metadata;
+    const row = table.put({ id, name: nameKey(kind, metadata), revision, body, node: nodeOf(object) });
+    cache.set(row, object, body.length);
   }
 
   #remove(object: StoredObject): void {
-    const { byId, byName, names } = this.#table(object.kind);
-    const name = nameKey(object.kind, object.metadata);
-    byId.delete(object.metadata.id);
-    if (byName.delete(name)) names.remove(name);
+    const { table, cache } = this.#rowsOf(object.kind);
+    const row = table.rowOfId(object.metadata.id);
+    if (row === -1) return;
+    table.delete(row);
+    cache.delete(row);
   }
 
-  #table(kind: KindName): Table {
-    const table = this.#tables.get(kind);
-    if (table === undefined) throw new Error(`no such kind: ${kind}`);
-    return table;
+  #rowsOf(kind: KindName): KindRows {
+    const rows = this.#kinds.get(kind);
+    if (rows === undefined) throw new Error(`no such kind: ${kind}`);
+    return rows;
+  }
+}
+
+function objectAt({ table, cache }: KindRows, row: number): StoredObject | undefined {
+  if (row === -1) return undefined;
+  const bytes = table.bodyBytes(row);
+  const known = cache.get(row, bytes);
+  if (known !== undefined) return known;
+  const object = freeze(JSON.parse(table.text(row)) as StoredObject);
+  cache.set(row, object, bytes);
+  return object;
+}
+
+function nodeOf(object: StoredObject): string {
+  const { assignment } = object as { readonly assignment?: { readonly nodeId?: string } };
+  return assignment?.nodeId ?? "";
+}
+
+class RowDocument implements StoredDocument {
+  readonly #rows: KindRows;
+  readonly #row: number;
+
+  constructor(rows: KindRows, row: number) {
+    this.#rows = rows;
+    this.#row = row;
+  }
+
+  get id(): string {
+    return this.#rows.table.id(this.#row);
+  }
+
+  get key(): Key {
+    const name = this.#rows.table.name(this.#row);
+    const space = name.indexOf(" ");
+    return { project: space <= 0 ? undefined : name.slice(0, space), name: name.slice(space + 1) };
+  }
+
+  get revision(): number {
+    return this.#rows.table.revision(this.#row);
+  }
+
+  get nodeId(): string | undefined {
+    const node = this.#rows.table.node(this.#row);
+    return node === "" ? undefined : node;
+  }
+
+  get json(): Uint8Array {
+    return this.#rows.table.body(this.#row);
+  }
+
+  object(): StoredObject {
+    const object = objectAt(this.#rows, this.#row);
+    if (object === undefined) throw new Error("a document was used after a change");
+    return object;
   }
 }

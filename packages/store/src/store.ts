@@ -28,6 +28,26 @@ export interface View {
   list<K extends KindName>(kind: K, project?: string): readonly ResourceOf<K>[];
 }
 
+/** A stored object as it lies there; good until the next change of the store, so within one turn of the event loop. */
+export interface StoredDocument {
+  readonly id: string;
+  readonly key: Key;
+  readonly revision: number;
+  /** The node that it is assigned to. */
+  readonly nodeId: string | undefined;
+  /** Shared with the store: copy it, don't change it. */
+  readonly json: Uint8Array;
+  /** The same, typed and frozen. */
+  object(): ResourceOf<KindName>;
+}
+
+/** Reads for replies, which make no objects. */
+export interface Documents {
+  document(kind: KindName, key: Key): StoredDocument | undefined;
+  /** In order of (project, name), from behind `after`, which need not exist any more. Costs what is taken of it. */
+  documents(kind: KindName, project?: string, after?: Key): Iterable<StoredDocument>;
+}
+
 /** What a transaction's function works with: reads see every earlier transaction and its own writes. */
 export interface Transaction extends View {
   /**
@@ -61,6 +81,8 @@ export interface Tracker {
  * Every backend passes `storeContract`.
  */
 export interface Store extends View {
+  /** The durable state as JSON. */
+  readonly documents: Documents;
   /** Made with the store, the same ever after: tells one control plane's revisions from another's. */
   readonly zoneId: string;
   /**

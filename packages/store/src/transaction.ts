@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
-import { checkPlace, freeze } from "./object.ts";
+import { checkPlace, freeze, jsonOf, rememberJson } from "./object.ts";
 import type { Change } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { Transaction, View } from "./store.ts";
@@ -50,13 +50,14 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
       const body = JSON.stringify({ ...object, metadata: { ...object.metadata, revision, updatedAt } });
       // Through JSON, so that what is in memory is what a restart would load.
       const stored = freeze(JSON.parse(body) as R);
+      rememberJson(stored, body);
       record(type, revision, stored, body);
       return stored;
     },
     delete(kind, id) {
       writable();
       const object = own.getById(kind, id);
-      if (object !== undefined) record("deleted", own.revision + 1, object, JSON.stringify(object));
+      if (object !== undefined) record("deleted", own.revision + 1, object, jsonOf(object));
     },
   };
 

@@ -136,6 +136,7 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
 function send(reply: FastifyReply, answer: Reply | undefined): FastifyReply {
   if (answer === undefined) return reply;
   void reply.code(answer.status).headers({ "x-content-type-options": "nosniff", ...answer.headers });
+  if (answer.json !== undefined) return reply.type("application/json; charset=utf-8").send(answer.json);
   if (answer.body === undefined) return reply.send();
   return reply.type("application/json; charset=utf-8").send(JSON.stringify(answer.body));
 }

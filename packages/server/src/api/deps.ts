@@ -17,6 +17,8 @@ export interface ApiDeps {
   readonly gateway: Pick<Gateway, "openStream">;
   /** A resource with the age of what was seen as of now: what is stored of it may lag behind. */
   readonly freshen: <R extends ResourceOf<KindName>>(resource: R) => R;
+  /** When a node last reported an object that it owns, milliseconds since 1970: what `freshen` puts into instances and volumes. */
+  readonly seenAtMs: (nodeId: string, objectId: string) => number | undefined;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

@@ -40,6 +40,7 @@ export function describeApi(version: string): ApiDescription {
     intents,
     gateway: absent(),
     freshen: absent(),
+    seenAtMs: absent(),
     agentRoutes: agents,
     tokens: absent(),
     failures: absent(),

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { SkerryError, isKindName, optional, strict, toProblem, type KindName } from "@skerry/model";
-import type { ChangeEvent } from "@skerry/store";
+import { jsonOf, type ChangeEvent } from "@skerry/store";
 import { Type } from "typebox";
 import { sees } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -115,8 +115,19 @@ async function drained(response: ServerResponse, signal: AbortSignal): Promise<v
   }
 }
 
-function changeFrame({ revision, type, object }: ChangeEvent): string {
-  return frame("change", revision, { revision, type, object: represent(object) });
+/** Frames of late, so that thousands who watch the same change share one. */
+const frames = new WeakMap<ChangeEvent, Buffer>();
+
+function changeFrame(event: ChangeEvent): Buffer {
+  const known = frames.get(event);
+  if (known !== undefined) return known;
+  const { revision, type, object } = event;
+  const shown = represent(object);
+  const json = shown === object ? jsonOf(object) : JSON.stringify(shown);
+  const data = `{"revision":${revision},"type":"${type}","object":${json}}`;
+  const made = Buffer.from(`id: ${revision}\nevent: change\ndata: ${data}\n\n`);
+  frames.set(event, made);
+  return made;
 }
 
 function heartbeat(revision: number): string {

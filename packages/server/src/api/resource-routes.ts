@@ -2,12 +2,12 @@ import { kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerr
 import type { Key } from "@skerry/store";
 import { placeOf, type Place } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
+import { isPlain, writeDocument } from "./document.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
-import { ListQuery, listPage } from "./list.ts";
+import { ListQuery, listReply } from "./list.ts";
 import { mutate, type Write } from "./mutations.ts";
 import { represent } from "./representation.ts";
 import { atRevision, reachedRevision } from "./reached-revision.ts";
-import { entityTag } from "./revision-match.ts";
 import { schemaRef, type Call, type GuardedRoute, type Params, type Reply, type ReplyDescription } from "./route.ts";
 import { act, intentsOf, notFound, patch, put, remove } from "./writes.ts";
 
@@ -32,7 +32,9 @@ function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
     await reachedRevision(deps.store, query.revision);
     // A tenant's list costs what the tenant has, however many others there are.
     const project = params.project ?? (kinds[kind].scope === "project" ? principal.project : undefined);
-    return { status: 200, body: listPage({ view: deps.store, principal, kind, project, finish: deps.freshen }, query) };
+    const { documents, revision } = deps.store;
+    const { seenAtMs, freshen } = deps;
+    return listReply({ documents, revision, principal, kind, project, seenAtMs, finish: freshen }, query);
   };
   const shape = {
     method: "GET",
@@ -81,9 +83,13 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
     handle: async (call) => {
       await reachedRevision(deps.store, call.query.revision);
       const key = keyOf(kind, call.params);
-      const resource = deps.store.get(kind, key);
-      if (resource === undefined) throw notFound(kind, key);
-      return { status: 200, headers: { etag: entityTag(resource) }, body: deps.freshen(represent(resource)) };
+      const document = deps.store.documents.document(kind, key);
+      if (document === undefined) throw notFound(kind, key);
+      const headers = { etag: `"${document.revision}"` };
+      if (!isPlain(kind)) return { status: 200, headers, body: deps.freshen(represent(document.object())) };
+      const json = Buffer.allocUnsafe(document.json.length);
+      writeDocument(json, 0, document, deps.seenAtMs);
+      return { status: 200, headers, json };
     },
   };
 }

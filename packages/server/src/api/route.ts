@@ -33,6 +33,8 @@ export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** The body, where it is JSON already. */
+  readonly json?: Uint8Array;
 }
 
 /** JSON schema, or a reference into the document's components. */

@@ -41,6 +41,8 @@ export interface Controllers {
   readonly delegate: GatewayDelegate;
   /** The resource with the age of what was seen as of now: for replies. */
   freshen<R extends ResourceOf<KindName>>(resource: R): R;
+  /** When the node last reported an object that it owns, milliseconds since 1970. */
+  seenAtMs(nodeId: string, objectId: string): number | undefined;
   /** Begins to push wanted states through the gateway, and resumes operations. */
   start(gateway: Pick<Gateway, "isConnected" | "push" | "disconnect">): Promise<void>;
   stop(): Promise<void>;
@@ -93,6 +95,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
     freshen: (resource) => addresses.counted(withFreshSeenAt(reports, resource)),
+    seenAtMs: (nodeId, objectId) => reports.seenAtMs(nodeId, objectId),
     async start(link) {
       gateway = link;
       unsubscribe = store.subscribe((events) => {

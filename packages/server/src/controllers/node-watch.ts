@@ -173,12 +173,10 @@ export function withFreshSeenAt<R extends ResourceOf<KindName>>(reports: NodeRep
     }
     case "Instance":
     case "Volume": {
-      const report = resource.assignment === undefined ? undefined : reports.get(resource.assignment.nodeId);
-      if (report === undefined || resource.status.seenAt === undefined) return resource;
-      const seen: readonly { readonly id: string }[] =
-        resource.kind === "Instance" ? report.state.instances : report.state.volumes;
-      if (!seen.some(({ id }) => id === resource.metadata.id)) return resource;
-      return { ...resource, status: { ...resource.status, seenAt: timestamp(report.receivedAtMs) } };
+      const { assignment, metadata, status } = resource;
+      const seenAtMs = assignment === undefined ? undefined : reports.seenAtMs(assignment.nodeId, metadata.id);
+      if (seenAtMs === undefined || status.seenAt === undefined) return resource;
+      return { ...resource, status: { ...status, seenAt: timestamp(seenAtMs) } };
     }
     case "Organisation":
     case "Project":

@@ -70,6 +70,7 @@ function fenced(store: Store, signal: AbortSignal): Store {
     rehearse: (work) => store.rehearse(work),
     changes: (since, until) => store.changes(since, until),
     subscribe: (listener) => store.subscribe(listener),
+    documents: store.documents,
     track: (tracker) => store.track(tracker),
     close: () => Promise.reject(new Error("a step may not close the store")),
     async transact(work) {

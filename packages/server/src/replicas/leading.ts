@@ -66,6 +66,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     gateway,
     agentRoutes: gateway.routes,
     freshen: (resource) => controllers.freshen(resource),
+    seenAtMs: (nodeId, objectId) => controllers.seenAtMs(nodeId, objectId),
     tokens,
     makeId,
     stopping: stopping.signal,

@@ -8,7 +8,7 @@ import { makeForward, type ForwardDeps } from "./forward.ts";
 import { servingOf, type ClosableServing } from "./serving.ts";
 
 export interface StandbyDeps
-  extends Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "freshen" | "stopping">, ForwardDeps {}
+  extends Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "freshen" | "seenAtMs" | "stopping">, ForwardDeps {}
 
 /** What a replica that follows serves: reads and event streams from its own memory, everything else by the leader. */
 export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> {
@@ -24,6 +24,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     agentRoutes: [],
     // What agents report between two records of it is the leader's alone.
     freshen: (resource) => addresses.counted(resource),
+    seenAtMs: () => undefined,
     stopping: stopping.signal,
   });
   const own = servingOf(app);

@@ -49,6 +49,10 @@ export class MortalStore implements Store {
     return this.#store.revision;
   }
 
+  get documents(): Store["documents"] {
+    return this.#store.documents;
+  }
+
   get zoneId(): string {
     return this.#store.zoneId;
   }

@@ -177,6 +177,7 @@ export function replicated(store: ObjectStore, replica: Replica): ReplicatedStor
     rehearse: (work) => store.rehearse(work),
     changes: (since, signal) => store.changes(since, signal),
     subscribe: (listener) => store.subscribe(listener),
+    documents: store.documents,
     track: (tracker) => store.track(tracker),
     onRole: (listener) => replica.onRole(listener),
     async close() {
