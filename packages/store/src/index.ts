@@ -1,4 +1,14 @@
-export type { ChangeEvent, Committed, Documents, Key, Store, StoredDocument, Tracker, Transaction, View } from "./store.ts";
+export type {
+  ChangeEvent,
+  Committed,
+  Documents,
+  Key,
+  Store,
+  StoredDocument,
+  Tracker,
+  Transaction,
+  View,
+} from "./store.ts";
 export type { ReplicatedStore, Role } from "./replicated-store.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./postgres/open.ts";
 export { jsonOf } from "./object.ts";

@@ -10,7 +10,7 @@ export interface ObjectPlace {
 /** Reads objects in order of (kind, id). */
 export type ReadObjects = (after: ObjectPlace, limit: number) => Promise<readonly ObjectRow[]>;
 
-const pageSize = 1000;
+const pageSize = 250;
 
 /**
  * Loads the state that a database holds, as of the newest `revision` of its log.

@@ -82,6 +82,10 @@ export class ObjectStore implements Store {
     return this.#durable.list(kind, project);
   }
 
+  scan<K extends KindName>(kind: K): Iterable<ResourceOf<K>> {
+    return this.#durable.scan(kind);
+  }
+
   transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
     return new Promise((resolve, reject) => {
       const refusal = this.#ended ?? this.#paused;

@@ -54,6 +54,11 @@ export class Overlay implements State {
     return found.sort((a, b) => (nameKey(kind, a.metadata) < nameKey(kind, b.metadata) ? -1 : 1));
   }
 
+  scan<K extends KindName>(kind: K): Iterable<ResourceOf<K>> {
+    const layer = this.#layers.get(kind);
+    return layer === undefined || layer.byId.size === 0 ? this.#base.scan(kind) : this.list(kind);
+  }
+
   apply(event: ChangeEvent): void {
     const { kind, id, object, revision } = event;
     const layer = this.#layer(kind);

@@ -48,6 +48,14 @@ export class BaseState implements State, Documents {
     return found;
   }
 
+  *scan<K extends KindName>(kind: K): Generator<ResourceOf<K>, void, void> {
+    const { table, cache } = this.#rowsOf(kind);
+    for (const row of table.ordered()) {
+      const object = cache.peek(row) ?? freeze(JSON.parse(table.text(row)) as StoredObject);
+      yield object as ResourceOf<K>;
+    }
+  }
+
   document(kind: KindName, key: Key): StoredDocument | undefined {
     const rows = this.#rowsOf(kind);
     const row = rows.table.rowOfName(nameKey(kind, key));

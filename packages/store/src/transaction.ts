@@ -40,6 +40,7 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
     get: (kind, key) => own.get(kind, key),
     getById: (kind, id) => own.getById(kind, id),
     list: (kind, project) => own.list(kind, project),
+    scan: (kind) => own.scan(kind),
     put<R extends ResourceOf<KindName>>(object: R): R {
       writable();
       checkPlace(object);

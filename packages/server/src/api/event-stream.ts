@@ -7,6 +7,7 @@ import { sees } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
 import { reachedRevision } from "./reached-revision.ts";
 import { represent } from "./representation.ts";
+import { LiveEvents, type LiveReader } from "./live-events.ts";
 import type { Call, GuardedRoute } from "./route.ts";
 import { StreamLimit } from "./stream-limit.ts";
 
@@ -23,6 +24,7 @@ const EventQuery = strict({
 /** `GET /api/v1/events`: every change that the token may see, once and in order, as server-sent events. */
 export function eventRoute(deps: ApiDeps): GuardedRoute {
   const limit = new StreamLimit();
+  let live: LiveEvents | undefined;
   return {
     method: "GET",
     path: "/api/v1/events",
@@ -37,13 +39,20 @@ export function eventRoute(deps: ApiDeps): GuardedRoute {
     replies: { 200: { description: "Server-sent events.", contentType: "text/event-stream" } },
     handle: async (call) => {
       using _place = limit.enter(call.principal);
-      await serve(deps, call);
+      live ??= liveEvents(deps);
+      await serve(deps, live, call);
       return undefined;
     },
   };
 }
 
-async function serve(deps: ApiDeps, call: Call): Promise<void> {
+function liveEvents({ store, stopping }: ApiDeps): LiveEvents {
+  const live = new LiveEvents(store, changeFrame);
+  stopping.addEventListener("abort", () => live.close(), { once: true });
+  return live;
+}
+
+async function serve(deps: ApiDeps, live: LiveEvents, call: Call): Promise<void> {
   const kinds = readKinds(call.query.kinds);
   let reached = readSince(call, deps.store.revision);
   // A watcher that comes from another replica may have seen more than this one has yet; if that never comes, it is told below.
@@ -52,7 +61,7 @@ async function serve(deps: ApiDeps, call: Call): Promise<void> {
   const gone = new AbortController();
   const signal = AbortSignal.any([held.signal, deps.stopping, gone.signal]);
   // A revision that is not kept any more is refused here, while the answer can still be a plain problem.
-  const changes = deps.store.changes(reached, signal);
+  let changes = deps.store.changes(reached, signal);
 
   call.reply.hijack();
   const response = call.reply.raw;
@@ -65,16 +74,27 @@ async function serve(deps: ApiDeps, call: Call): Promise<void> {
     "x-accel-buffering": "no",
   });
   response.write(`retry: 1000\n\n${heartbeat(reached)}`);
+  let isLive = false;
   // Changes that this reader may not see still move it on, so that it never comes back to a revision long forgotten.
   const timer = setInterval(() => {
-    if (response.writableLength === 0) response.write(heartbeat(reached));
+    if (response.writableLength === 0) response.write(heartbeat(isLive ? deps.store.revision : reached));
   }, eventHeartbeatMs);
   try {
-    for await (const event of changes) {
-      if (signal.aborted) break;
-      reached = event.revision;
-      if (kinds?.has(event.kind) === false || !sees(call.principal, event.object)) continue;
-      if (!response.write(changeFrame(event))) await drained(response, signal);
+    while (!signal.aborted) {
+      // From the log while it is behind; there is no turn between its last change and joining, so that none is missed.
+      for await (const event of reached === deps.store.revision ? [] : changes) {
+        if (signal.aborted) break;
+        reached = event.revision;
+        const isFor = kinds?.has(event.kind) !== false && sees(call.principal, event.object);
+        if (isFor && !response.write(changeFrame(event))) await drained(response, signal);
+        if (reached === deps.store.revision) break;
+      }
+      if (signal.aborted || reached !== deps.store.revision) break;
+      isLive = true;
+      reached = await followLive(live, response, { project: call.principal.project, kinds }, signal);
+      isLive = false;
+      await drained(response, signal);
+      if (!signal.aborted) changes = deps.store.changes(reached, signal);
     }
     if (held.signal.aborted) response.write(problemFrame(held.signal.reason));
   } catch (error) {
@@ -105,7 +125,36 @@ function readKinds(text: string | undefined): ReadonlySet<KindName> | undefined 
   );
 }
 
+/** Passes on what comes until the reader is too slow for it, or the signal aborts; returns how far it came. */
+async function followLive(
+  live: LiveEvents,
+  response: ServerResponse,
+  reader: Omit<LiveReader, "take">,
+  signal: AbortSignal,
+): Promise<number> {
+  const behind = Promise.withResolvers<number>();
+  let last = 0;
+  const leave = live.join({
+    ...reader,
+    take(frames, revision) {
+      last = revision;
+      if (response.write(frames)) return;
+      leave();
+      behind.resolve(revision);
+    },
+  });
+  const end = (): void => behind.resolve(last);
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    return await behind.promise;
+  } finally {
+    signal.removeEventListener("abort", end);
+    leave();
+  }
+}
+
 async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || !response.writableNeedDrain) return;
   const limit = AbortSignal.timeout(stalledMs);
   try {
     await once(response, "drain", { signal: AbortSignal.any([signal, limit]) });

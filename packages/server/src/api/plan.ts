@@ -39,6 +39,7 @@ export class TouchedObjects {
       get: (kind, key) => tx.get(kind, key),
       getById: (kind, id) => tx.getById(kind, id),
       list: (kind, project) => tx.list(kind, project),
+      scan: (kind) => tx.scan(kind),
       put: (object) => {
         touch(object.kind, object.metadata.id);
         return tx.put(object);

@@ -39,7 +39,7 @@ export class Allocation implements Tracker {
     this.#shares.clear();
     this.#used.clear();
     this.#touched.clear();
-    for (const instance of newest.list("Instance")) this.#replace(instance.metadata.id, sharesOf(newest, instance));
+    for (const instance of newest.scan("Instance")) this.#replace(instance.metadata.id, sharesOf(newest, instance));
   }
 
   applied(events: readonly ChangeEvent[], newest: View): void {

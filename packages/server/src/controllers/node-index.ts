@@ -19,9 +19,9 @@ export class NodeIndex implements FleetView {
 
   constructor(view: View) {
     this.#view = view;
-    for (const instance of view.list("Instance"))
+    for (const instance of view.scan("Instance"))
       this.#place(instance.metadata.id, instanceFootprint(instance), this.#instances);
-    for (const volume of view.list("Volume")) this.#place(volume.metadata.id, volumeFootprint(volume), this.#volumes);
+    for (const volume of view.scan("Volume")) this.#place(volume.metadata.id, volumeFootprint(volume), this.#volumes);
     for (const node of view.list("Node")) this.#nodeFaces.set(node.metadata.id, faceOf(node));
   }
 

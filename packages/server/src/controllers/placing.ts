@@ -88,7 +88,7 @@ export function refuseViolations(view: View, concerns: (candidate: Candidate) =>
   );
   if (candidates.size === 0) return;
   const broken: string[] = [];
-  for (const instance of view.list("Instance")) {
+  for (const instance of view.scan("Instance")) {
     if (instance.spec.placement === undefined) continue;
     for (const nodeId of [instance.assignment?.nodeId, instance.assignment?.movingTo?.nodeId]) {
       const candidate = nodeId === undefined ? undefined : candidates.get(nodeId);

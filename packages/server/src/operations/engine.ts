@@ -178,7 +178,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
 
     start() {
       unsubscribe = store.subscribe(follow);
-      for (const operation of store.list("Operation")) {
+      for (const operation of store.scan("Operation")) {
         if (isOver(operation.status.state)) {
           finished++;
           continue;

@@ -67,6 +67,7 @@ function fenced(store: Store, signal: AbortSignal): Store {
     get: (kind, key) => store.get(kind, key),
     getById: (kind, id) => store.getById(kind, id),
     list: (kind, project) => store.list(kind, project),
+    scan: (kind) => store.scan(kind),
     rehearse: (work) => store.rehearse(work),
     changes: (since, until) => store.changes(since, until),
     subscribe: (listener) => store.subscribe(listener),

@@ -60,6 +60,7 @@ export class MortalStore implements Store {
   get: Store["get"] = (kind, key) => this.#store.get(kind, key);
   getById: Store["getById"] = (kind, id) => this.#store.getById(kind, id);
   list: Store["list"] = (kind, project) => this.#store.list(kind, project);
+  scan: Store["scan"] = (kind) => this.#store.scan(kind);
   rehearse: Store["rehearse"] = (work) => this.#store.rehearse(work);
   changes: Store["changes"] = (since, signal) => this.#store.changes(since, signal);
   close: Store["close"] = () => Promise.resolve();

@@ -173,6 +173,7 @@ export function replicated(store: ObjectStore, replica: Replica): ReplicatedStor
     get: (kind, key) => store.get(kind, key),
     getById: (kind, id) => store.getById(kind, id),
     list: (kind, project) => store.list(kind, project),
+    scan: (kind) => store.scan(kind),
     transact: (work) => store.transact(work),
     rehearse: (work) => store.rehearse(work),
     changes: (since, signal) => store.changes(since, signal),

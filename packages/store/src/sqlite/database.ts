@@ -29,7 +29,12 @@ export class Database {
 
   constructor(settings: WorkerSettings) {
     this.#path = settings.path;
-    this.#worker = new Worker(workerUrl, { name: "skerry-store", workerData: settings });
+    this.#worker = new Worker(workerUrl, {
+      name: "skerry-store",
+      workerData: settings,
+      // It keeps nothing; a large nursery would only be memory that lies about.
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
     this.opened = new Promise((resolve, reject) => {
       this.#callers.push({ resolve: (value) => resolve(value as Opened), reject });
     });

@@ -20,6 +20,11 @@ export class ObjectCache {
     return old;
   }
 
+  /** What is there, without counting as use. */
+  peek(row: number): StoredObject | undefined {
+    return this.#young.get(row) ?? this.#old.get(row);
+  }
+
   /** @param bytes of its body */
   set(row: number, object: StoredObject, bytes: number): void {
     if (this.#youngBytes + bytes > generationBytes) {

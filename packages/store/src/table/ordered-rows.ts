@@ -36,7 +36,8 @@ export class OrderedRows {
     const index = Math.max(0, this.#chunkOf(compare));
     const chunk = this.#chunks[index];
     const at = chunk === undefined ? 0 : firstFrom(chunk, compare);
-    if (chunk === undefined || at === chunk.count || chunk.rows[at] !== row) throw new Error(`row ${row} is out of order`);
+    if (chunk === undefined || at === chunk.count || chunk.rows[at] !== row)
+      throw new Error(`row ${row} is out of order`);
     chunk.rows.copyWithin(at, at + 1, chunk.count);
     chunk.count--;
     if (chunk.count === 0) this.#chunks.splice(index, 1);
@@ -79,7 +80,10 @@ export class OrderedRows {
 }
 
 /** The first place in a chunk whose key is not below. */
-function firstFrom({ rows, count }: { readonly rows: Int32Array; readonly count: number }, compare: CompareToRow): number {
+function firstFrom(
+  { rows, count }: { readonly rows: Int32Array; readonly count: number },
+  compare: CompareToRow,
+): number {
   let low = 0;
   let high = count;
   while (low < high) {

@@ -56,7 +56,13 @@ function check(table: Table, oracle: Oracle): void {
     assert.notEqual(row, -1, `${entry.id} is missing`);
     assert.equal(table.rowOfName(entry.name), row);
     assert.deepEqual(
-      { id: table.id(row), name: table.name(row), revision: table.revision(row), body: table.text(row), node: table.node(row) },
+      {
+        id: table.id(row),
+        name: table.name(row),
+        revision: table.revision(row),
+        body: table.text(row),
+        node: table.node(row),
+      },
       entry,
     );
     assert.equal(table.body(row).toString(), entry.body);

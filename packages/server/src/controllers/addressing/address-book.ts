@@ -41,7 +41,7 @@ export class AddressBook implements Tracker {
   reset(newest: View): void {
     this.#pools.clear();
     this.#pending = [];
-    for (const instance of newest.list("Instance")) this.#hold(instance);
+    for (const instance of newest.scan("Instance")) this.#hold(instance);
   }
 
   applied(events: readonly ChangeEvent[]): void {

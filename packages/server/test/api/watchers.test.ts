@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request as httpsRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
+import { after, before, describe, test } from "node:test";
+import { listen, type Listener } from "../../src/api/listener.ts";
+import type { Authority } from "../../src/pki/authority.ts";
+import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
+
+const projects = ["red", "green", "blue"];
+const watchersEach = 12;
+const changes = 600;
+
+/** Reads ids of changes from a stream; every fourth reader stops reading now and then, for longer than its buffers last. */
+async function readIds(response: IncomingMessage, last: number, isSlow: boolean): Promise<number[]> {
+  const ids: number[] = [];
+  let rest = "";
+  for await (const chunk of response.setEncoding("utf8") as AsyncIterable<string>) {
+    rest += chunk;
+    const frames = rest.split("\n\n");
+    rest = frames.pop() ?? "";
+    for (const frame of frames) {
+      const id = /^id: (\d+)\nevent: change$/m.exec(frame)?.[1];
+      if (id !== undefined) ids.push(Number(id));
+    }
+    if ((ids.at(-1) ?? 0) >= last) break;
+    if (isSlow) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return ids;
+}
+
+describe("many watchers", { timeout: 120_000 }, () => {
+  let api: ApiHarness;
+  let authority: Authority;
+  let listener: Listener;
+
+  before(async () => {
+    api = await startApi((base) => {
+      authority = base.authority;
+      return {};
+    });
+    listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
+    listener.serve(api.api.app);
+    for (const project of projects)
+      await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
+  });
+  after(async () => {
+    await listener.close(100);
+    await api[Symbol.asyncDispose]();
+  });
+
+  async function watch(token: string): Promise<IncomingMessage> {
+    const request = httpsRequest({
+      host: "127.0.0.1",
+      port: listener.addresses[0]?.port,
+      ca: authority.certificate,
+      agent: false,
+      path: `/api/v1/events?since=${api.store.revision}`,
+      headers: { authorization: `Bearer ${token}` },
+    });
+    request.end();
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    return response;
+  }
+
+  test("each see every change of their project once and in order, fast or slow, while others are written", async () => {
+    const watchers: { readonly project: string | undefined; readonly response: IncomingMessage }[] = [];
+    for (const project of projects) {
+      const token = await api.token(`watch-${project}`, "viewer", project);
+      for (let count = 0; count < watchersEach; count++) watchers.push({ project, response: await watch(token) });
+    }
+    for (let count = 0; count < 4; count++) watchers.push({ project: undefined, response: await watch(api.admin) });
+
+    const start = api.store.revision;
+    const last = start + changes + projects.length;
+    const reads = watchers.map(({ response }, index) => readIds(response, last - projects.length, index % 4 === 0));
+    const written = new Map<string, number[]>(projects.map((project) => [project, []]));
+    const all: number[] = [];
+    const write = async (project: string, name: string): Promise<void> => {
+      // Large, so that a reader who pauses is soon behind.
+      const status = { state: "failed" as const, error: "x".repeat(8000), conditions: [] };
+      const { changes: events } = await api.store.transact((tx) =>
+        tx.put(draft("Volume", { project, name }, specs.Volume, status)),
+      );
+      for (const { revision } of events) {
+        written.get(project)?.push(revision);
+        all.push(revision);
+      }
+    };
+    for (let serial = 0; serial < changes; serial += 10) {
+      const group = Array.from({ length: 10 }, (_, at) => serial + at);
+      await Promise.all(group.map((at) => write(projects[(at * 7) % 3] ?? "", `v${at}`)));
+    }
+    // One more in each, so that every reader has a change at which it may stop.
+    for (const project of projects) await write(project, "last");
+
+    for (const [index, ids] of (await Promise.all(reads)).entries()) {
+      const { project } = watchers[index] ?? {};
+      const expected = project === undefined ? all : (written.get(project) ?? []);
+      assert.deepEqual(
+        ids,
+        expected.filter((id) => id <= (ids.at(-1) ?? 0)),
+        `watcher ${index} of ${project}`,
+      );
+      assert.ok(ids.length >= changes / projects.length, `watcher ${index} saw ${ids.length}`);
+    }
+  });
+});
