@@ -106,7 +106,7 @@ function child(
   environment: Readonly<Record<string, string>> = {},
 ): ChildProcess {
   return fork(join(import.meta.dirname, "api", file), argv, {
-    execArgv: ["--disable-warning=ExperimentalWarning", "--expose-gc", ...flags],
+    execArgv: ["--disable-warning=ExperimentalWarning", "--expose-gc", "--max-semi-space-size=8", ...flags],
     env: { ...process.env, ...environment },
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

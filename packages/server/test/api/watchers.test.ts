@@ -5,6 +5,7 @@ import type { IncomingMessage } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { listen, type Listener } from "../../src/api/listener.ts";
 import type { Authority } from "../../src/pki/authority.ts";
+import { servingOf } from "../../src/replicas/serving.ts";
 import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
 
 const projects = ["red", "green", "blue"];
@@ -40,7 +41,7 @@ describe("many watchers", { timeout: 120_000 }, () => {
       return {};
     });
     listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
-    listener.serve(api.api.app);
+    listener.serve(servingOf(api.api.app));
     for (const project of projects)
       await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
   });

@@ -114,6 +114,7 @@ function recording(tx: Transaction, written: ResourceOf<KindName>[]): Transactio
     get: (kind, key) => tx.get(kind, key),
     getById: (kind, id) => tx.getById(kind, id),
     list: (kind, project) => tx.list(kind, project),
+    scan: (kind) => tx.scan(kind),
     put(object) {
       const stored = tx.put(object);
       written.push(stored);
