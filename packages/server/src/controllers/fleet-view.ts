@@ -7,8 +7,11 @@ export interface FleetView {
   node(id: string): NodeResource | undefined;
   /** Instances that are, were or will be on the node, in order of their ids. */
   instancesOn(nodeId: string): readonly InstanceResource[];
+  /** Their ids, which costs no reading of them. */
+  instanceIdsOn(nodeId: string): readonly string[];
   /** Volumes that the node owns or has a copy of, in order of their ids. */
   volumesOn(nodeId: string): readonly VolumeResource[];
+  volumeIdsOn(nodeId: string): readonly string[];
   rootVolume(instance: InstanceResource): VolumeResource | undefined;
   network(project: string | undefined, name: string): NetworkResource | undefined;
   networkById(id: string): NetworkResource | undefined;

@@ -41,6 +41,14 @@ export class NodeIndex implements FleetView {
     return this.#volumes.get(nodeId).flatMap((id) => this.#view.getById("Volume", id) ?? []);
   }
 
+  instanceIdsOn(nodeId: string): readonly string[] {
+    return this.#instances.get(nodeId);
+  }
+
+  volumeIdsOn(nodeId: string): readonly string[] {
+    return this.#volumes.get(nodeId);
+  }
+
   rootVolume(instance: InstanceResource): VolumeResource | undefined {
     return rootVolumeOf(this.#view, instance);
   }

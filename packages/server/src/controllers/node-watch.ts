@@ -14,7 +14,7 @@ export interface NodeWatchDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly reports: NodeReports;
-  readonly fleet: Pick<FleetView, "instancesOn" | "volumesOn">;
+  readonly fleet: Pick<FleetView, "instanceIdsOn" | "volumeIdsOn">;
   /** Whether the node's link is up now; asked when a loss is about to be written. */
   readonly isLinked: (nodeId: string) => boolean;
   readonly heartbeatMs: number;
@@ -131,8 +131,8 @@ export class NodeWatch {
   #writeNode(tx: Transaction, nodeId: string, { report, link }: Pending, nowMs: number): void {
     if (report !== undefined) {
       const concerned = {
-        instances: this.#deps.fleet.instancesOn(nodeId).map(({ metadata }) => metadata.id),
-        volumes: this.#deps.fleet.volumesOn(nodeId).map(({ metadata }) => metadata.id),
+        instances: this.#deps.fleet.instanceIdsOn(nodeId),
+        volumes: this.#deps.fleet.volumeIdsOn(nodeId),
       };
       applyObserved(tx, nodeId, report.state, concerned, nowMs);
     }

@@ -1,5 +1,6 @@
 import { SkerryError, type OperationResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
+import { onAbort } from "./abort-listeners.ts";
 import { advance, cancelled, tooLate, type Bounds, type Next, type Outcome } from "./advance.ts";
 import { pause, type Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
@@ -189,7 +190,7 @@ function limitsOf(
     });
   let cancelTimer = wait();
   const onStop = () => controller.abort(stop.reason);
-  stop.addEventListener("abort", onStop, { once: true });
+  const offStop = onAbort(stop, onStop);
   const checkCancel = () => {
     const current = deps.store.getById("Operation", id);
     if (current?.status.cancelRequestedAt !== undefined) controller.abort(cancelled(operation));
@@ -203,7 +204,7 @@ function limitsOf(
     signal: controller.signal,
     release() {
       cancelTimer();
-      stop.removeEventListener("abort", onStop);
+      offStop();
       unsubscribe();
     },
   };

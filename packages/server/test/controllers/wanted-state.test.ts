@@ -89,6 +89,8 @@ function fleet(
     revision: 7,
     node: (nodeId) => nodes.find((candidate) => candidate.metadata.id === nodeId),
     instancesOn: () => instances,
+    instanceIdsOn: () => instances.map(({ metadata }) => metadata.id),
+    volumeIdsOn: () => (objects.volume === undefined ? [] : [objects.volume.metadata.id]),
     volumesOn: () => (objects.volume === undefined ? [] : [objects.volume]),
     rootVolume: () => objects.volume,
     network: () => network,
