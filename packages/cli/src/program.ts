@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { CommandDeps } from "./command-deps.ts";
 import { addAgentCommands } from "./commands/agent.ts";
+import { addBackupCommand } from "./commands/backup.ts";
 import { addApplyCommand } from "./commands/apply.ts";
 import { addContextCommands } from "./commands/context.ts";
 import { addDemoCommand } from "./commands/demo.ts";
@@ -30,6 +31,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addDoctorCommand(program, deps);
   addTestbedCommands(program, deps);
   addServerCommand(program, deps);
+  addBackupCommand(program, deps);
   addAgentCommands(program, deps);
   addContextCommands(program, deps);
   addApplyCommand(program, deps);

@@ -126,6 +126,8 @@ export interface Client {
     sizeBytes: number,
     signal?: AbortSignal,
   ): Promise<void>;
+  /** The whole state as JSON lines; only a zone's admin may. Whole where its last line vouches for all before it. */
+  openBackup(signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   openConsole(key: ResourceKey, signal?: AbortSignal): Promise<ByteStream>;
   openConsoleLog(key: ResourceKey, options: { readonly follow: boolean }, signal?: AbortSignal): Promise<ByteStream>;
   openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;

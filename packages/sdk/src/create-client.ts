@@ -1,4 +1,4 @@
-import { kinds, type KindName, type ResourceOf } from "@skerry/model";
+import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/model";
 import { openByteStream, type OpenSocket } from "./byte-stream.ts";
 import type {
   ByteStream,
@@ -102,6 +102,11 @@ export function createClient(options: ClientOptions): Client {
         { method: "PUT", path: `${resourcePath("Image", key)}/content`, signal },
         { content, sizeBytes },
       );
+    },
+    openBackup: async (signal) => {
+      const { body: content } = await transport.send({ method: "GET", path: "/api/v1/backup", signal });
+      if (content === null) throw new SkerryError("unavailable", "The backup has no content.");
+      return content;
     },
     openConsole: (key, signal) => stream(key, "console", signal),
     openConsoleLog: (key, { follow }, signal) => stream(key, `console-log?follow=${follow}`, signal),

@@ -1,2 +1,4 @@
 export { startServer, type RunningServer, type ServerOptions } from "./main.ts";
 export { describeApi, type ApiDescription } from "./api/description.ts";
+export { readBackupFolder, summaryOf, writeBackupFolder, type BackupSummary } from "./backup/backup-folder.ts";
+export { restoreBackupFolder, type RestoreOptions } from "./backup/restore.ts";

@@ -13,3 +13,7 @@ export type { ReplicatedStore, Role } from "./replicated-store.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./postgres/open.ts";
 export { jsonOf } from "./object.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./sqlite/open.ts";
+export { makeBackup } from "./backup/make-backup.ts";
+export { readBackup, type BackupContent } from "./backup/backup-file.ts";
+export { restorePostgres } from "./postgres/restore.ts";
+export { restoreSqlite } from "./sqlite/restore.ts";

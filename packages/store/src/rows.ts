@@ -59,6 +59,11 @@ export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
   return { revision: row.revision, kind, id, project, name, type: row.type as ChangeEvent["type"], object };
 }
 
+/** An object that was stored, from its JSON; checks what every kind shares. @throws SkerryError internal */
+export function parseStored(value: unknown): StoredObject {
+  return freeze(parseResource(value)) as StoredObject;
+}
+
 /**
  * Checks what every kind shares. What is particular to a kind is not checked again: it was when it was written, and
  * one object of an older form must not keep all others from being served.

@@ -18,11 +18,7 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
   program
     .command("server")
     .description("run the control plane")
-    .option(
-      "--data-dir <dir>",
-      "its state, keys and images",
-      process.getuid?.() === 0 ? "/var/lib/skerry/server" : join(homedir(), ".local/share/skerry/server"),
-    )
+    .option("--data-dir <dir>", "its state, keys and images", defaultServerDataDir())
     .option(
       "--listen <host:port>",
       "address to serve on; may be given more than once (default 127.0.0.1:7440)",
@@ -67,6 +63,11 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
       await server.close();
       if (cause !== undefined) throw cause;
     });
+}
+
+/** Where a server keeps its state unless it is told otherwise. */
+export function defaultServerDataDir(): string {
+  return process.getuid?.() === 0 ? "/var/lib/skerry/server" : join(homedir(), ".local/share/skerry/server");
 }
 
 /** `host:port`, with brackets around an IPv6 address. */

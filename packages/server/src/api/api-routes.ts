@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { oneOf, optional, roles, strict, Name, Timestamp } from "@skerry/model";
+import { backupRoute } from "./backup-route.ts";
 import type { ApiDeps } from "./deps.ts";
 import { eventRoute } from "./event-stream.ts";
 import { imageUploadRoute } from "./image-upload.ts";
@@ -21,6 +22,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     imageUploadRoute(deps),
     ...streamRoutes(deps),
     eventRoute(deps),
+    backupRoute(deps),
     ...deps.agentRoutes,
   ];
   return [...routes, documentRoute(routes, deps.version)];

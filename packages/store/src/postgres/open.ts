@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { SkerryError, makeId } from "@skerry/model";
+import { makeId } from "@skerry/model";
 import { loadState } from "../load-state.ts";
 import { ObjectStore } from "../object-store.ts";
 import type { ReplicatedStore } from "../replicated-store.ts";
 import type { ObjectRow, Origin } from "../rows.ts";
 import type { BaseState } from "../state.ts";
-import { Connection, ConnectionLost, redacted, type Statement } from "./connection.ts";
+import { Connection, ConnectionLost } from "./connection.ts";
+import { originOf, prepareDatabase, refuseHalfRestored, unreachable } from "./database.ts";
 import { PostgresLog } from "./postgres-log.ts";
 import { Replica, following, replicated, type Pace } from "./replica.ts";
-import { schema, schemaVersion } from "./schema.ts";
 
 export interface PostgresStoreOptions {
   /** postgres://user:password@host:port/database; parts that are missing come from libpq's variables and ~/.pgpass. */
@@ -40,19 +40,13 @@ const commitPatienceMs = 8000;
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<ReplicatedStore> {
   const { url, keepChanges = 100_000, now = Date.now } = options;
   const pace = { ...defaultPace, ...options.pace };
-  const origin: Origin = {
-    store: redacted(url),
-    sqlCommand: (sql) => `psql ${redacted(url)} -c "${sql}"`,
-    tables: { objects: "skerry_objects", changes: "skerry_changes" },
-  };
+  const origin = originOf(url);
   const connect = (patienceMs: number): Connection => new Connection({ url, patienceMs });
   const loader = connect(loadMs);
   let loaded;
   try {
-    await checkDurability(loader, origin);
-    await define(loader, origin);
-    const zoneId = await meta(loader, "zone-id", makeId("zon", now(), randomBytes(10)));
-    await checkFamily(loader, origin, options.family);
+    const zoneId = await prepareDatabase(loader, origin, makeId("zon", now(), randomBytes(10)), options.family);
+    await refuseHalfRestored(loader, origin);
     loaded = { zoneId, ...(await load(loader, origin)) };
   } catch (error) {
     if (error instanceof ConnectionLost || error instanceof pg.DatabaseError) throw unreachable(origin, error);
@@ -81,62 +75,6 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return replicated(store, replica);
 }
 
-/** Refuses to run where a commit would be acknowledged before it is on the disk. */
-async function checkDurability(connection: Connection, { store }: Origin): Promise<void> {
-  const text = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')";
-  const rows = await connection.query<{ name: string; setting: string }>({ text });
-  const off = rows.filter(({ setting }) => setting !== "on").map(({ name }) => name);
-  if (off.length === 0) return;
-  throw new SkerryError("unavailable", `The database ${store} does not promise durability: ${off.join(", ")} is off.`, {
-    remedy: `Turn ${off.join(" and ")} on in postgresql.conf and reload PostgreSQL.`,
-  });
-}
-
-async function define(connection: Connection, { store }: Origin): Promise<void> {
-  for (const text of schema) await again(connection, { text });
-  const first = "INSERT INTO skerry_leadership (one, epoch, renewals, holder, url) VALUES (1, 0, 0, '', '')";
-  await again(connection, { text: `${first} ON CONFLICT (one) DO NOTHING` });
-  const version = Number(await meta(connection, "schema-version", String(schemaVersion)));
-  if (version > schemaVersion) {
-    throw new SkerryError("unavailable", `The store ${store} was written by a newer Skerry (schema ${version}).`, {
-      remedy: "Run that newer version, or restore a backup that was made before it.",
-    });
-  }
-}
-
-/** Replicas that start at the same time define the same tables, and PostgreSQL then refuses all but one. */
-async function again(connection: Connection, statement: Statement): Promise<void> {
-  try {
-    await connection.query(statement);
-  } catch (error) {
-    if (!(error instanceof pg.DatabaseError)) throw error;
-    await connection.query(statement);
-  }
-}
-
-/** The value that stands there; `value` where nothing did. */
-async function meta(connection: Connection, name: string, value: string): Promise<string> {
-  const insert = "INSERT INTO skerry_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-  await connection.query({ text: insert, values: [name, value] });
-  const select = "SELECT value FROM skerry_meta WHERE name = $1";
-  const [row] = await connection.query<{ value: string }>({ text: select, values: [name] });
-  return row?.value ?? value;
-}
-
-async function checkFamily(connection: Connection, { store }: Origin, family: string): Promise<void> {
-  const recorded = await meta(connection, "family", family);
-  if (recorded === family) return;
-  throw new SkerryError(
-    "unavailable",
-    `The database ${store} belongs to a zone with another authority (${recorded}).`,
-    {
-      remedy:
-        "Copy pki/ and sealing.key from the data directory of the zone's first replica into this one's, and start again.",
-      facts: { recorded, own: family },
-    },
-  );
-}
-
 async function load(
   connection: Connection,
   origin: Origin,
@@ -154,11 +92,4 @@ async function load(
   });
   await connection.query({ text: "COMMIT" });
   return { durable, trimmedThrough: Number(span?.oldest ?? revision + 1) - 1 };
-}
-
-function unreachable({ store }: Origin, cause: Error): SkerryError {
-  return new SkerryError("unavailable", `The database ${store} can't be used: ${cause.message}.`, {
-    remedy: "Check that PostgreSQL runs there, and that the URL's user may create tables in that database.",
-    cause,
-  });
 }
