@@ -37,5 +37,5 @@ function add(state: BaseState, origin: Origin, row: ObjectRow): void {
   if (holder !== undefined) throw damaged(origin, row, `${holder.metadata.id} has its name ${metadata.name} too`);
   if (metadata.revision > state.revision)
     throw damaged(origin, row, `it is newer than the log, which ends at ${state.revision}`);
-  state.set(object, row.body);
+  state.load(object, row.body);
 }

@@ -42,7 +42,7 @@ export function changeRow({ event, body, timeMs }: Change): ChangeRow {
   return { revision, kind, id, project: project ?? null, name, type, body, timeMs };
 }
 
-/** The object of a row of `objects`; checks that it is one and that it is the row's. */
+/** The object of a row of `objects`, not frozen; checks that it is one and that it is the row's. */
 export function readObject(origin: Origin, row: ObjectRow): StoredObject {
   const object = parse(origin, row);
   if (object.metadata.revision === row.revision) return object;
@@ -51,7 +51,7 @@ export function readObject(origin: Origin, row: ObjectRow): StoredObject {
 
 /** The event of a row of `changes`. */
 export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
-  const object = parse(origin, row);
+  const object = freeze(parse(origin, row));
   if (!changeTypes.includes(row.type)) throw damaged(origin, row, `its type is ${JSON.stringify(row.type)}`);
   rememberJson(object, row.body);
   const { kind } = object;
@@ -81,7 +81,7 @@ function parse(origin: Origin, row: ObjectRow | ChangeRow): StoredObject {
   if (object.kind !== row.kind || id !== row.id || name !== row.name || (project ?? null) !== row.project) {
     throw damaged(origin, row, `its body is ${object.kind} ${id} ${project ?? ""}/${name}`);
   }
-  return freeze(object) as StoredObject;
+  return object as StoredObject;
 }
 
 /** Names the row and the way out. */

@@ -51,7 +51,7 @@ export class BaseState implements State, Documents {
   *scan<K extends KindName>(kind: K): Generator<ResourceOf<K>, void, void> {
     const { table, cache } = this.#rowsOf(kind);
     for (const row of table.ordered()) {
-      const object = cache.peek(row) ?? freeze(JSON.parse(table.text(row)) as StoredObject);
+      const object = cache.peek(row) ?? (JSON.parse(table.text(row)) as StoredObject);
       yield object as ResourceOf<K>;
     }
   }
@@ -74,17 +74,22 @@ export class BaseState implements State, Documents {
 
   apply(event: ChangeEvent): void {
     if (event.type === "deleted") this.#remove(event.object);
-    else this.set(event.object);
+    else {
+      const body = jsonOf(event.object);
+      this.#rowsOf(event.kind).cache.set(this.#put(event.object, body), event.object, body.length);
+    }
     this.#revision = event.revision;
   }
 
-  /** Puts an object in without a change: for loading. */
-  set(object: StoredObject, body: string = jsonOf(object)): void {
+  /** Puts an object in without a change, and keeps nothing of it but its body. */
+  load(object: StoredObject, body: string): void {
+    this.#put(object, body);
+  }
+
+  #put(object: StoredObject, body: string): number {
     const { kind, metadata } = object;
-    const { table, cache } = this.#rowsOf(kind);
     const { id, revision } = metadata;
-    const row = table.put({ id, name: nameKey(kind, metadata), revision, body, node: nodeOf(object) });
-    cache.set(row, object, body.length);
+    return this.#rowsOf(kind).table.put({ id, name: nameKey(kind, metadata), revision, body, node: nodeOf(object) });
   }
 
   #remove(object: StoredObject): void {

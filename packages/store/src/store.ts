@@ -26,7 +26,7 @@ export interface View {
   getById<K extends KindName>(kind: K, id: string): ResourceOf<K> | undefined;
   /** In order of (project, name). */
   list<K extends KindName>(kind: K, project?: string): readonly ResourceOf<K>[];
-  /** The same one after the other, for sums over all: holds one at a time in memory. Nothing may change meanwhile. */
+  /** The same one after the other, for sums over all: holds one at a time in memory, perhaps not frozen. Nothing may change meanwhile. */
   scan<K extends KindName>(kind: K): Iterable<ResourceOf<K>>;
 }
 
