@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { AnyResource, SkerryError, isKindName, parserOf } from "@skerry/model";
 import { freeze, rememberJson } from "./object.ts";
 import type { Change, StoredObject } from "./object.ts";
@@ -13,6 +14,8 @@ export interface ChangeRow {
   readonly type: string;
   readonly body: string;
   readonly timeMs: number;
+  /** See `objectSum`. */
+  readonly sum: number;
 }
 
 /** A row of an object's newest state. */
@@ -23,6 +26,8 @@ export interface ObjectRow {
   readonly name: string;
   readonly revision: number;
   readonly body: string;
+  /** See `objectSum`. */
+  readonly sum: number;
 }
 
 /** The database that rows came from, for errors about them. */
@@ -31,7 +36,17 @@ export interface Origin {
   readonly store: string;
   /** A shell command that runs one SQL statement on it. */
   readonly sqlCommand: (sql: string) => string;
-  readonly tables: { readonly objects: string; readonly changes: string };
+  readonly tables: { readonly objects: string; readonly changes: string; readonly meta: string };
+}
+
+/** The name that a store's totals have among its facts: how many objects there are, and the sum of their sums. */
+const totalsName = "objects-total";
+
+/** Tells a store that has all its rows, unharmed, from one that lost some without a trace. */
+export interface Totals {
+  readonly count: number;
+  /** Of the objects' sums, modulo 2^32. */
+  readonly sum: number;
 }
 
 const parseResource = parserOf(AnyResource, "stored object");
@@ -39,7 +54,13 @@ const changeTypes: readonly string[] = ["created", "updated", "deleted"] satisfi
 
 export function changeRow({ event, body, timeMs }: Change): ChangeRow {
   const { revision, kind, id, project, name, type } = event;
-  return { revision, kind, id, project: project ?? null, name, type, body, timeMs };
+  const place = { kind, id, project: project ?? null, name, revision, body };
+  return { ...place, type, timeMs, sum: objectSum(place) };
+}
+
+/** CRC-32 of all that a row says of its object: one changed byte anywhere in it is noticed. About 1 µs. */
+function objectSum({ kind, id, project, name, revision, body }: Omit<ObjectRow, "sum">): number {
+  return crc32(`${kind}\0${id}\0${project ?? ""}\0${name}\0${revision}\0${body}`);
 }
 
 /** The object of a row of `objects`, not frozen; checks that it is one and that it is the row's. */
@@ -69,6 +90,8 @@ export function parseStored(value: unknown): StoredObject {
  * one object of an older form must not keep all others from being served.
  */
 function parse(origin: Origin, row: ObjectRow | ChangeRow): StoredObject {
+  const sum = objectSum(row);
+  if (sum !== row.sum) throw damaged(origin, row, `its checksum is ${row.sum}, and its content's ${sum}`);
   if (!isKindName(row.kind)) throw damaged(origin, row, `there is no kind ${JSON.stringify(row.kind)}`);
   let object;
   try {
@@ -91,7 +114,9 @@ export function damaged(origin: Origin, row: ObjectRow | ChangeRow, what: string
     "type" in row
       ? [tables.changes, `revision = ${row.revision}`]
       : [tables.objects, `kind = ${quote(row.kind)} AND id = ${quote(row.id)}`];
-  const command = sqlCommand(`DELETE FROM ${table} WHERE ${where}`);
+  // The totals are made anew where they are missing.
+  const totals = `DELETE FROM ${tables.meta} WHERE name = '${totalsName}'`;
+  const command = sqlCommand(`DELETE FROM ${table} WHERE ${where}; ${totals}`);
   return new SkerryError("unavailable", `The store ${store} has a damaged row in ${table} (${where}): ${what}.`, {
     remedy: `Restore the latest backup; or go on without this row: stop Skerry and run ${command}.`,
     facts: { store, table, where },

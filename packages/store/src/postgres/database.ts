@@ -9,7 +9,7 @@ export function originOf(url: string): Origin {
   return {
     store: redacted(url),
     sqlCommand: (sql) => `psql ${redacted(url)} -c "${sql}"`,
-    tables: { objects: "skerry_objects", changes: "skerry_changes" },
+    tables: { objects: "skerry_objects", changes: "skerry_changes", meta: "skerry_meta" },
   };
 }
 

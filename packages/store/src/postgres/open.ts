@@ -83,12 +83,12 @@ async function load(
   const spanText = "SELECT min(revision) AS oldest, max(revision) AS newest FROM skerry_changes";
   const [span] = await connection.query<{ oldest: string | null; newest: string | null }>({ text: spanText });
   const revision = Number(span?.newest ?? 0);
-  const text = `SELECT kind, id, project, name, revision, body FROM skerry_objects WHERE (kind, id) > ($1, $2)
+  const text = `SELECT kind, id, project, name, revision, body, sum FROM skerry_objects WHERE (kind, id) > ($1, $2)
     ORDER BY kind, id LIMIT $3`;
-  type Row = Omit<ObjectRow, "revision"> & { readonly revision: string };
+  type Row = Omit<ObjectRow, "revision" | "sum"> & { readonly revision: string; readonly sum: string };
   const durable = await loadState(origin, revision, async (after, limit) => {
     const rows = await connection.query<Row>({ name: "load", text, values: [after.kind, after.id, limit] });
-    return rows.map((row) => ({ ...row, revision: Number(row.revision) }));
+    return rows.map((row) => ({ ...row, revision: Number(row.revision), sum: Number(row.sum) }));
   });
   await connection.query({ text: "COMMIT" });
   return { durable, trimmedThrough: Number(span?.oldest ?? revision + 1) - 1 };

@@ -16,20 +16,20 @@ const commitText = `
   WITH leader AS (
     UPDATE skerry_leadership SET renewals = renewals + 1 WHERE one = 1 AND epoch = $1 RETURNING epoch
   ), logged AS (
-    INSERT INTO skerry_changes (revision, epoch, kind, id, project, name, type, body, time_ms)
-    SELECT c.revision, leader.epoch, c.kind, c.id, c.project, c.name, c.type, c.body, c.time_ms
-    FROM leader, unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])
-      AS c(revision, kind, id, project, name, type, body, time_ms)
+    INSERT INTO skerry_changes (revision, epoch, kind, id, project, name, type, body, time_ms, sum)
+    SELECT c.revision, leader.epoch, c.kind, c.id, c.project, c.name, c.type, c.body, c.time_ms, c.sum
+    FROM leader, unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+      $10::bigint[]) AS c(revision, kind, id, project, name, type, body, time_ms, sum)
   ), gone AS (
-    DELETE FROM skerry_objects AS o USING leader, unnest($10::text[], $11::text[]) AS g(kind, id)
+    DELETE FROM skerry_objects AS o USING leader, unnest($11::text[], $12::text[]) AS g(kind, id)
     WHERE o.kind = g.kind AND o.id = g.id
   ), kept AS (
-    INSERT INTO skerry_objects (kind, id, project, name, revision, body)
-    SELECT k.kind, k.id, k.project, k.name, k.revision, k.body
-    FROM leader, unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::bigint[], $17::text[])
-      AS k(kind, id, project, name, revision, body)
+    INSERT INTO skerry_objects (kind, id, project, name, revision, body, sum)
+    SELECT k.kind, k.id, k.project, k.name, k.revision, k.body, k.sum
+    FROM leader, unnest($13::text[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::text[],
+      $19::bigint[]) AS k(kind, id, project, name, revision, body, sum)
     ON CONFLICT (kind, id) DO UPDATE SET project = excluded.project, name = excluded.name,
-      revision = excluded.revision, body = excluded.body
+      revision = excluded.revision, body = excluded.body, sum = excluded.sum
   ) SELECT epoch FROM leader`;
 
 /** SQLSTATE: the disk is full; a revision is there already; worth another try. */
@@ -119,13 +119,13 @@ export class PostgresLog implements CommitLog {
 
   /** @throws ConnectionLost at once */
   async readOnce(after: number, limit: number): Promise<readonly ChangeEvent[]> {
-    const text = `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs" FROM skerry_changes
+    const text = `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs", sum FROM skerry_changes
       WHERE revision > $1 ORDER BY revision LIMIT $2`;
-    type Row = Omit<ChangeRow, "revision" | "timeMs"> & { readonly revision: string; readonly timeMs: string };
+    type Row = Omit<ChangeRow, Wide> & Readonly<Record<Wide, string>>;
     const { reader, origin } = this.#parts;
     const rows = await reader.query<Row>({ name: "read-changes", text, values: [after, limit] });
     return rows.map((row) =>
-      readChange(origin, { ...row, revision: Number(row.revision), timeMs: Number(row.timeMs) }),
+      readChange(origin, { ...row, revision: Number(row.revision), timeMs: Number(row.timeMs), sum: Number(row.sum) }),
     );
   }
 
@@ -133,6 +133,9 @@ export class PostgresLog implements CommitLog {
     await Promise.all([this.#parts.writer.close(), this.#parts.reader.close()]);
   }
 }
+
+/** Columns that PostgreSQL's client gives as text, since they may be wider than a number. */
+type Wide = "revision" | "timeMs" | "sum";
 
 function commitValues(epoch: number, rows: readonly ChangeRow[]): readonly unknown[] {
   // Of several changes of one object in a batch the last one decides what is kept.
@@ -143,11 +146,11 @@ function commitValues(epoch: number, rows: readonly ChangeRow[]): readonly unkno
   const column = <K extends keyof ChangeRow>(from: readonly ChangeRow[], key: K) => from.map((row) => row[key]);
   return [
     epoch,
-    ...(["revision", "kind", "id", "project", "name", "type", "body", "timeMs"] as const).map((key) =>
+    ...(["revision", "kind", "id", "project", "name", "type", "body", "timeMs", "sum"] as const).map((key) =>
       column(rows, key),
     ),
     ...(["kind", "id"] as const).map((key) => column(gone, key)),
-    ...(["kind", "id", "project", "name", "revision", "body"] as const).map((key) => column(kept, key)),
+    ...(["kind", "id", "project", "name", "revision", "body", "sum"] as const).map((key) => column(kept, key)),
   ];
 }
 

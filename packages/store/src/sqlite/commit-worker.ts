@@ -7,21 +7,22 @@ import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import { crc32 } from "node:zlib";
 import type { ObjectPlace } from "../load-state.ts";
-import type { ChangeRow } from "../rows.ts";
+import type { ChangeRow, Totals } from "../rows.ts";
 import type { Failure, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 const schema = `
   CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, id TEXT NOT NULL, project TEXT, name TEXT NOT NULL, revision INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (kind, id)
+    sum INTEGER NOT NULL, PRIMARY KEY (kind, id)
   );
   CREATE TABLE IF NOT EXISTS changes (
     revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, project TEXT, name TEXT NOT NULL,
-    type TEXT NOT NULL, body TEXT NOT NULL, time_ms INTEGER NOT NULL
+    type TEXT NOT NULL, body TEXT NOT NULL, time_ms INTEGER NOT NULL, sum INTEGER NOT NULL
   );`;
 
 /** A failure that is not SQLite's. */
@@ -52,9 +53,11 @@ function open(): DatabaseSync {
     if (version > schemaVersion) {
       throw new OpenError("newer-schema", `schema version ${version}; this version knows ${schemaVersion}`);
     }
+    if (version === 1) addSums(db);
     db.exec(schema);
     const add = db.prepare("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING");
     add.run("schema-version", String(schemaVersion));
+    if (version > 0) db.prepare("UPDATE meta SET value = ? WHERE name = 'schema-version'").run(String(schemaVersion));
     add.run("zone-id", settings.zoneId);
     db.exec("COMMIT");
     writeFileSync(ownerPath, `${process.pid}\n`, { mode: 0o600 });
@@ -62,6 +65,17 @@ function open(): DatabaseSync {
   } catch (error) {
     db.close();
     throw isBusy(error) ? new OpenError("locked", readOwner()) : error;
+  }
+}
+
+/** Version 1 had no sums: what is there now is taken as unharmed. */
+function addSums(db: DatabaseSync): void {
+  db.function("object_sum", { varargs: true }, (...columns) =>
+    crc32(columns.map((column) => (column === null ? "" : column.toString())).join("\0")),
+  );
+  for (const table of ["objects", "changes"]) {
+    db.exec(`ALTER TABLE ${table} ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+      UPDATE ${table} SET sum = object_sum(kind, id, project, name, revision, body)`);
   }
 }
 
@@ -105,40 +119,75 @@ function describe(db: DatabaseSync): Opened {
     zoneId: String(db.prepare("SELECT value FROM meta WHERE name = 'zone-id'").get()?.["value"]),
     revision,
     trimmedThrough: Number(span?.["oldest"] ?? revision + 1) - 1,
+    totals: readTotals(db),
     journalMode: String(db.prepare("PRAGMA journal_mode").get()?.["journal_mode"]),
     synchronous: Number(db.prepare("PRAGMA synchronous").get()?.["synchronous"]),
   };
 }
 
+const totalsName = "objects-total";
+
+function readTotals(db: DatabaseSync): Totals | undefined {
+  const row = db.prepare("SELECT value FROM meta WHERE name = ?").get(totalsName);
+  const [count, sum] = typeof row?.["value"] === "string" ? row["value"].split(" ").map(Number) : [];
+  return count === undefined || sum === undefined ? undefined : { count, sum };
+}
+
+/** For a store that has none: a new one, or one from which a damaged row was removed by hand. */
+function makeTotals(db: DatabaseSync): Totals {
+  const row = db.prepare("SELECT count(*) AS count, coalesce(sum(sum), 0) % 4294967296 AS sum FROM objects").get();
+  return { count: Number(row?.["count"]), sum: Number(row?.["sum"]) };
+}
+
 function serve(db: DatabaseSync): (request: Request) => unknown {
   const putObject = db.prepare(
-    `INSERT INTO objects (kind, id, project, name, revision, body) VALUES (?, ?, ?, ?, ?, ?)
+    `INSERT INTO objects (kind, id, project, name, revision, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (kind, id) DO UPDATE SET project = excluded.project, name = excluded.name,
-       revision = excluded.revision, body = excluded.body`,
+       revision = excluded.revision, body = excluded.body, sum = excluded.sum`,
   );
   const deleteObject = db.prepare("DELETE FROM objects WHERE kind = ? AND id = ?");
   const addChange = db.prepare(
-    "INSERT INTO changes (revision, kind, id, project, name, type, body, time_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO changes (revision, kind, id, project, name, type, body, time_ms, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
   const trim = db.prepare("DELETE FROM changes WHERE revision <= ?");
   const readObjects = db.prepare(
-    `SELECT kind, id, project, name, revision, body FROM objects WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?`,
+    `SELECT kind, id, project, name, revision, body, sum FROM objects WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?`,
   );
   const readChanges = db.prepare(
-    `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs" FROM changes
+    `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs", sum FROM changes
      WHERE revision > ? ORDER BY revision LIMIT ?`,
   );
+
+  const sumOf = db.prepare("SELECT sum FROM objects WHERE kind = ? AND id = ?");
+  const putTotals = db.prepare(
+    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+  );
+  let totals = readTotals(db) ?? makeTotals(db);
 
   const commit = (changes: readonly ChangeRow[]): void => {
     db.exec("BEGIN IMMEDIATE");
     try {
-      for (const { revision, kind, id, project, name, type, body, timeMs } of changes) {
-        if (type === "deleted") deleteObject.run(kind, id);
-        else putObject.run(kind, id, project, name, revision, body);
-        addChange.run(revision, kind, id, project, name, type, body, timeMs);
+      let { count, sum: all } = totals;
+      for (const { revision, kind, id, project, name, type, body, timeMs, sum } of changes) {
+        const before = sumOf.get(kind, id)?.["sum"];
+        if (before !== undefined) {
+          count -= 1;
+          all -= Number(before);
+        }
+        if (type === "deleted") {
+          deleteObject.run(kind, id);
+        } else {
+          putObject.run(kind, id, project, name, revision, body, sum);
+          count += 1;
+          all += sum;
+        }
+        addChange.run(revision, kind, id, project, name, type, body, timeMs, sum);
       }
+      const next = { count, sum: ((all % 2 ** 32) + 2 ** 32) % 2 ** 32 };
+      putTotals.run(totalsName, `${next.count} ${next.sum}`);
       trim.run((changes.at(-1)?.revision ?? 0) - settings.keep);
       db.exec("COMMIT");
+      totals = next;
     } catch (error) {
       if (db.isTransaction) db.exec("ROLLBACK");
       throw error;

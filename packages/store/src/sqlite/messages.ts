@@ -1,5 +1,5 @@
 import type { ObjectPlace } from "../load-state.ts";
-import type { ChangeRow } from "../rows.ts";
+import type { ChangeRow, Totals } from "../rows.ts";
 
 /** What the main thread asks of the commit worker; each request gets one reply, in order. Types only. */
 export type Request =
@@ -24,6 +24,8 @@ export interface Opened {
   readonly revision: number;
   /** The newest revision that the log no longer has. */
   readonly trimmedThrough: number;
+  /** What the objects add up to; undefined where nothing says so. */
+  readonly totals: Totals | undefined;
   /** As read back from the connection that commits. */
   readonly journalMode: string;
   readonly synchronous: number;

@@ -31,13 +31,18 @@ export async function openSqliteStore({
   const origin: Origin = {
     store: path,
     sqlCommand: (sql) => `sqlite3 ${path} "${sql}"`,
-    tables: { objects: "objects", changes: "changes" },
+    tables: { objects: "objects", changes: "changes", meta: "meta" },
   };
   const database = new Database({ path, keep: keepChanges, zoneId: makeId("zon", now(), randomBytes(10)) });
   try {
     const opened = await database.opened;
     checkDurability(path, opened);
-    const durable = await loadState(origin, opened.revision, (after, limit) => database.objects(after, limit));
+    const durable = await loadState(
+      origin,
+      opened.revision,
+      (after, limit) => database.objects(after, limit),
+      opened.totals,
+    );
     const log: CommitLog = {
       commit: (changes) => database.commit(changes.map(changeRow)),
       read: async (after, limit) => (await database.changes(after, limit)).map((row) => readChange(origin, row)),

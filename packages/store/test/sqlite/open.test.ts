@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
+import { crc32 } from "node:zlib";
 import { SkerryError } from "@skerry/model";
 import { openSqliteStore } from "@skerry/store";
 import type { Store } from "@skerry/store";
@@ -41,6 +42,17 @@ async function makeFile(t: TestContext): Promise<StoreFile> {
 function change(path: string, sql: string): void {
   const db = new DatabaseSync(path);
   db.exec(sql);
+  db.close();
+}
+
+/** A change by someone who keeps the sums right, so that only what is read tells that it is wrong. */
+function rewrite(path: string, sql: string): void {
+  const db = new DatabaseSync(path);
+  db.function("sum_of", { varargs: true }, (...columns) =>
+    crc32(columns.map((column) => (column === null ? "" : column.toString())).join("\0")),
+  );
+  db.exec(`${sql}; UPDATE objects SET sum = sum_of(kind, id, project, name, revision, body);
+    DELETE FROM meta WHERE name = 'objects-total'`);
   db.close();
 }
 
@@ -113,7 +125,7 @@ describe("opening the SQLite store", () => {
   ] as const) {
     test(`${what} is refused, and the row named`, async (t) => {
       const { path } = await makeFile(t);
-      change(path, sql);
+      rewrite(path, sql);
       const error = await refusal(path);
       assert.match(error.message, message);
       assert.match(error.message, /damaged row in objects/);
@@ -132,8 +144,8 @@ describe("opening the SQLite store", () => {
 
   test("a store of a newer version, a file that is no store, and a missing folder are refused", async (t) => {
     const { path } = await makeFile(t);
-    change(path, "UPDATE meta SET value = '2' WHERE name = 'schema-version'");
-    assert.match((await refusal(path)).message, /newer Skerry \(schema version 2/);
+    change(path, "UPDATE meta SET value = '3' WHERE name = 'schema-version'");
+    assert.match((await refusal(path)).message, /newer Skerry \(schema version 3/);
     const text = join(dirname(path), "text.db");
     await writeFile(text, "a shopping list, long enough to be taken for a header\n".repeat(100));
     assert.match((await refusal(text)).message, /damaged or no Skerry store/);
