@@ -25,7 +25,7 @@ describe("a full disk", { skip: hasFull ? false : "needs /dev/full" }, () => {
 
   test("that stops a volume's creation names the volume and the remedy, and the draft gives its space back", async () => {
     await using folder = await temporaryFolder();
-    const volumes = await VolumeFolder.open(folder.path, "qcow2");
+    const volumes = await VolumeFolder.open(folder.path, "qcow2", async () => undefined);
     const id = newId("vol");
     const making = volumes.create(
       id,

@@ -41,7 +41,10 @@ export interface VolumeDriver {
   importOffset(id: string, epoch: number, signal: AbortSignal): Promise<number>;
   /** Appends at `offset`; fsyncs at the end of the stream. */
   importWrite(id: string, offset: number, source: Readable, signal: AbortSignal): Promise<number>;
-  /** Verifies the digest over what is on disk, then makes it `ready`. @throws SkerryError digest-mismatch, and drops the bytes */
+  /**
+   * Verifies the digest over what is on disk, and that it is a disk that stands alone, then makes it `ready`.
+   * @throws SkerryError digest-mismatch, and drops the bytes; another for a file that no guest may open
+   */
   importComplete(id: string, digest: string, signal: AbortSignal): Promise<void>;
   remove(id: string, signal: AbortSignal): Promise<void>;
 }

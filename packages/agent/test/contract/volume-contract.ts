@@ -166,6 +166,15 @@ export function volumeDriverContract(title: string, prepare: () => Promise<Volum
       assert.equal(await driver.importOffset(id, 1, never), 0);
     });
 
+    check("refuses an import that is no disk of its format, whatever its digest", async (driver) => {
+      const bytes = randomBytes(100_000);
+      const id = newId("vol");
+      await driver.importOffset(id, 1, never);
+      await driver.importWrite(id, 0, Readable.from([bytes]), never);
+      await assert.rejects(driver.importComplete(id, digestOf(bytes), never), isSkerryError());
+      assert.equal((await find(driver, id))?.state, "partial");
+    });
+
     check("refuses to write beyond the end of what was imported", async (driver) => {
       const id = newId("vol");
       await driver.importOffset(id, 1, never);

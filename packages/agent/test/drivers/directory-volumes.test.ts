@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import { openDirectoryVolumes } from "../../src/drivers/volume/directory.ts";
@@ -58,6 +60,24 @@ describe("with qemu-img", { skip: qemuImg ? false : "needs qemu-img (Debian: qem
       );
     }
     assert.ok((await volumes.list(never)).every((file) => file.state === "partial"));
+  });
+
+  test("refuses a disk of another node that refers to a file of this one", async () => {
+    await using folder = await temporaryFolder();
+    const secret = join(folder.path, "secret.raw");
+    await writeFile(secret, Buffer.alloc(1_048_576, "secret "));
+    const backed = join(folder.path, "backed.qcow2");
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", "-b", secret, "-F", "raw", backed]);
+    const bytes = await readFile(backed);
+    const volumes = await openDirectoryVolumes(join(folder.path, "volumes"));
+    const id = newId("vol");
+    await volumes.importOffset(id, 2, never);
+    await volumes.importWrite(id, 0, Readable.from([bytes]), never);
+    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    await assert.rejects(volumes.importComplete(id, digest, never), /refers to another file/);
+    assert.throws(() => volumes.attachment(id), SkerryError);
+    await volumes.remove(id, never);
+    assert.deepEqual(await volumes.list(never), []);
   });
 
   test("opens a file only as the format that was declared", async () => {

@@ -3,11 +3,11 @@ import { SkerryError } from "@skerry/model";
 import { syncFile } from "../../durable-file.ts";
 import type { VolumeDriver } from "../volume.ts";
 import { VolumeFolder } from "./volume-folder.ts";
-import { copyImage, growImage, makeBlankImage } from "./qemu-image.ts";
+import { copyImage, growImage, inspectImage, makeBlankImage } from "./qemu-image.ts";
 
 /** Volumes as qcow2 files in one folder, made and grown by qemu-img. */
 export async function openDirectoryVolumes(folder: string): Promise<VolumeDriver> {
-  const files = await VolumeFolder.open(folder, "qcow2");
+  const files = await VolumeFolder.open(folder, "qcow2", (path, signal) => inspectImage(path, "qcow2", signal));
   return {
     name: "directory",
     list: (signal) => files.list(signal),

@@ -23,7 +23,7 @@ const parseInfo = parserOf(
  * and a guest that boots from it would read them; such images are refused here, before anything opens them for a guest.
  * @throws SkerryError invalid-request where the image refers to another file or is encrypted
  */
-async function inspectImage(
+export async function inspectImage(
   path: string,
   format: "qcow2" | "raw",
   signal: AbortSignal,

@@ -6,7 +6,7 @@ import { VolumeFolder } from "./volume-folder.ts";
 
 /** Volumes for simulated guests: small sparse files with the same life, epochs and transfers as real ones. */
 export async function openSimulatedVolumes(folder: string): Promise<VolumeDriver> {
-  const files = await VolumeFolder.open(folder, "disk");
+  const files = await VolumeFolder.open(folder, "disk", readSimulatedHeader);
   return {
     name: "simulated",
     list: (signal) => files.list(signal),

@@ -10,6 +10,9 @@ import { chunkBytes, digestOfFile, isMissing, sizeOfFile, writeStream } from "..
 import { checkedId } from "../server-made-id.ts";
 import type { VolumeFile } from "../volume.ts";
 
+/** Refuses a file that another node sent and that is no disk a guest may open: a right digest says only who made it. */
+export type Inspect = (path: string, signal: AbortSignal) => Promise<unknown>;
+
 /**
  * Volumes as files of one folder, whatever their format. `ID.EXTENSION` exists only once it is whole; a creation or an
  * import under way is `ID.creating.partial` or `ID.importing.partial`; `ID.epoch` stands beside them from the beginning.
@@ -17,21 +20,23 @@ import type { VolumeFile } from "../volume.ts";
 export class VolumeFolder {
   readonly #folder: string;
   readonly #extension: string;
+  readonly #inspect: Inspect;
 
-  private constructor(folder: string, extension: string) {
+  private constructor(folder: string, extension: string, inspect: Inspect) {
     this.#folder = folder;
     this.#extension = extension;
+    this.#inspect = inspect;
   }
 
   /** Makes the folder where it is missing, and clears drafts that a crash left. */
-  static async open(folder: string, extension: string): Promise<VolumeFolder> {
+  static async open(folder: string, extension: string, inspect: Inspect): Promise<VolumeFolder> {
     await mkdir(folder, { recursive: true });
     // Hypervisors run as users of their own and must pass through, but not list.
     await chmod(folder, 0o711);
     for (const name of await readdir(folder)) {
       if (name.endsWith(".draft")) await rm(join(folder, name), { force: true });
     }
-    return new VolumeFolder(folder, extension);
+    return new VolumeFolder(folder, extension, inspect);
   }
 
   finalPath(id: string): string {
@@ -154,6 +159,8 @@ export class VolumeFolder {
         `What was imported of volume ${id} has the digest ${found} and not ${digest}; it was dropped.`,
       );
     }
+    // What is refused stays until it is ordered away, so that it is not fetched again in vain.
+    await this.#inspect(draft, signal);
     await syncFile(draft);
     await renameDurably(draft, path);
   }
