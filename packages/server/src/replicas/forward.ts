@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -7,7 +7,8 @@ import type { Serving } from "./serving.ts";
 
 /** Says that a replica has passed this on: who gets it and does not lead either refuses it, so that nothing goes in circles. */
 const forwardedHeader = "x-skerry-forwarded";
-const connectMs = 5000;
+/** TCP and TLS to the leader; after that the two ends decide how long it takes. */
+const defaultConnectMs = 5000;
 const maxSockets = 256;
 
 export interface ForwardDeps {
@@ -15,10 +16,16 @@ export interface ForwardDeps {
   readonly leaderUrl: () => string | undefined;
   /** PEM of the zone's authority, which every replica's certificate is from. */
   readonly authority: string;
+  /** How long a connection to the leader may take to come about; 5 s where absent. */
+  readonly connectMs?: number;
 }
 
 /** Passes requests and WebSockets on to the leader as they are: the leader authenticates and authorises them. */
-export function makeForward({ leaderUrl, authority }: ForwardDeps): Serving & { close(): void } {
+export function makeForward({
+  leaderUrl,
+  authority,
+  connectMs = defaultConnectMs,
+}: ForwardDeps): Serving & { close(): void } {
   const agent = new Agent({ keepAlive: true, maxSockets, ca: authority });
 
   const target = (incoming: IncomingMessage): RequestOptions => {
@@ -32,7 +39,6 @@ export function makeForward({ leaderUrl, authority }: ForwardDeps): Serving & { 
       method: incoming.method,
       path: incoming.url,
       headers: { ...passedOn(incoming.headers), [forwardedHeader]: "1" },
-      timeout: connectMs,
     };
   };
 
@@ -40,7 +46,7 @@ export function makeForward({ leaderUrl, authority }: ForwardDeps): Serving & { 
     request(incoming, response) {
       let asked;
       try {
-        asked = httpsRequest(target(incoming));
+        asked = limitConnecting(httpsRequest(target(incoming)), connectMs);
       } catch (error) {
         answer(response, error);
         return;
@@ -62,7 +68,8 @@ export function makeForward({ leaderUrl, authority }: ForwardDeps): Serving & { 
         const { headers } = incoming;
         const upgrade = { connection: "Upgrade", upgrade: headers.upgrade ?? "websocket" };
         const options = target(incoming);
-        asked = httpsRequest({ ...options, headers: { ...(options.headers as IncomingHttpHeaders), ...upgrade } });
+        const headersOfBoth = { ...(options.headers as IncomingHttpHeaders), ...upgrade };
+        asked = limitConnecting(httpsRequest({ ...options, headers: headersOfBoth }), connectMs);
       } catch (error) {
         refuse(socket, error);
         return;
@@ -87,6 +94,18 @@ export function makeForward({ leaderUrl, authority }: ForwardDeps): Serving & { 
 
     close: () => agent.destroy(),
   };
+}
+
+/** Ends a request that has no working connection by then: a leader that is paused still has TCP answered by its kernel. */
+function limitConnecting(asked: ClientRequest, connectMs: number): ClientRequest {
+  const timer = setTimeout(() => asked.destroy(new Error(`no connection within ${connectMs} ms`)), connectMs);
+  const settled = (): void => clearTimeout(timer);
+  asked.once("close", settled);
+  asked.once("socket", (socket) => {
+    if (asked.reusedSocket) settled();
+    else socket.once("secureConnect", settled);
+  });
+  return asked;
 }
 
 /** Without what concerns one connection only (RFC 9110, 7.6.1). */
