@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { SkerryError, kinds, parserOf, type JoinTokenResource, type NodeResource } from "@skerry/model";
 import { JoinRequest, joinPayload, parseJoinToken, protocolVersion, type JoinResponse } from "@skerry/protocol";
 import type { Store, Transaction } from "@skerry/store";
@@ -21,7 +22,7 @@ const parseRequest = parserOf(JoinRequest, "join request");
 /**
  * Enrols the key that an agent made for itself. The token is consumed in the transaction that gives the node its key;
  * the same agent, by the same key, may ask again with it if it did not get the answer.
- * @throws SkerryError join-refused, protocol-mismatch, invalid-request
+ * @throws SkerryError join-refused, protocol-mismatch, invalid-request; conflict where the token's labels would break placements
  */
 export async function join(deps: JoinDeps, body: unknown): Promise<JoinResponse> {
   const request = parseRequest(body);
@@ -85,11 +86,22 @@ function enrol(deps: JoinDeps, tx: Transaction, token: JoinTokenResource, reques
   const context: IntentContext = { actor: "system", cause, nowMs: now, makeId: deps.makeId };
   const node = known ?? create(deps, tx, name, token, context);
   tx.put({ ...token, status: { ...token.status, usedAt: timestamp(now), usedBy: name } });
-  return tx.put({
-    ...node,
-    metadata: { ...node.metadata, labels: { ...node.metadata.labels, ...token.spec.labels } },
-    status: { ...node.status, publicKey },
-  });
+  const joined = tx.put({ ...node, status: { ...node.status, publicKey } });
+  return withLabels(deps, tx, joined, token.spec.labels ?? {}, context);
+}
+
+/** The token's labels count as anybody's change of the node: what runs there may need those that it has. */
+function withLabels(
+  deps: JoinDeps,
+  tx: Transaction,
+  node: NodeResource,
+  labels: Readonly<Record<string, string>>,
+  context: IntentContext,
+): NodeResource {
+  const after = { ...node, metadata: { ...node.metadata, labels: { ...node.metadata.labels, ...labels } } };
+  if (isDeepStrictEqual(after, node)) return node;
+  deps.intents.Node.update(tx, node, after, context);
+  return tx.getById("Node", node.metadata.id) ?? after;
 }
 
 function checkKnown(node: NodeResource, token: JoinTokenResource, publicKey: string): void {

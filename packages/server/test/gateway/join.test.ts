@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
-import { X509Certificate, createPublicKey } from "node:crypto";
+import { X509Certificate, createPublicKey, randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { draft } from "../api/api-harness.ts";
+import { SkerryError, makeId as makeIdAt } from "@skerry/model";
+import { nodeIntents } from "../../src/controllers/intents/node.ts";
+import { join } from "../../src/gateway/join.ts";
+import { systemClock } from "../../src/operations/clock.ts";
+import { draft, specs } from "../api/api-harness.ts";
 import { startGateway, type GatewayHarness } from "./gateway-harness.ts";
-import { ask, askToJoin, joinAs, makeAgentKey } from "./small-agent.ts";
+import { ask, askToJoin, joinAs, joinRequest, makeAgentKey } from "./small-agent.ts";
+
+const makeId = (prefix: string): string => makeIdAt(prefix, 0, randomBytes(10));
+
+function isConflict(error: unknown): error is SkerryError {
+  return error instanceof SkerryError && error.code === "conflict";
+}
 
 describe("join", { timeout: 60_000 }, () => {
   let zone: GatewayHarness;
@@ -107,6 +117,35 @@ describe("join", { timeout: 60_000 }, () => {
       codeOf(await askToJoin(zone.access, await zone.joinToken("t12"), makeAgentKey(), "elsewhere")),
       "join-refused",
     );
+  });
+
+  test("a token's labels don't take away what an instance on the node was placed by", async () => {
+    const { store } = zone.api;
+    const key = makeAgentKey();
+    const { nodeId } = await joinAs(zone.access, await zone.joinToken("t14", { labels: { disk: "fast" } }), key, "n14");
+    const picky = draft(
+      "Instance",
+      { project: "web", name: "picky" },
+      { ...specs.Instance, placement: { labels: { disk: "fast" } } },
+      { state: "running", health: "unknown", addresses: [], conditions: [] },
+    );
+    const assignment = { node: "n14", nodeId, epoch: 1, since: new Date(0).toISOString(), reason: "" };
+    await store.transact((tx) => {
+      tx.put(draft("Provider", { name: "p1" }, specs.Provider, { conditions: [] }));
+      tx.put({ ...picky, assignment });
+    });
+    const engine = { submit: () => assert.fail("a join submits no operation") };
+    const { authority } = zone;
+    const deps = { store, intents: { Node: nodeIntents({ engine }) }, authority, clock: systemClock, makeId };
+    const again = async (name: string, labels: Record<string, string>) =>
+      join(deps, joinRequest(await zone.joinToken(name, { labels }), key, "n14"));
+    const labels = () => store.get("Node", { name: "n14" })?.metadata.labels;
+
+    await assert.rejects(again("t15", { disk: "slow" }), (error) => isConflict(error) && /web\/picky/.test(error.message));
+    assert.deepEqual(labels(), { disk: "fast" });
+    assert.equal(store.get("JoinToken", { name: "t15" })?.status.usedAt, undefined);
+    await again("t16", { rack: "7" });
+    assert.deepEqual(labels(), { disk: "fast", rack: "7" });
   });
 
   test("requests that make no sense are refused as such", async () => {

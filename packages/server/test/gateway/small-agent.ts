@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { request, type RequestOptions } from "node:https";
 import { WebSocket, createWebSocketStream } from "ws";
 import {
+  type JoinRequest,
   JoinResponse,
   decodeServerMessage,
   encodeMessage,
@@ -61,6 +62,12 @@ export function makeAgentKey(): AgentKey {
 
 const parseJoinResponse = parserOf(JoinResponse, "join response");
 
+/** What an agent asks a join with. */
+export function joinRequest(token: string, key: AgentKey, hostname: string, signer: AgentKey = key): JoinRequest {
+  const signature = sign(null, joinPayload(token, key.publicKey), signer.privateKey).toString("base64");
+  return { protocolVersion, token, publicKey: key.publicKey, signature, hostname };
+}
+
 /** Asks to join; the answer as it came. */
 export function askToJoin(
   access: ServerAccess,
@@ -69,8 +76,7 @@ export function askToJoin(
   hostname: string,
   signer: AgentKey = key,
 ): Promise<HttpAnswer> {
-  const signature = sign(null, joinPayload(token, key.publicKey), signer.privateKey).toString("base64");
-  const body = JSON.stringify({ protocolVersion, token, publicKey: key.publicKey, signature, hostname });
+  const body = JSON.stringify(joinRequest(token, key, hostname, signer));
   return ask(access, joinPath, { method: "POST", headers: { "content-type": "application/json" } }, body);
 }
 
