@@ -55,11 +55,12 @@ export async function apply(action: Action, deps: ApplyDeps, signal: AbortSignal
       await networks.removeNetwork(action.id, signal);
       return;
     case "create-volume":
-      await createVolume(action, deps, signal);
+      await createVolume(action, deps, signal).finally(() => deps.progress.forget(action.volume.id));
       return;
     case "import-volume": {
       const peer = (nodeId: string) => deps.wanted()?.peers.find((each) => each.nodeId === nodeId);
-      await importVolume(action.volume, { ...deps, volumes, peer }, signal);
+      const importing = importVolume(action.volume, { ...deps, volumes, peer }, signal);
+      await importing.finally(() => deps.progress.forget(action.volume.id));
       return;
     }
     case "adopt-volume":

@@ -20,4 +20,9 @@ export class ProgressBook {
     this.#byVolume.set(volumeId, progress);
     this.#onChange();
   }
+
+  /** To be called at the end of what `set` told of. */
+  forget(volumeId: string): void {
+    this.#byVolume.delete(volumeId);
+  }
 }

@@ -48,9 +48,11 @@ export class Work {
     this.#deps = deps;
   }
 
-  /** To be called before the world is looked at; what it gives is passed to `begin`. */
+  /** To be called before the world is looked at, one look after the other; what it gives is passed to `begin`. */
   beginLook(): number {
     this.#sequence += 1;
+    // This look is newer than all of these ends, and an older one is used no more.
+    this.#releasedAt.clear();
     return this.#sequence;
   }
 
