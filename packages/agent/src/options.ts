@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Type, type Static } from "typebox";
 import { Capacity, SkerryError, computeDrivers, oneOf, optional, parserOf, strict } from "@skerry/model";
-import { formatEndpoint, parseEndpoint } from "./data-plane/wire.ts";
+import { formatEndpoint, parseEndpoint } from "@skerry/protocol";
 import { writeDurably } from "./durable-file.ts";
 import type { SimulatedComputeOptions } from "./drivers/compute/simulated.ts";
 import { isMissing } from "./file-bytes.ts";

@@ -1,9 +1,9 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SkerryError } from "@skerry/model";
+import { formatEndpoint } from "@skerry/protocol";
 import { makeVolumeClient } from "./data-plane/volume-client.ts";
 import { serveVolumes } from "./data-plane/volume-server.ts";
-import { formatEndpoint } from "./data-plane/wire.ts";
 import { openDrivers } from "./drivers/open-drivers.ts";
 import { Facts } from "./facts.ts";
 import { HealthMonitor } from "./health/health-monitor.ts";

@@ -3,3 +3,4 @@ export * from "./observed.ts";
 export * from "./messages.ts";
 export * from "./overlay-address.ts";
 export * from "./join-token.ts";
+export * from "./endpoint.ts";

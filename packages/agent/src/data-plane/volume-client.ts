@@ -2,10 +2,10 @@ import { X509Certificate } from "node:crypto";
 import { request } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { SkerryError } from "@skerry/model";
-import type { WantedPeer } from "@skerry/protocol";
+import { parseEndpoint, type WantedPeer } from "@skerry/protocol";
 import type { TlsIdentity } from "../identity.ts";
 import type { VolumeSource } from "./source.ts";
-import { digestHeader, parseEndpoint, ticketHeader, volumePath } from "./wire.ts";
+import { digestHeader, ticketHeader, volumePath } from "./wire.ts";
 
 /** Longest wait for a connection and the head of the answer. */
 const answerMs = 15_000;

@@ -6,11 +6,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { TLSSocket } from "node:tls";
 import { SkerryError, toProblem } from "@skerry/model";
+import { formatEndpoint } from "@skerry/protocol";
 import type { VolumeDriver } from "../drivers/volume.ts";
 import type { TlsIdentity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { OfferBook } from "../reconcile/offers.ts";
-import { digestHeader, formatEndpoint, ticketHeader, volumePath } from "./wire.ts";
+import { digestHeader, ticketHeader, volumePath } from "./wire.ts";
 
 export interface VolumeServerDeps {
   readonly identity: TlsIdentity;

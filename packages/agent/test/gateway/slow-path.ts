@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { Transform } from "node:stream";
-import { parseEndpoint } from "../../src/data-plane/wire.ts";
+import { parseEndpoint } from "@skerry/protocol";
 
 /** A TCP path to an endpoint that carries at most so many bytes a second back, and can be cut. */
 export class SlowPath implements AsyncDisposable {

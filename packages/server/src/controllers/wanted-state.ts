@@ -1,7 +1,16 @@
-import type { InstanceResource, NetworkResource, NodeResource, VolumeCopy, VolumeResource } from "@skerry/model";
+import type {
+  InstanceResource,
+  NetworkResource,
+  NodeFacts,
+  NodeResource,
+  VolumeCopy,
+  VolumeResource,
+} from "@skerry/model";
 import {
+  isOverlayPublicKey,
   overlayAddress,
   overlayPrefixLength,
+  parseEndpoint,
   type VolumeOrigin,
   type WantedInstance,
   type WantedNetwork,
@@ -166,15 +175,20 @@ function peersOf(
     const peer = fleet.node(id);
     const { publicKey, overlayIndex, facts } = peer?.status ?? {};
     if (publicKey === undefined || overlayIndex === undefined) return [];
-    return [
-      {
-        nodeId: id,
-        publicKey,
-        ...(facts?.dataEndpoint === undefined ? {} : { dataEndpoint: facts.dataEndpoint }),
-        ...(facts?.overlayEndpoint === undefined ? {} : { overlayEndpoint: facts.overlayEndpoint }),
-        ...(facts?.overlayPublicKey === undefined ? {} : { overlayPublicKey: facts.overlayPublicKey }),
-        overlayAddress: overlayAddress(overlayIndex),
-      },
-    ];
+    return [{ nodeId: id, publicKey, ...reachOf(facts), overlayAddress: overlayAddress(overlayIndex) }];
   });
+}
+
+/** What a node says of how others reach it, as far as they could use it: they refuse a wish whole that has more. */
+function reachOf({ dataEndpoint, overlayEndpoint, overlayPublicKey }: Partial<NodeFacts> = {}): Pick<
+  WantedPeer,
+  "dataEndpoint" | "overlayEndpoint" | "overlayPublicKey"
+> {
+  const isEndpoint = (text: string | undefined): text is string =>
+    text !== undefined && parseEndpoint(text) !== undefined;
+  return {
+    ...(isEndpoint(dataEndpoint) ? { dataEndpoint } : {}),
+    ...(isEndpoint(overlayEndpoint) ? { overlayEndpoint } : {}),
+    ...(overlayPublicKey !== undefined && isOverlayPublicKey(overlayPublicKey) ? { overlayPublicKey } : {}),
+  };
 }

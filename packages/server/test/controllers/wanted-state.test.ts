@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { ImageResource, InstanceResource, NetworkResource, NodeResource, VolumeResource } from "@skerry/model";
+import type {
+  ImageResource,
+  InstanceResource,
+  NetworkResource,
+  NodeFacts,
+  NodeResource,
+  VolumeResource,
+} from "@skerry/model";
 import { parserOf } from "@skerry/model";
 import { WantedState } from "@skerry/protocol";
 import type { FleetView } from "../../src/controllers/fleet-view.ts";
@@ -177,6 +184,20 @@ describe("what is wanted of a node", () => {
       target.networks.map(({ peers }) => peers),
       [[a.metadata.id]],
     );
+  });
+
+  test("passes on of a peer's reach only what others can read: they would refuse the whole wish", () => {
+    const moving = volume({ filled: true, offeredTo: { nodeId: b.metadata.id, ticket: "t1" } });
+    const reach = (facts: Partial<NodeFacts>) => {
+      const peer = { ...b, status: { ...b.status, facts: { ...nodeFacts, ...facts } } };
+      const [seen] = wanted(fleet({ instance: instance({}), volume: moving }, [a, peer]), a).peers;
+      return [seen?.dataEndpoint, seen?.overlayEndpoint, seen?.overlayPublicKey];
+    };
+    const { dataEndpoint, overlayEndpoint, overlayPublicKey } = nodeFacts;
+    assert.deepEqual(reach({}), [dataEndpoint, overlayEndpoint, overlayPublicKey]);
+    assert.deepEqual(reach({ overlayEndpoint: "192.0.2.1:51820 peer x" }), [dataEndpoint, undefined, overlayPublicKey]);
+    assert.deepEqual(reach({ overlayPublicKey: "-h" }), [dataEndpoint, overlayEndpoint, undefined]);
+    assert.deepEqual(reach({ dataEndpoint: "192.0.2.1:0" }), [undefined, overlayEndpoint, overlayPublicKey]);
   });
 
   test("after the switch is to run at the target, and at the source to keep the disk and lose the guest", () => {

@@ -16,7 +16,7 @@ export const nodeFacts: NodeFacts = {
   capacity: { vcpus: 8, memoryMiB: 8192, diskMiB: 100_000 },
   dataEndpoint: "192.0.2.1:7070",
   overlayEndpoint: "192.0.2.1:51820",
-  overlayPublicKey: "a2V5",
+  overlayPublicKey: `${"a".repeat(43)}=`,
   versions: {},
 };
 

@@ -141,7 +141,10 @@ describe("join", { timeout: 60_000 }, () => {
       join(deps, joinRequest(await zone.joinToken(name, { labels }), key, "n14"));
     const labels = () => store.get("Node", { name: "n14" })?.metadata.labels;
 
-    await assert.rejects(again("t15", { disk: "slow" }), (error) => isConflict(error) && /web\/picky/.test(error.message));
+    await assert.rejects(
+      again("t15", { disk: "slow" }),
+      (error) => isConflict(error) && /web\/picky/.test(error.message),
+    );
     assert.deepEqual(labels(), { disk: "fast" });
     assert.equal(store.get("JoinToken", { name: "t15" })?.status.usedAt, undefined);
     await again("t16", { rack: "7" });

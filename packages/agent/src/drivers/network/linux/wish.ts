@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import { SkerryError } from "@skerry/model";
+import { isOverlayPublicKey, parseEndpoint } from "@skerry/protocol";
 import type { NetworkDefinition, OverlayDefinition } from "../../network.ts";
 import { checkedId } from "../../server-made-id.ts";
 
@@ -46,16 +47,12 @@ export function checkedOverlay(overlay: OverlayDefinition): OverlayDefinition {
   }
   if (!isPort(overlay.listenPort)) throw refused("a port", String(overlay.listenPort));
   for (const peer of overlay.peers) {
-    if (!/^[A-Za-z0-9+/]{43}=$/.test(peer.publicKey)) throw refused("a WireGuard public key", peer.publicKey);
+    if (!isOverlayPublicKey(peer.publicKey)) throw refused("a WireGuard public key", peer.publicKey);
     if (!isIPv4(peer.address)) throw refused("an overlay address", peer.address);
-    if (peer.endpoint !== undefined) checkedEndpoint(peer.endpoint);
+    if (peer.endpoint !== undefined && parseEndpoint(peer.endpoint) === undefined)
+      throw refused("an endpoint, address:port,", peer.endpoint);
   }
   return overlay;
-}
-
-function checkedEndpoint(endpoint: string): void {
-  const match = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?):([0-9]{1,5})$/.exec(endpoint);
-  if (match === null || !isPort(Number(match[2]))) throw refused("an endpoint, address:port,", endpoint);
 }
 
 function isPort(value: number): boolean {
