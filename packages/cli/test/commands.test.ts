@@ -111,6 +111,21 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.match((await skerry("node", "provision", "known")).err, /has the driver manual/);
   });
 
+  test("a cancel that is only rehearsed shows what it would change, and the operation goes on", async () => {
+    const ssh = { user: "root", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----" };
+    await client.put("Provider", { name: "wire" }, { spec: { driver: "ssh", country: "ES", ssh } });
+    const site = { provider: "wire", country: "ES", latitude: 40, longitude: -3, tier: "cloud" } as const;
+    await client.put("Site", { name: "far" }, { spec: site });
+    await client.put("Node", { name: "slow" }, { spec: { site: "far", address: "127.0.0.1" } });
+    // This server brings no agent along, so that the operation tries again until somebody cancels it.
+    const { operation } = await client.action("Node", { name: "slow" }, "provision");
+    const name = operation?.metadata.name ?? "";
+    assert.match(await done("operation", "cancel", name, "--dry-run"), /~ Operation [\s\S]*cancelRequestedAt/);
+    assert.equal((await client.get("Operation", { name })).status.cancelRequestedAt, undefined);
+    await done("operation", "cancel", name);
+    assert.equal((await client.waitForOperation(name, () => undefined)).status.state, "cancelled");
+  });
+
   test("provisioning a node that nobody knows says which flag is missing", async () => {
     const { code, err } = await skerry("node", "provision", "new", "--site", "cadiz");
     assert.equal(code, 2);

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
-import { errorCodes } from "@skerry/model";
+import { SkerryError, errorCodes } from "@skerry/model";
 import { exitCodeOf } from "../src/exit-code.ts";
 import { formatAge, formatBytes, formatDuration } from "../src/output/duration.ts";
+import { reportFailure } from "../src/output/failure.ts";
 import { tableLines } from "../src/output/table.ts";
+import type { Terminal } from "../src/output/terminal.ts";
 
 const columns = [
   { title: "NAME", cell: (row: readonly string[]) => row[0] ?? "" },
@@ -61,4 +64,21 @@ describe("exit codes", () => {
   test("every error of the catalogue has one, and none is success", () => {
     for (const code of errorCodes) assert.ok(exitCodeOf(code) >= 1 && exitCodeOf(code) <= 7, code);
   });
+});
+
+test("an error shows what nodes and tenants wrote, and none of it steers the terminal", () => {
+  const err = new PassThrough();
+  const terminal = { out: err, err, live: false } as unknown as Terminal;
+  const path = "/spec\u001b[2J";
+  const error = new SkerryError("node-driver-failed", "gone\u001b]0;title\u0007\nerror ok", {
+    remedy: "look\rhere",
+    errors: [{ path, message: "no\u009b2J" }],
+  });
+  assert.equal(reportFailure(terminal, error, false), exitCodeOf("node-driver-failed"));
+  const text = stripVTControlCharacters(String(err.read()));
+  assert.deepEqual(text.trimEnd().split("\n"), [
+    "error node-driver-failed gone]0;title  error ok",
+    "  /spec[2J: no 2J",
+    "  do look here",
+  ]);
 });

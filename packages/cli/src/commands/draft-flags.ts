@@ -17,6 +17,7 @@ function plain<K extends KindName>(
 
 const displayName = "--display-name <text>";
 
+/** Kinds that are not here are made with something else: a volume with its instance, an operation by what it does. */
 export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
   Organisation: plain(
     "Organisation",
@@ -95,11 +96,6 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
     ({ site, address, sshPort, hostKey }) => ({ site, address, sshPort, hostKeyFingerprint: hostKey }),
   ),
   Image: imageFlags,
-  Volume: plain(
-    "Volume",
-    (command) => command.requiredOption("--size <MiB>", "its size", toNumber),
-    ({ size }) => ({ sizeMiB: size }),
-  ),
   Network: plain(
     "Network",
     (command) =>

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { concludeMutation, followOperation, operationSummary } from "../mutation.ts";
+import { concludeMutation, followOperation, operationSummary, showPlan } from "../mutation.ts";
 import { openSession, withConnection, withMutation } from "../session.ts";
 import { renderValue } from "../output/render.ts";
 import type { CommandDeps } from "../command-deps.ts";
@@ -24,8 +24,10 @@ export function addOperationCommands(program: Command, { terminal, signal }: Com
 
   withMutation(operation.command("cancel <name>"))
     .description("ask one to stop and take back what it did")
-    .action(async (name: string, _flags: unknown, self: Command) => {
+    .action(async (name: string, flags: { dryRun?: boolean }, self: Command) => {
       const session = await openSession(terminal, self);
+      if (flags.dryRun ?? false)
+        return showPlan(terminal, session, "Operation", { name }, { verb: "action", action: "cancel" }, signal);
       await concludeMutation(
         terminal,
         session,

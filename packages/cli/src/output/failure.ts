@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import { exitCodeOf, exitCodes } from "../exit-code.ts";
-import { paint, type Terminal } from "./terminal.ts";
+import { paint, printable, type Terminal } from "./terminal.ts";
 
 /** Prints what went wrong and what to do next; gives the exit code. A defect prints its stack only with `verbose`. */
 export function reportFailure(terminal: Terminal, error: unknown, verbose: boolean): number {
@@ -11,9 +11,10 @@ export function reportFailure(terminal: Terminal, error: unknown, verbose: boole
       terminal.err.write(`${paint(terminal.err, "dim", "  once more with --verbose for where it came from")}\n`);
     return exitCodes.failure;
   }
-  terminal.err.write(`${paint(terminal.err, "red", `error ${error.code}`)} ${error.message}\n`);
-  for (const entry of error.errors ?? []) terminal.err.write(`  ${entry.path}: ${entry.message}\n`);
-  if (error.remedy !== undefined) terminal.err.write(`  ${paint(terminal.err, "cyan", "do")} ${error.remedy}\n`);
+  terminal.err.write(`${paint(terminal.err, "red", `error ${error.code}`)} ${printable(error.message)}\n`);
+  for (const entry of error.errors ?? []) terminal.err.write(`  ${printable(`${entry.path}: ${entry.message}`)}\n`);
+  if (error.remedy !== undefined)
+    terminal.err.write(`  ${paint(terminal.err, "cyan", "do")} ${printable(error.remedy)}\n`);
   if (verbose && error.cause instanceof Error)
     terminal.err.write(`${paint(terminal.err, "dim", `  ${error.cause.stack ?? ""}`)}\n`);
   return exitCodeOf(error.code);

@@ -1,4 +1,4 @@
-import { paint, type Terminal } from "./terminal.ts";
+import { paint, printable, type Terminal } from "./terminal.ts";
 import { formatBytes, formatDuration } from "./duration.ts";
 
 /** One line of live progress. */
@@ -73,7 +73,7 @@ function formatLine(terminal: Terminal, line: ProgressLine, frame: number): stri
       ? ` ${barOf(terminal, line.done, line.total)} ${amount(line)}`
       : "";
   const message =
-    line.message === undefined || line.message === "" ? "" : ` ${paint(terminal.err, "dim", line.message)}`;
+    line.message === undefined || line.message === "" ? "" : ` ${paint(terminal.err, "dim", printable(line.message))}`;
   return `${mark} ${line.label.padEnd(28)}${bar}${message}${time === "" ? "" : `  ${time}`}`;
 }
 

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import { printable } from "./terminal.ts";
 
 /** One column: its title, and the cell of a row; `right` aligns numbers. */
 export interface Column<T> {
@@ -38,10 +39,4 @@ export function tableLines<T>(
 
 function widthOf(text: string): number {
   return [...stripVTControlCharacters(text)].length;
-}
-
-/** What tenants wrote must not steer the terminal: control characters but colours of our own are dropped. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is removed
-  return text.replace(/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/g, " ").replace(/\u001b(?!\[[0-9;]*m)/g, "");
 }

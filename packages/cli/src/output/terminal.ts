@@ -22,3 +22,9 @@ export function openTerminal(): Terminal {
 export function paint(stream: NodeJS.WriteStream, style: Style, text: string): string {
   return styleText(style, text, { stream, validateStream: true });
 }
+
+/** What tenants, nodes and hosts wrote must not steer the terminal: control characters but colours of our own are dropped. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is removed
+  return text.replace(/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/g, " ").replace(/\u001b(?!\[[0-9;]*m)/g, "");
+}
