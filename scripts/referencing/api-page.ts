@@ -28,7 +28,7 @@ All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.js
 - **Trying first.** \`?dryRun=true\` answers \`{plan}\`: every object that would change, field by field. Nothing is committed.
 - **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once. Answers are kept in memory
   for an hour, at most 10,000; after a restart of the server a repeated PUT finds its work done and a repeated action meets what it did.
-- **Lists** take \`limit\` (at most 1000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
+- **Lists** take \`limit\` (at most 2000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
   event stream from that revision misses nothing.
 - **Events** are server-sent: \`change\` with the revision as its id, \`heartbeat\` with how far the stream has come, \`problem\` with why it ends.
 - **Limits.** JSON bodies 1 MiB and 32 levels, headers 16 KiB, 100 streams of each sort and token, 16 uploads at a time.

@@ -38,7 +38,7 @@ export const Operation = defineKind({
     actor: Type.String(),
     /** The request or event that caused it. */
     cause: Type.String(),
-    /** Validated by the operation's own schema. */
+    /** Made by the intent that submitted it; no client writes it. */
     input: Type.Record(Type.String(), Type.Unknown()),
     deadlineAt: Timestamp,
   }),
