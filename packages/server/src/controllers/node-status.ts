@@ -49,13 +49,13 @@ function applyObservedNode(
     .filter(({ state }) => state !== "absent")
     .map(({ id }) => id)
     .sort();
-  const conditions = withCondition(
-    withCondition(status.conditions, "Ready", { state: "true", reason: "Reporting" }, nowMs),
-    "Strangers",
-    strangersOf(tx, observed, concerned),
-    nowMs,
-  );
-  const next = { ...status, connected: true, facts: observed.facts, networks, conditions, seenAt: timestamp(nowMs) };
+  const owner = ownerOfKey(tx, node, observed.facts.overlayPublicKey);
+  const { overlayPublicKey: _others, ...reachless } = observed.facts;
+  const facts = owner === undefined ? observed.facts : reachless;
+  let conditions = withCondition(status.conditions, "Ready", { state: "true", reason: "Reporting" }, nowMs);
+  conditions = withCondition(conditions, "Strangers", strangersOf(tx, observed, concerned), nowMs);
+  conditions = withCondition(conditions, "Overlay", owner === undefined ? undefined : notItsKey(owner), nowMs);
+  const next = { ...status, connected: true, facts, networks, conditions, seenAt: timestamp(nowMs) };
   const ageMs = nowMs - Date.parse(status.seenAt ?? timestamp(0));
   if (ageMs < coarseWriteMs && isDeepStrictEqual(gist(status), gist(next))) return;
   tx.put({ ...node, status: next });
@@ -63,6 +63,22 @@ function applyObservedNode(
     const network = networks.includes(id) ? undefined : tx.getById("Network", id);
     if (network !== undefined) reapNetwork(tx, network);
   }
+}
+
+/**
+ * The node that has shown this key of the overlay before: what peers send to a key goes to one node, and no other may claim it.
+ * Reads all nodes, but only when a key is new.
+ */
+function ownerOfKey(tx: Transaction, node: NodeResource, key: string | undefined): NodeResource | undefined {
+  if (key === undefined || key === node.status.facts?.overlayPublicKey) return undefined;
+  return tx
+    .list("Node")
+    .find(({ metadata, status }) => metadata.id !== node.metadata.id && status.facts?.overlayPublicKey === key);
+}
+
+function notItsKey({ metadata }: NodeResource) {
+  const message = `Its overlay's key is that of the node ${metadata.name}, so that no other node talks to it there. Remove overlay.key below its data folder.`;
+  return { state: "false" as const, reason: "KeyOfAnotherNode", message };
 }
 
 /** What of a node's status is written as soon as it changes. */

@@ -116,6 +116,35 @@ describe("what nodes report", () => {
     assert.equal(web().status.state, "absent");
   });
 
+  test("a key of the overlay is the node's that showed it first, whoever claims it later", async () => {
+    const keyed = (letter: string) => ({ ...nodeFacts, overlayPublicKey: `${letter.repeat(43)}=` });
+    const shows = (node: ModelNode, letter: string) => observe(node, (report) => ({ ...report, facts: keyed(letter) }));
+    const overlay = (node: ModelNode) => {
+      const { facts, conditions } = nodeOf(node).status;
+      return [facts?.overlayPublicKey?.[0], conditions.find(({ type }) => type === "Overlay")?.reason];
+    };
+    await shows(owner, "a");
+    await shows(other, "b");
+    assert.deepEqual(
+      [overlay(owner), overlay(other)],
+      [
+        ["a", undefined],
+        ["b", undefined],
+      ],
+    );
+    await shows(other, "a");
+    await shows(owner, "a");
+    assert.deepEqual(
+      [overlay(owner), overlay(other)],
+      [
+        ["a", undefined],
+        [undefined, "KeyOfAnotherNode"],
+      ],
+    );
+    await shows(other, "c");
+    assert.deepEqual(overlay(other), ["c", undefined]);
+  });
+
   test("shows what the server did not put there, and leaves it alone", async () => {
     const stranger = { id: `vol_${"9".repeat(26)}`, epoch: 1, state: "ready" as const };
     await observe(other, (report) => ({ ...report, volumes: [stranger] }));
