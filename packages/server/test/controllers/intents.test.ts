@@ -238,6 +238,15 @@ describe("intents", () => {
       await does(remove(get("Image", "islet", "shop")));
     });
 
+    test("tell the owner of a shared image that other projects need it, and not which", async () => {
+      await does(make("Project", "lab", { organisation: "acme" }));
+      await store.transact((tx) => update(tx, intents, get("Image", "islet", "shop"), { shared: true }, nowMs()));
+      const { networks: _ofShop, ...spec } = instanceSpec;
+      await does(make("Instance", "secret", { ...spec, image: "shop/islet" }, "lab"));
+      const noNames = /^(?!.*(lab|secret)).*still used by a volume of another project/;
+      refuses(remove(get("Image", "islet", "shop")), "in-use", noNames);
+    });
+
     test("change vCPUs, memory and disk only while it is stopped, and let the disk only grow", async () => {
       const web = await running("web");
       refuses((tx) => update(tx, intents, web, { vcpus: 2 }, nowMs()), "conflict", /only while it is stopped/);

@@ -36,9 +36,15 @@ function refuseWhileNeeded(view: View, image: ImageResource, concerns: (project:
     return findImage(view, metadata.project ?? "", spec.image)?.metadata.id === image.metadata.id;
   });
   if (users.length === 0) return;
+  // Whoever owns a shared image is told of others' volumes only that there are some.
+  const own = users.filter(({ metadata }) => metadata.project === image.metadata.project);
+  const others = users.length - own.length;
   throw inUse(
     `The image ${image.metadata.name}`,
-    users.map((volume) => `volume ${volume.metadata.project}/${volume.metadata.name}, which is being made`),
+    [
+      ...own.map(({ metadata }) => `volume ${metadata.project}/${metadata.name}, which is being made`),
+      ...(others === 0 ? [] : [others === 1 ? "a volume of another project" : `${others} volumes of other projects`]),
+    ],
     "Wait until they are ready, or delete their instances.",
   );
 }
