@@ -51,11 +51,14 @@ export class IdempotentAnswers {
     this.#remembered.set(id, entry);
     try {
       const reply = await answer;
-      entry.bytes = JSON.stringify(reply).length;
-      this.#bytes += entry.bytes;
+      // One that was forgotten meanwhile, to make room, is not counted any more.
+      if (this.#remembered.get(id) === entry) {
+        entry.bytes = JSON.stringify(reply).length;
+        this.#bytes += entry.bytes;
+      }
       return reply;
     } catch (error) {
-      this.#remembered.delete(id);
+      if (this.#remembered.get(id) === entry) this.#remembered.delete(id);
       throw error;
     }
   }
