@@ -55,6 +55,8 @@ export class PostgresLog implements CommitLog {
   #trimAt = 0;
   /** Of the leadership that commits are made under. */
   epoch = 0;
+  /** When the database last took a commit, by the monotonic clock; each is a sign of the leader's life. */
+  lastCommitMs = 0;
 
   constructor(parts: PostgresLogParts) {
     this.#parts = parts;
@@ -63,6 +65,7 @@ export class PostgresLog implements CommitLog {
   async commit(changes: readonly Change[]): Promise<void> {
     const { epoch } = this;
     const rows = changes.map(changeRow);
+    const askedMs = performance.now();
     const statement = { name: "commit", text: commitText, values: commitValues(epoch, rows) };
     const untilMs = performance.now() + this.#parts.patienceMs;
     const last = rows.at(-1)?.revision ?? 0;
@@ -71,8 +74,10 @@ export class PostgresLog implements CommitLog {
       try {
         const fate = attempt === 1 ? "open" : await this.#fateOf(epoch, last);
         if (fate === "deposed") throw deposed();
-        if (fate === "done") return await this.#trim(last);
-        if ((await this.#parts.writer.query(statement)).length === 1) return await this.#trim(last);
+        if (fate === "done" || (await this.#parts.writer.query(statement)).length === 1) {
+          this.lastCommitMs = askedMs;
+          return await this.#trim(last);
+        }
       } catch (error) {
         if (error instanceof LostLeadership) throw error;
         if (performance.now() > untilMs) throw new LostLeadership(unknown(error));

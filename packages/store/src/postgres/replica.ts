@@ -156,7 +156,7 @@ export class Replica {
   }
 
   #silentMs(): number {
-    return this.#parts.monotonicMs() - this.#lastSignMs;
+    return this.#parts.monotonicMs() - Math.max(this.#lastSignMs, this.#parts.log.lastCommitMs);
   }
 }
 

@@ -109,6 +109,7 @@ describe("replicas of one PostgreSQL store", () => {
       let serial = from;
       let restarted = false;
       const outcomes: string[] = [];
+      const first = Promise.withResolvers<void>();
       const load = async (): Promise<void> => {
         for (;;) {
           const own = ++serial;
@@ -117,12 +118,13 @@ describe("replicas of one PostgreSQL store", () => {
             (error: unknown) => (error instanceof SkerryError ? `refused: ${error.message}` : "broken"),
           );
           outcomes.push(`${own} ${outcome}`);
+          if (outcome === "made") first.resolve();
           if (outcome !== "made") await roleOf(store, "leader");
           if (outcome === "made" && restarted) return;
         }
       };
       const loads = [load(), load(), load(), load()];
-      await put(store, ++serial);
+      await first.promise;
       await postgres.restart(mode);
       restarted = true;
       await Promise.all(loads);
