@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
+import { StreamLimit } from "../../src/api/stream-limit.ts";
 import { sealedMark, openProviderKey } from "../../src/secrets/provider-key.ts";
 import { plainIntents } from "./plain-intents.ts";
-import { specs, startApi, type ApiHarness } from "./api-harness.ts";
+import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
 
 interface OpenApi {
   readonly openapi: string;
@@ -34,6 +36,10 @@ describe("what the API refuses before a route sees it", () => {
       ["<spec/>", { "content-type": "text/xml" }, 400, "invalid-request"],
       ['{"spec":{}}', { "content-type": "application/merge-patch+json" }, 400, "invalid-request"],
     ];
+    // The kind's schema would refuse these too, so that the words tell who did.
+    const words = await Promise.all([cases[3], cases[4]].map(async (one) => (await put(one?.[0] ?? "")).text));
+    assert.match(words[0] ?? "", /nested deeper than 32 levels/);
+    assert.match(words[1] ?? "", /a field named __proto__/);
     for (const [body, headers, status, code] of cases) {
       const answer = await put(body, headers);
       assert.deepEqual([answer.status, answer.at("code")], [status, code], `${body.slice(0, 60)}: ${answer.text}`);
@@ -48,6 +54,41 @@ describe("what the API refuses before a route sees it", () => {
     assert.ok(!answer.text.includes("secret detail"));
     const entry = api.logged.find((line) => (line as { code?: string }).code === "internal") as { error: Error };
     assert.match(entry.error.message, /secret detail of a defect/);
+  });
+
+  test("an image's content counts only where its token still holds once all of it is there", async () => {
+    const content = Buffer.from("the whole content");
+    const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
+    await using zone = await startApi(({ images, store }) => ({
+      images: {
+        ...images,
+        async store(...args) {
+          await images.store(...args);
+          // Nobody holds a stream any more that the watch over tokens could end.
+          const token = store.get("ApiToken", { name: "root" }) ?? assert.fail("no token");
+          await store.transact((tx) => tx.delete("ApiToken", token.metadata.id));
+        },
+      },
+    }));
+    const path = "/api/v1/projects/ours/images/tiny";
+    const spec = { ...specs.Image, digest, sizeBytes: content.length };
+    await zone.store.transact((tx) => tx.put(draft("Project", { name: "ours" }, specs.Project, {})));
+    assert.equal((await zone.ask(zone.admin, "PUT", path, { spec })).status, 201);
+    const octets = { "content-type": "application/octet-stream" };
+    assert.equal((await zone.ask(zone.admin, "PUT", `${path}/content`, content, octets)).status, 401);
+    assert.equal(zone.store.get("Image", { project: "ours", name: "tiny" })?.status.state, "pending");
+  });
+
+  test("a token has a hundred streams open at most, and each that ends makes room for another", () => {
+    const limit = new StreamLimit();
+    const [one, other] = ["atk_1", "atk_2"].map((tokenId) => ({ name: "t", role: "viewer" as const, tokenId }));
+    assert.ok(one !== undefined && other !== undefined);
+    const open = Array.from({ length: 100 }, () => limit.enter(one));
+    assert.throws(() => limit.enter(one), /100 streams open already/);
+    limit.enter(other)[Symbol.dispose]();
+    open[0]?.[Symbol.dispose]();
+    limit.enter(one);
+    assert.throws(() => limit.enter(one), /100 streams open already/);
   });
 
   test("nothing that is logged holds a token", () => {
