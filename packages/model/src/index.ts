@@ -10,9 +10,12 @@ export { SshAccess, providerDrivers } from "./kinds/provider.ts";
 export {
   HealthCheck,
   InstanceAssignment,
+  InstanceLease,
   LatencyLimit,
+  OnDisconnect,
   PlacementConstraints,
   instanceStates,
+  replaceAfterSeconds,
   type InstanceState,
 } from "./kinds/instance.ts";
 export { OperationStep, operationStates, stepStates, type OperationState } from "./kinds/operation.ts";

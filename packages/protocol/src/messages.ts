@@ -4,7 +4,10 @@ import { ObservedState } from "./observed.ts";
 import { WantedState } from "./wanted.ts";
 
 /** Raised with each change of the messages; a server talks to agents of its own version and the one before. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
+
+/** The first version whose nodes and servers know leases. */
+export const leaseVersion = 2;
 
 /** Where an agent joins and dials, below the server's URL. */
 export const joinPath = "/agent/v1/join";
@@ -59,6 +62,9 @@ export const StreamTarget = Type.Union([
 ]);
 export type StreamTarget = Static<typeof StreamTarget>;
 
+/** Numbers the beats of one run of an agent. */
+const Beat = Type.Integer({ minimum: 1 });
+
 export const ServerMessage = Type.Union([
   strict({ type: oneOf(["challenge"] as const), nonce: Type.String(), protocolVersion: Type.Integer() }),
   strict({
@@ -75,6 +81,8 @@ export const ServerMessage = Type.Union([
     target: StreamTarget,
   }),
   strict({ type: oneOf(["ping"] as const) }),
+  /** Answers a beat: what the node is told to run by its wanted state of that revision, or a newer one, was its own to run. */
+  strict({ type: oneOf(["granted"] as const), beat: Beat, wantedRevision: Type.Integer({ minimum: 0 }) }),
 ]);
 export type ServerMessage = Static<typeof ServerMessage>;
 
@@ -93,6 +101,8 @@ export const AgentMessage = Type.Union([
   /** A stream could not be opened on the node. */
   strict({ type: oneOf(["stream-failed"] as const), streamId: Type.String(), detail: Type.String() }),
   strict({ type: oneOf(["pong"] as const) }),
+  /** Asks for a lease, counted from when this was sent; only to servers that know leases. */
+  strict({ type: oneOf(["beat"] as const), beat: Beat }),
 ]);
 export type AgentMessage = Static<typeof AgentMessage>;
 

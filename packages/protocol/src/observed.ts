@@ -37,6 +37,8 @@ export const ObservedInstance = strict({
   startedAt: optional(Timestamp),
   bootMs: optional(Type.Integer({ minimum: 0 })),
   rebootGeneration: Type.Integer({ minimum: 0 }),
+  /** Of the lease without which the node does not let it run, as it is in force there. */
+  leaseSeconds: optional(Type.Integer({ minimum: 1 })),
   error: optional(Type.String()),
   ...explanation,
 });

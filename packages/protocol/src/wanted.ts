@@ -97,6 +97,8 @@ export const WantedInstance = strict({
   sshKeys: Type.Array(Type.String()),
   userData: optional(Type.String()),
   healthCheck: optional(HealthCheck),
+  /** It runs only while the server has been heard from within so long; see `lease.ts`. Without it, it runs whatever happens. */
+  lease: optional(strict({ seconds: Type.Integer({ minimum: 1 }) })),
 });
 export type WantedInstance = Static<typeof WantedInstance>;
 

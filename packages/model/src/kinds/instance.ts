@@ -50,6 +50,32 @@ export const HealthCheck = strict({
 });
 export type HealthCheck = Static<typeof HealthCheck>;
 
+/** Shortest and longest that a node may be away before an instance is replaced, seconds. */
+export const replaceAfterSeconds = { minimum: 30, maximum: 86_400 } as const;
+
+/** What becomes of an instance whose node is cut off from the control plane; `keep` where absent. */
+export const OnDisconnect = Type.Union(
+  [oneOf(["keep"] as const), strict({ replaceAfterSeconds: Type.Integer(replaceAfterSeconds) })],
+  {
+    description:
+      "keep: it runs on where it is, and nothing moves by itself. replaceAfterSeconds: its node ends it before so long has " +
+      "passed without the control plane, which then starts it anew from its image on another node, with the same name, " +
+      "addresses and identity; what the old disk held is given up.",
+  },
+);
+export type OnDisconnect = Static<typeof OnDisconnect>;
+
+/**
+ * The longest that the instance's node may run it without hearing from the server, and whether that is certain: a node that was
+ * told `keep` before counts only once it has reported in knowledge of the change, made at `since`.
+ */
+export const InstanceLease = strict({
+  seconds: Type.Integer({ minimum: 1 }),
+  confirmed: Type.Boolean(),
+  since: OrderRevision,
+});
+export type InstanceLease = Static<typeof InstanceLease>;
+
 /** Which node runs an instance, and what operations have asked of it besides its spec. */
 export const InstanceAssignment = strict({
   ...Assignment.properties,
@@ -64,6 +90,8 @@ export const InstanceAssignment = strict({
     Type.Array(strict({ node: Name, nodeId: Id, epoch: Type.Integer({ minimum: 1 }), since: OrderRevision })),
   ),
   removal: optional(Removal),
+  /** Only where the spec lets it be replaced. */
+  lease: optional(InstanceLease),
 });
 export type InstanceAssignment = Static<typeof InstanceAssignment>;
 
@@ -94,6 +122,7 @@ export const Instance = defineKind({
     rebootGeneration: optional(Type.Integer({ minimum: 0 })),
     healthCheck: optional(HealthCheck),
     placement: optional(PlacementConstraints),
+    onDisconnect: optional(OnDisconnect),
   }),
   assignment: InstanceAssignment,
   status: strict({
