@@ -15,6 +15,8 @@ export type Role =
 /** A store that several replicas share. */
 export interface ReplicatedStore extends Store {
   readonly role: Role;
+  /** Whether it leads and heard so from the database a moment ago, on a clock that never jumps. */
+  readonly surelyLeads: boolean;
   /** Calls back after each change of the role; what it throws is an uncaught exception. Returns how to stop. */
   onRole(listener: (role: Role) => void): () => void;
 }

@@ -55,6 +55,11 @@ export class Replica {
     return this.#role;
   }
 
+  /** Whether nobody else can have led for longer than a take-over takes: also right after this process was suspended. */
+  get surelyLeads(): boolean {
+    return this.#role.kind === "leader" && this.#silentMs() <= 2 * this.#parts.pace.takeOverMs;
+  }
+
   onRole(listener: (role: Role) => void): () => void {
     const own = (role: Role): void => listener(role);
     this.#listeners.add(own);
@@ -104,7 +109,8 @@ export class Replica {
   async #lead(epoch: number): Promise<void> {
     const { failure } = this.#parts.store;
     if (failure !== undefined) throw failure;
-    if (await renewLeadership(this.#parts.connection, epoch)) this.#lastSignMs = this.#parts.monotonicMs();
+    const askedMs = this.#parts.monotonicMs();
+    if (await renewLeadership(this.#parts.connection, epoch)) this.#lastSignMs = askedMs;
     else await this.#follow(deposed);
   }
 
@@ -169,6 +175,9 @@ export function replicated(store: ObjectStore, replica: Replica): ReplicatedStor
     },
     get role() {
       return replica.role;
+    },
+    get surelyLeads() {
+      return replica.surelyLeads;
     },
     get: (kind, key) => store.get(kind, key),
     getById: (kind, id) => store.getById(kind, id),
