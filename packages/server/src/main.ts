@@ -99,7 +99,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     });
     const failures = new FailureLimit(clock);
     const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures };
-    const foundation = { ...parts, clock, random, log, version };
+    const foundation = { ...parts, clock, random, log, version, surelyLeads: () => replicated?.surelyLeads !== false };
     // New connections end first, then streams and links, so that requests under way are all that is waited for.
     const lost = Promise.withResolvers<SkerryError>();
     const roles =

@@ -14,8 +14,10 @@ import { AddressBook } from "./addressing/address-book.ts";
 import { Allocation } from "./allocation.ts";
 import { Fleet } from "./fleet.ts";
 import { makeIntents } from "./intents.ts";
+import { LeaseBook } from "./lease-book.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
+import { Replacing } from "./replacing.ts";
 import { TokenCleaning } from "./token-cleaning.ts";
 import { WantedStates } from "./wanted-states.ts";
 
@@ -31,6 +33,10 @@ export interface ControllersDeps {
   readonly authorityFingerprint: string;
   /** How often agents report; the gateway tells them in its welcome. */
   readonly heartbeatMs: number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonicMs: () => number;
+  /** Whether no other server of this zone can lead by now. */
+  readonly surelyLeads: () => boolean;
 }
 
 /** What makes the zone follow what is asked and show what is seen. */
@@ -70,7 +76,8 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     },
     onChange: (listener) => reports.onChange(listener),
   };
-  const kinds = operationKinds({ ...deps, sight });
+  const leases = new LeaseBook(deps);
+  const kinds = operationKinds({ ...deps, sight, leases, allocation, fleet });
   const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });
   const isLinked = (nodeId: string) => gateway?.isConnected(nodeId) === true;
   const watch = new NodeWatch({
@@ -82,6 +89,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     isLinked,
     heartbeatMs: deps.heartbeatMs,
   });
+  const replacing = new Replacing({ store, clock, log, leases, engine, sweepMs: deps.heartbeatMs });
   const cleaning = new TokenCleaning({ store, clock, log });
   let unsubscribe = () => {};
   return {
@@ -92,6 +100,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       wantedStateOf: (nodeId) => wanted.get(nodeId),
       connected: (nodeId) => watch.linked(nodeId),
       disconnected: (nodeId) => watch.unlinked(nodeId),
+      grant: (nodeId) => (leases.grant(nodeId) ? wanted.get(nodeId)?.revision : undefined),
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
     freshen: (resource) => addresses.counted(withFreshSeenAt(reports, resource)),
@@ -102,17 +111,20 @@ export function makeControllers(deps: ControllersDeps): Controllers {
         for (const event of events) {
           if (event.kind !== "Node" || event.type !== "deleted") continue;
           watch.forget(event.id);
+          leases.forget(event.id);
           link.disconnect(event.id, "the node was deleted");
         }
       });
       await watch.start();
       engine.start();
       cleaning.start();
+      replacing.start();
     },
     async stop() {
       unsubscribe();
       gateway = undefined;
       await cleaning.stop();
+      await replacing.stop();
       await engine.stop();
       await watch.stop();
       wanted.close();

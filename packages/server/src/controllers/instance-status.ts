@@ -4,6 +4,7 @@ import type { ObservedInstance, ObservedState } from "@skerry/protocol";
 import type { Transaction } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
 import { withFailure } from "./condition.ts";
+import { withConfirmedLease } from "./instance-lease.ts";
 import { reapInstance } from "./reap.ts";
 
 /** Takes what a node reports of instances into the status of those that it owns, and forgets former places that it has left. */
@@ -20,6 +21,7 @@ export function applyObservedInstances(
     const seen = observed.instances.find((candidate) => candidate.id === id);
     let next = withStatus(stored, nodeId, seen, observed.facts, nowMs);
     next = withoutFormer(next, nodeId, seen, observed.wantedRevision);
+    next = withConfirmedLease(next, nodeId, seen, observed.wantedRevision);
     next = withRemoval(next, nodeId, seen, observed.wantedRevision);
     const instance = next === stored ? stored : tx.put(next);
     if (instance.metadata.deletedAt !== undefined) reapInstance(tx, instance);

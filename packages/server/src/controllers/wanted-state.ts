@@ -19,6 +19,7 @@ import {
   type WantedVolume,
 } from "@skerry/protocol";
 import { gatewayOf, prefixOf } from "./addressing/network-address.ts";
+import { replaceAfterOf } from "./instance-lease.ts";
 import { instanceFootprint, type FleetView } from "./fleet-view.ts";
 
 /** What a node is to be, but for the revision at which that was decided. */
@@ -95,6 +96,7 @@ function wantedInstance(fleet: FleetView, instance: InstanceResource, nodeId: st
   const rootVolume = fleet.rootVolume(instance)?.metadata.id;
   if ((!here && former === undefined) || rootVolume === undefined) return undefined;
   const absent = !here || assignment.removal !== undefined;
+  const seconds = replaceAfterOf(instance);
   const power = absent || assignment.heldBy !== undefined ? "stopped" : (spec.power ?? "running");
   return {
     id: metadata.id,
@@ -113,6 +115,7 @@ function wantedInstance(fleet: FleetView, instance: InstanceResource, nodeId: st
     sshKeys: absent ? [] : [...(spec.sshKeys ?? [])],
     ...(spec.userData === undefined || absent ? {} : { userData: spec.userData }),
     ...(spec.healthCheck === undefined || absent ? {} : { healthCheck: spec.healthCheck }),
+    ...(seconds === undefined || absent ? {} : { lease: { seconds } }),
   };
 }
 

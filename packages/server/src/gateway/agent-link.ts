@@ -5,10 +5,12 @@ import {
   encodeMessage,
   helloPayload,
   maxMessageBytes,
+  leaseVersion,
   protocolVersion,
   type AgentMessage,
   type ObservedState,
   type ServerMessage,
+  type WantedState,
 } from "@skerry/protocol";
 import { mintSecret } from "../authorisation/secret.ts";
 import type { Clock } from "../operations/clock.ts";
@@ -57,6 +59,8 @@ export class AgentLink {
   readonly #deps: AgentLinkDeps;
   readonly #nonce = mintSecret().secret;
   #nodeId: string | undefined;
+  /** Whether the agent is of a version that knows leases. */
+  #knowsLeases = false;
   #heardMs: number;
   #cancelTimer: () => void;
   #ended = false;
@@ -90,7 +94,7 @@ export class AgentLink {
     const state = this.#nodeId === undefined ? undefined : this.#deps.delegate.wantedStateOf(this.#nodeId);
     if (state === undefined || state.revision === this.#sentRevision) return;
     this.#sentRevision = state.revision;
-    this.#send({ type: "wanted", state });
+    this.#send({ type: "wanted", state: this.#knowsLeases ? state : withoutLeased(state) });
   }
 
   sendOpenStream(message: Extract<ServerMessage, { type: "open-stream" }>): void {
@@ -156,7 +160,17 @@ export class AgentLink {
         return;
       case "pong":
         return;
+      case "beat":
+        this.#answerBeat(nodeId, message.beat);
+        return;
     }
+  }
+
+  /** The newest wanted state goes first: an answer that speaks of one that the agent does not have is worth nothing to it. */
+  #answerBeat(nodeId: string, beat: number): void {
+    this.sendWanted();
+    const wantedRevision = this.#deps.delegate.grant(nodeId);
+    if (wantedRevision !== undefined) this.#send({ type: "granted", beat, wantedRevision });
   }
 
   #greet(hello: Hello): void {
@@ -175,6 +189,7 @@ export class AgentLink {
       return;
     }
     this.#nodeId = hello.nodeId;
+    this.#knowsLeases = hello.protocolVersion >= leaseVersion;
     this.#deps.proved(this, hello.nodeId);
     this.#send({ type: "welcome", sessionToken: this.session.secret, heartbeatMs });
     this.sendWanted();
@@ -235,4 +250,10 @@ export class AgentLink {
     this.#cancelTimer();
     this.#deps.ended(this, end);
   }
+}
+
+/** An agent that knows no leases would run these whatever happens: it is not told to. What runs already it leaves alone. */
+function withoutLeased(state: WantedState): WantedState {
+  const instances = state.instances.filter(({ lease }) => lease === undefined);
+  return instances.length === state.instances.length ? state : { ...state, instances };
 }

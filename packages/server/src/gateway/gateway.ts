@@ -22,5 +22,7 @@ export interface GatewayDelegate {
   wantedStateOf(nodeId: string): WantedState | undefined;
   connected(nodeId: string): Promise<void>;
   disconnected(nodeId: string): Promise<void>;
+  /** Grants the node its leases where it may have them, and gives the revision of the wanted state that they are for. */
+  grant(nodeId: string): number | undefined;
   observed(nodeId: string, state: ObservedState): Promise<void>;
 }

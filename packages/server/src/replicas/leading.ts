@@ -29,6 +29,8 @@ export interface Foundation {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Whether no other server of this zone can lead by now. */
+  readonly surelyLeads: () => boolean;
   /** Of this software. */
   readonly version: string;
 }
@@ -50,6 +52,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     openKey: (provider: ProviderResource) => openProviderKey(sealer, provider),
     authorityFingerprint: authority.fingerprint,
     heartbeatMs,
+    monotonicMs: () => performance.now(),
   });
   started.defer(() => controllers.stop());
   const { intents, delegate } = controllers;

@@ -35,6 +35,7 @@ describe("failed attempts", () => {
         wantedStateOf: () => undefined,
         connected: async () => undefined,
         disconnected: async () => undefined,
+        grant: () => undefined,
         observed: async () => undefined,
       };
       const gateway = makeAgentGateway({ ...base, failures, delegate, heartbeatMs: 1000 });

@@ -18,6 +18,10 @@ export class ModelFleet {
   provisioner: HostProvisioner = { steps: () => [] };
   /** Sees every transaction of the server; see `MortalStore`. */
   watch: Watch = () => false;
+  /** How far the server's wall clock is off; what never jumps is `clock`. */
+  wallOffsetMs = 0;
+  /** A node's own uptime, by its name. */
+  uptimeSeconds: (name: string) => number = () => this.clock.nowMs() / 1000;
   /** How often the server was started. */
   lives = 0;
   #server: { readonly controllers: Controllers; readonly store: MortalStore } | undefined;
@@ -42,10 +46,15 @@ export class ModelFleet {
     this.lives++;
     const controllers = makeControllers({
       store,
-      clock: { nowMs: () => this.clock.nowMs(), setTimer: (delayMs, callback) => this.#setTimer(delayMs, callback) },
+      clock: {
+        nowMs: () => this.clock.nowMs() + this.wallOffsetMs,
+        setTimer: (delayMs, callback) => this.#setTimer(delayMs, callback),
+      },
       random: evenRandom,
       log: quietLog,
       heartbeatMs,
+      monotonicMs: () => this.clock.nowMs(),
+      surelyLeads: () => true,
       authorityFingerprint: "f".repeat(64),
       openKey: (provider) => provider.spec.ssh?.privateKey,
       provisioner: this.provisioner,
@@ -76,7 +85,7 @@ export class ModelFleet {
       if (this.nodes.some(({ id }) => id === metadata.id)) continue;
       const fetch = (from: string, volumeId: string, ticket: string, to: string) =>
         this.nodes.find(({ id }) => id === from)?.serve(volumeId, ticket, to);
-      this.nodes.push(new ModelNode(metadata.id, metadata.name, fetch));
+      this.nodes.push(new ModelNode(metadata.id, metadata.name, fetch, () => this.uptimeSeconds(metadata.name)));
     }
   }
 
@@ -107,8 +116,17 @@ export class ModelFleet {
 
   async report(node: ModelNode): Promise<void> {
     if (!node.linked || !this.#reachable(node)) return;
+    this.lease(node);
     void this.controllers.delegate.observed(node.id, node.report(nodeFacts));
     await this.settle();
+  }
+
+  /** The node's beat and its answer. */
+  lease(node: ModelNode): void {
+    if (!node.linked || !this.#reachable(node)) return;
+    const beat = node.beat();
+    const revision = this.controllers.delegate.grant(node.id);
+    if (revision !== undefined) node.granted(beat, revision);
   }
 
   /** Lets some time pass, and at least until the next timer. */

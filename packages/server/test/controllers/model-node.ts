@@ -1,5 +1,12 @@
 import type { NodeFacts } from "@skerry/model";
-import type { ObservedState, WantedInstance, WantedState, WantedVolume } from "@skerry/protocol";
+import {
+  NodeLease,
+  leaseStage,
+  type ObservedState,
+  type WantedInstance,
+  type WantedState,
+  type WantedVolume,
+} from "@skerry/protocol";
 
 /** A disk file: what was written to it, letter by letter; `whole` once an import was verified or it was made. */
 interface Disk {
@@ -44,16 +51,24 @@ export class ModelNode {
   wanted: WantedState | undefined;
   readonly disks = new Map<string, Disk>();
   readonly guests = new Map<string, Guest>();
+  /** Forgets all that it knew of leases and wishes wherever it must, and nothing more. */
+  #lease: NodeLease;
+  /** What the guard was told: when each guest is ended, by uptime. It outlives the agent. */
+  readonly #guard = new Map<string, number>();
   readonly #fetch: Fetch;
+  readonly #uptimeSeconds: () => number;
   #written = 0;
 
-  constructor(id: string, name: string, fetch: Fetch) {
+  constructor(id: string, name: string, fetch: Fetch, uptimeSeconds: () => number) {
     this.id = id;
     this.name = name;
     this.#fetch = fetch;
+    this.#uptimeSeconds = uptimeSeconds;
+    this.#lease = new NodeLease(uptimeSeconds);
   }
 
   get runs(): boolean {
+    this.guard();
     return [...this.guests.values()].some((guest) => guest.running);
   }
 
@@ -61,6 +76,32 @@ export class ModelNode {
   take(wanted: WantedState): void {
     if (this.wanted !== undefined && wanted.revision < this.wanted.revision) return;
     this.wanted = wanted;
+    this.#instructGuard();
+  }
+
+  /** Numbers a beat that is sent now. */
+  beat(): number {
+    return this.#lease.beat();
+  }
+
+  granted(beat: number, wantedRevision: number): void {
+    if (this.#lease.granted(beat, wantedRevision, this.wanted?.revision ?? 0)) this.#instructGuard();
+  }
+
+  /** A round of the guard, whether the agent is there or not. */
+  guard(): void {
+    const nowSeconds = this.#uptimeSeconds();
+    for (const [id, endsAtSeconds] of this.#guard) {
+      const guest = this.guests.get(id);
+      if (guest !== undefined && nowSeconds >= endsAtSeconds) guest.running = false;
+    }
+  }
+
+  #instructGuard(): void {
+    for (const { id, presence, lease } of this.wanted?.instances ?? []) {
+      if (lease !== undefined) this.#guard.set(id, this.#lease.endsAtSeconds(lease.seconds));
+      else if (presence === "present") this.#guard.delete(id);
+    }
   }
 
   /** The host loses power and comes back: guests are down, the journal and the disks are there. */
@@ -68,6 +109,9 @@ export class ModelNode {
     for (const guest of this.guests.values()) guest.running = false;
     this.alive = true;
     this.linked = false;
+    this.#lease = new NodeLease(this.#uptimeSeconds);
+    this.#guard.clear();
+    this.#instructGuard();
   }
 
   /**
@@ -106,8 +150,14 @@ export class ModelNode {
         state: guest.running ? ("running" as const) : ("stopped" as const),
         health: guest.running && guest.healthy ? ("healthy" as const) : ("unknown" as const),
         rebootGeneration: guest.reboots,
+        ...this.#leaseOf(id),
       })),
     };
+  }
+
+  #leaseOf(id: string): { leaseSeconds?: number } {
+    const seconds = this.wanted?.instances.find((wanted) => wanted.id === id)?.lease?.seconds;
+    return seconds === undefined ? {} : { leaseSeconds: seconds };
   }
 
   /** The content of a disk that it offers to the asker under this ticket. */
@@ -136,6 +186,8 @@ export class ModelNode {
     const guest = this.guests.get(id);
     const volume = wanted.rootVolume;
     const disk = this.disks.get(volume);
+    const stage = wanted.lease === undefined ? "held" : leaseStage(this.#lease.ageSeconds, wanted.lease.seconds);
+    if (guest?.running === true && stage !== "held") return () => (guest.running = false);
     if (guest?.running === true && (wanted.presence === "absent" || wanted.power === "stopped"))
       return () => (guest.running = false);
     if (wanted.presence === "absent") return guest === undefined ? undefined : () => this.guests.delete(id);
@@ -147,6 +199,7 @@ export class ModelNode {
       if (guest?.epoch === epoch && guest.generation === generation) return undefined;
       return () => this.guests.set(id, { volume, epoch, generation, running: false, healthy: false, reboots });
     }
+    if (stage !== "held") return undefined;
     return () => {
       this.guests.set(id, { volume, epoch, generation, running: true, healthy: false, reboots });
       disk.content += `${this.name}${++this.#written} `;

@@ -37,7 +37,10 @@ describe("every registered operation", () => {
       for (const trouble of troublesOf(kind, scenario)) {
         const play = await playOperation(store, kind, scenario, trouble);
         if (trouble.kind !== "fault")
-          assert.ok(play.tookMs < 5 * minuteMs, `${describePlay(kind, trouble)} took ${play.tookMs} ms`);
+          assert.ok(
+            play.tookMs < 5 * minuteMs,
+            `${describePlay(kind, trouble)} took ${play.tookMs} ms ${JSON.stringify(play.operation.status)}`,
+          );
         targets.push(...targetsOf(play, 3).map((target) => ({ trouble, target })));
       }
       const victims = victimsOf(scenario);

@@ -9,6 +9,9 @@ import type { Scenario } from "./operation-scenarios.ts";
 export const registeredKinds: readonly OperationKind[] = operationKinds({
   sight: { report: () => undefined, answers: () => false, onChange: () => () => {} },
   random: evenRandom,
+  leases: { isOver: () => false, withhold: () => undefined, release: () => undefined },
+  allocation: { touch: () => undefined },
+  fleet: { in: () => [] },
   authorityFingerprint: "",
   openKey: () => undefined,
   provisioner: { steps: () => [] },

@@ -88,7 +88,6 @@ export async function playOperation(
         queueMicrotask(() => void cancel(fleet, current()));
       return happens(now);
     };
-    const startMs = fleet.clock.nowMs();
     ({ id } = (await scenario.ask(fleet)).metadata);
     await fleet.settle();
     const operation = await playOut(fleet, current, inside);
@@ -96,7 +95,7 @@ export async function playOperation(
     if (due !== undefined) assert.equal(operation.status.state, due, "how it ends");
     if (operation.status.state === "succeeded") scenario.check(fleet);
     else if (operation.status.problem?.facts?.["left"] === undefined) scenario.checkBack?.(fleet, operation);
-    const tookMs = Date.parse(operation.status.endedAt ?? "") - startMs;
+    const tookMs = Date.parse(operation.status.endedAt ?? "") - Date.parse(operation.metadata.createdAt);
     return { operation, moments, killed: kill !== undefined && passed > kill.nth, tookMs };
   } catch (error) {
     const state = JSON.stringify(current()?.status, null, 1);

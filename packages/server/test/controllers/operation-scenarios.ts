@@ -130,6 +130,39 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     },
     checkBack: (fleet) => assert.equal(ownerOfWeb(fleet)?.name, firstOwnerOfWeb(fleet)),
   },
+  "instance.replace": {
+    ownerOf: (fleet) => fleet.nodes.find(({ name }) => name === firstOwnerOfWeb(fleet)),
+    withOther: true,
+    async prepare(fleet) {
+      const { intents } = fleet.controllers;
+      const spec = { ...instanceSpec, onDisconnect: { replaceAfterSeconds: 600 } };
+      await fleet.store.transact((tx) => create(tx, intents, "Instance", key, spec, fleet.clock.nowMs()));
+      await fleet.calm();
+    },
+    /** Nobody asks: its node is away for long enough. */
+    async ask(fleet) {
+      const owner = ownerOfWeb(fleet) ?? assert.fail("it is nowhere");
+      owner.alive = false;
+      await fleet.unlink(owner);
+      for (let minutes = 0; minutes < 30; minutes++) {
+        const asked = fleet.store.list("Operation").find(({ spec }) => spec.type === "instance.replace");
+        if (asked !== undefined) return asked;
+        if (!fleet.serverIsUp) fleet.killServer();
+        if (!fleet.serverIsUp) await fleet.startServer();
+        for (const node of fleet.nodes) {
+          await fleet.link(node);
+          await fleet.report(node);
+        }
+        await fleet.tick(60_000);
+      }
+      return assert.fail("it is never replaced");
+    },
+    fault(fleet) {
+      for (const node of fleet.nodes) if (!node.runs) node.sick = true;
+    },
+    // Where its node came back in time it is left there.
+    check: (fleet) => runsAs(fleet, {}),
+  },
   "node.provision": {
     ownerOf: (fleet) => fleet.nodes.find(({ name }) => name === "bil-1"),
     async prepare(fleet) {

@@ -1,14 +1,19 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kindNames } from "@skerry/model";
 import { openSqliteStore, type Store } from "@skerry/store";
 
+/** In memory where the system has such a place, for thousands of commits that need not survive anything. */
+export const memoryFolder = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
 /** A store in a directory of its own that goes with it. */
 export async function openScratchStore(
   now: () => number,
+  parent = tmpdir(),
 ): Promise<{ readonly store: Store; [Symbol.asyncDispose](): Promise<void> }> {
-  const directory = await mkdtemp(join(tmpdir(), "skerry-test-"));
+  const directory = await mkdtemp(join(parent, "skerry-test-"));
   const store = await openSqliteStore({ path: join(directory, "zone.db"), now });
   return {
     store,

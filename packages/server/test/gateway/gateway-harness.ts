@@ -48,6 +48,7 @@ export async function startGateway(
     wantedStateOf: (nodeId) => delegate.wanted.get(nodeId),
     connected: async (nodeId) => void delegate.told.push(`connected ${nodeId}`),
     disconnected: async (nodeId) => void delegate.told.push(`disconnected ${nodeId}`),
+    grant: (nodeId) => delegate.wanted.get(nodeId)?.revision,
     observed: async (_nodeId, state) => {
       await delegate.holdReports;
       delegate.reports.push(state);

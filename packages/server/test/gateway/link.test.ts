@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { SkerryError } from "@skerry/model";
-import { linkPath, maxMessageBytes } from "@skerry/protocol";
+import { leaseVersion, linkPath, maxMessageBytes, type WantedInstance } from "@skerry/protocol";
 import { ManualClock } from "../fakes/manual-clock.ts";
 import { emptyWanted, heartbeatMs, startGateway, type GatewayHarness } from "./gateway-harness.ts";
 import { SmallAgent, idleReport, joinAs, makeAgentKey, type AgentKey } from "./small-agent.ts";
@@ -13,6 +13,21 @@ interface Enrolled {
   readonly nodeId: string;
   readonly key: AgentKey;
 }
+
+const anInstance: Omit<WantedInstance, "id"> = {
+  presence: "present",
+  epoch: 1,
+  generation: 1,
+  name: "web",
+  project: "shop",
+  power: "running",
+  vcpus: 1,
+  memoryMiB: 64,
+  rootVolume: `vol_${"a".repeat(26)}`,
+  nics: [],
+  rebootGeneration: 0,
+  sshKeys: [],
+};
 
 /** Polls what only another part of this process changes. */
 async function until(condition: () => boolean): Promise<void> {
@@ -60,6 +75,34 @@ describe("links", { timeout: 60_000 }, () => {
     agent.webSocket.close();
     await until(() => zone.delegate.told.includes(`disconnected ${nodeId}`));
     assert.ok(!zone.gateway.isConnected(nodeId));
+  });
+
+  test("a beat is answered with the newest wanted state's revision, after that state", async () => {
+    const { nodeId, agent } = await linked("beats");
+    zone.delegate.wanted.set(nodeId, emptyWanted(nodeId, 21));
+    agent.send({ type: "beat", beat: 4 });
+    assert.equal((await agent.next("wanted")).state.revision, 21);
+    assert.deepEqual(await agent.next("granted"), { type: "granted", beat: 4, wantedRevision: 21 });
+    agent.webSocket.close();
+  });
+
+  test("an agent of the version before is not told to run what needs a lease, which it could not keep", async () => {
+    const { nodeId, key } = await enrol("before-leases");
+    const instance: WantedInstance = { ...anInstance, id: `ins_${"a".repeat(26)}`, lease: { seconds: 60 } };
+    const kept: WantedInstance = { ...anInstance, id: `ins_${"b".repeat(26)}` };
+    zone.delegate.wanted.set(nodeId, { ...emptyWanted(nodeId, 5), instances: [instance, kept] });
+    for (const [version, told] of [
+      [leaseVersion - 1, [kept.id]],
+      [leaseVersion, [instance.id, kept.id]],
+    ] as const) {
+      const agent = new SmallAgent(zone.access);
+      await agent.hello(nodeId, key, { protocolVersion: version });
+      assert.deepEqual(
+        (await agent.next("wanted")).state.instances.map(({ id }) => id),
+        told,
+      );
+      agent.webSocket.close();
+    }
   });
 
   test("a wrong key, an unknown node and a signature over another challenge are refused for good", async () => {

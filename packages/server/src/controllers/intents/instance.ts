@@ -6,6 +6,7 @@ import type { OperationEngine } from "../../operations/operation-kind.ts";
 import type { Allocation } from "../allocation.ts";
 import type { Fleet } from "../fleet.ts";
 import type { AddressBook } from "../addressing/address-book.ts";
+import { freshLease, withChangedLease } from "../instance-lease.ts";
 import { chooseNode, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
@@ -27,7 +28,7 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
     update(tx, before, after, context) {
       const change = changeOf(before, after);
       checkChange(tx, deps.allocation.in(tx), before, after);
-      const resource = tx.put(after);
+      const resource = tx.put(withChangedLease(after, tx.revision));
       deps.allocation.touch(resource.metadata.id);
       growVolume(tx, resource);
       const operation = submitChange(tx, deps.engine, resource, change, context);
@@ -78,7 +79,11 @@ function createInstance(
   });
   const addresses = deps.addresses.lease(tx, draft);
   deps.allocation.touch(draft.metadata.id);
-  const resource = tx.put({ ...draft, assignment, status: { ...draft.status, addresses } });
+  const resource = tx.put({
+    ...draft,
+    assignment: { ...assignment, ...freshLease(draft, tx.revision) },
+    status: { ...draft.status, addresses },
+  });
   const operation = deps.engine.submit(tx, {
     type: "instance.create",
     targets: targetsOf(resource),

@@ -1,0 +1,142 @@
+import type { InstanceResource, OperationResource, VolumeResource } from "@skerry/model";
+import { SkerryError } from "@skerry/model";
+import type { Candidate } from "@skerry/placement";
+import type { Transaction, View } from "@skerry/store";
+import { freshLease } from "../../controllers/instance-lease.ts";
+import { chooseNode, requestOf } from "../../controllers/placing.ts";
+import { readyImage } from "../../controllers/references.ts";
+import { rootVolumeOf } from "../../controllers/reap.ts";
+import { timestamp } from "../clock.ts";
+import { isOver } from "../transitions.ts";
+
+/*
+ * When an instance is given to another node without the one that has it having been asked, and the transaction that does so. Why
+ * no two of it can run is argued in docs/adr/0006: the old node's lease is surely over, nothing is granted to that node until
+ * this is durable, and the epoch rises, so that the old node is told to remove what it has before it is granted anything again.
+ */
+
+export interface Replacement {
+  readonly operationId: string;
+  readonly instanceId: string;
+  readonly from: { readonly node: string; readonly nodeId: string };
+  /** At which it was there: of a later one it is none of this operation's business. */
+  readonly epoch: number;
+}
+
+/** What is asked about leases, and of those that grant them. */
+export interface Leases {
+  isOver(nodeId: string, seconds: number): boolean;
+  withhold(nodeId: string, decision: string): void;
+  release(nodeId: string, decision: string): void;
+}
+
+export interface ReplacementDeps {
+  readonly leases: Leases;
+  readonly allocation: { touch(instanceId: string): void };
+  readonly fleet: { in(view: View): readonly Candidate[] };
+}
+
+export type Outcome =
+  | { readonly kind: "replaced"; readonly toNodeId: string }
+  /** There is no need any more, or never was. */
+  | { readonly kind: "void"; readonly why: string }
+  | { readonly kind: "waiting"; readonly why: string };
+
+export function replacementOf(operation: OperationResource): Replacement {
+  const input = operation.spec.input as unknown as Omit<Replacement, "operationId">;
+  return { ...input, operationId: operation.metadata.id };
+}
+
+/** Why an instance is not to be replaced, as a clause about it; undefined where it is. */
+export function reasonToLeave(view: View, instance: InstanceResource): string | undefined {
+  const { assignment, metadata, spec } = instance;
+  if (metadata.deletedAt !== undefined || assignment === undefined) return "it is being deleted";
+  const { node: name, nodeId } = assignment;
+  if (assignment.lease === undefined) return "it is to be kept where it is";
+  if (spec.power === "stopped") return "it is stopped";
+  if (view.getById("Node", nodeId)?.status.connected === true) return `${name} is back`;
+  if (!assignment.lease.confirmed) return `${name} has not confirmed that it would end it`;
+  return undefined;
+}
+
+/** Whether its node has surely ended it. */
+export function isLeaseOver({ assignment }: InstanceResource, leases: Pick<Leases, "isOver">): boolean {
+  return assignment?.lease !== undefined && leases.isOver(assignment.nodeId, assignment.lease.seconds);
+}
+
+/** Decides, within the transaction that makes it true. Safe to repeat. */
+export function decide(tx: Transaction, replacement: Replacement, deps: ReplacementDeps, nowMs: number): Outcome {
+  const operation = tx.getById("Operation", replacement.operationId);
+  if (operation === undefined || isOver(operation.status.state)) return { kind: "void", why: "it was called off" };
+  const instance = tx.getById("Instance", replacement.instanceId);
+  if (instance?.assignment === undefined) return { kind: "void", why: "it is not there any more" };
+  if (instance.assignment.epoch !== replacement.epoch) {
+    const { nodeId: toNodeId } = instance.assignment;
+    return toNodeId !== replacement.from.nodeId
+      ? { kind: "replaced", toNodeId }
+      : { kind: "void", why: "it was moved meanwhile" };
+  }
+  const why = reasonToLeave(tx, instance);
+  if (why !== undefined) return { kind: "void", why };
+  // A server that has just started does not know what the one before has granted.
+  if (!isLeaseOver(instance, deps.leases))
+    return { kind: "waiting", why: `${replacement.from.node} may still hold its lease` };
+  const volume = rootVolumeOf(tx, instance);
+  if (volume?.assignment === undefined) return { kind: "void", why: "it has no disk" };
+  try {
+    readyImage(tx, instance.metadata.project ?? "", instance.spec.image, "/spec/image");
+    const away = [...(instance.assignment.former ?? []), ...(volume.assignment.copies ?? [])].map(({ node }) => node);
+    const to = chooseNode(deps.fleet.in(tx), {
+      ...requestOf(tx, instance),
+      excludeNodes: [replacement.from.node, ...away],
+    });
+    replace(tx, instance, volume, to, nowMs);
+    deps.allocation.touch(instance.metadata.id);
+    return { kind: "replaced", toNodeId: to.nodeId };
+  } catch (error) {
+    if (!(error instanceof SkerryError)) throw error;
+    return { kind: "waiting", why: `no other node will do: ${error.message}` };
+  }
+}
+
+/** The new node makes the disk anew from the image; what the old one has must go as soon as it is back. */
+function replace(
+  tx: Transaction,
+  instance: InstanceResource,
+  volume: VolumeResource,
+  to: { readonly node: string; readonly nodeId: string; readonly reason: string },
+  nowMs: number,
+): void {
+  const { assignment } = instance;
+  const disk = volume.assignment;
+  if (assignment === undefined || disk === undefined) return;
+  const { node, nodeId } = assignment;
+  const order = { node, nodeId, since: tx.revision };
+  const copies = disk.copies ?? [];
+  const epoch = Math.max(assignment.epoch, disk.epoch, ...copies.map((copy) => copy.epoch)) + 1;
+  const since = timestamp(nowMs);
+  const reason = `in place of ${node}, which is away: ${to.reason}`.slice(0, 2048);
+  const place = { ...to, epoch, since, reason };
+  const former = [...(assignment.former ?? []), { ...order, epoch: assignment.epoch }];
+  const { stopGraceMs } = assignment;
+  tx.put({
+    ...instance,
+    assignment: {
+      ...place,
+      former,
+      ...(stopGraceMs === undefined ? {} : { stopGraceMs }),
+      ...freshLease(instance, tx.revision),
+    },
+    status: {
+      state: "pending",
+      health: "unknown",
+      addresses: instance.status.addresses,
+      conditions: instance.status.conditions,
+    },
+  });
+  tx.put({
+    ...volume,
+    assignment: { ...place, copies: [...copies, { ...order, epoch: disk.epoch, purpose: "remove" }] },
+    status: { state: "absent", conditions: [] },
+  });
+}
