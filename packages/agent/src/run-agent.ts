@@ -13,6 +13,8 @@ import { readIdentity } from "./identity.ts";
 import { ImageCache } from "./images/image-cache.ts";
 import { makeServerImages } from "./images/server-images.ts";
 import { openJournal } from "./journal/journal.ts";
+import { LeaseKeeper } from "./leases/lease-keeper.ts";
+import { uptimeSeconds } from "./leases/uptime.ts";
 import { Link } from "./link/link.ts";
 import type { Log } from "./log.ts";
 import { dataPlaneAddresses, defaults } from "./options.ts";
@@ -66,6 +68,13 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
       );
     },
   });
+  const leases = new LeaseKeeper({
+    guard: drivers.guard,
+    uptimeSeconds,
+    wanted: () => journal.wanted(),
+    onChange: () => reconciler.look(),
+  });
+  using _leases = leases;
   const housekeeping = new Housekeeping({ journal, images, freePart: () => freePartOf(dataFolder), nowMs, log });
   const reconciler = new Reconciler({
     drivers,
@@ -74,6 +83,7 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     source: makeVolumeClient(identity),
     settings: { stopGraceMs: options.stopGraceMs ?? defaults.stopGraceMs, overlayListenPort: overlayPort },
     pollMs: options.pollMs ?? defaults.pollMs,
+    leases: () => leases.view(),
     health: (id) => health.health(id),
     nowMs,
     random,
@@ -112,10 +122,18 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     wantedRevision: () => journal.wanted()?.revision ?? 0,
     observed: () => ({ facts: facts.current(), ...reconciler.report() }),
     onWanted: (state) => {
-      if (state.node.id === identity.nodeId)
-        guarded(log, "a wanted state was not journalled; it is not followed", () => reconciler.accept(state));
-      else log.error({ nodeId: state.node.id }, "ignored a wanted state of another node");
+      if (state.node.id === identity.nodeId) {
+        guarded(log, "a wanted state was not journalled; it is not followed", () => {
+          reconciler.accept(state);
+          leases.refresh();
+        });
+        // What was granted for an older one may not have counted.
+        link.askLeases();
+      } else log.error({ nodeId: state.node.id }, "ignored a wanted state of another node");
     },
+    beat: () => leases.beat(),
+    onGranted: (beat, wantedRevision) =>
+      guarded(log, "a lease could not be kept", () => leases.granted(beat, wantedRevision)),
     onOpenStream: ({ streamId, target }, session) => {
       streams.dial(streamId, target, session.welcome.sessionToken, running).catch((error: unknown) => {
         log.info({ error, target }, "a stream could not be opened");
@@ -135,6 +153,7 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     await facts.keepRead(random, log, running);
     if (!running.aborted) await link.run(running);
   };
+  guarded(log, "the guard could not be told of leases", () => leases.refresh());
   const parts = [reconciler.run(running), linked()];
   try {
     await Promise.all(parts);

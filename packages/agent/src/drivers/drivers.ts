@@ -1,4 +1,5 @@
 import type { ComputeDriver } from "./compute.ts";
+import type { LeaseGuard } from "../leases/lease-guard.ts";
 import type { NetworkDriver } from "./network.ts";
 import type { SeedBuilder } from "./seed.ts";
 import type { VolumeDriver } from "./volume.ts";
@@ -8,6 +9,8 @@ export interface Drivers extends Disposable {
   readonly compute: ComputeDriver;
   readonly volume: VolumeDriver;
   readonly network: NetworkDriver;
+  /** Ends guests whose lease is over. */
+  readonly guard: LeaseGuard;
   /** Absent where guests read no seed. */
   readonly seed?: SeedBuilder;
 }

@@ -12,17 +12,20 @@ export function openDrivers(
 }
 
 async function openReal(dataFolder: string): Promise<Drivers> {
-  const [{ openLibvirt }, { openLinuxNetworks }, { openDirectoryVolumes }, { openSeedFolder }] = await Promise.all([
-    import("./compute/libvirt/libvirt-guests.ts"),
-    import("./network/linux/linux-networks.ts"),
-    import("./volume/directory.ts"),
-    import("../seed/seed-folder.ts"),
-  ]);
+  const [{ openLibvirt }, { openLinuxNetworks }, { openDirectoryVolumes }, { openSeedFolder }, { HostGuard }] =
+    await Promise.all([
+      import("./compute/libvirt/libvirt-guests.ts"),
+      import("./network/linux/linux-networks.ts"),
+      import("./volume/directory.ts"),
+      import("../seed/seed-folder.ts"),
+      import("../leases/host-guard.ts"),
+    ]);
   const compute = openLibvirt({ folder: join(dataFolder, "guests") });
   return {
     compute,
     volume: await openDirectoryVolumes(join(dataFolder, "volumes")),
     network: openLinuxNetworks({ folder: join(dataFolder, "network") }),
+    guard: new HostGuard(),
     seed: await openSeedFolder(join(dataFolder, "seeds")),
     [Symbol.dispose]: () => compute[Symbol.dispose](),
   };
@@ -30,13 +33,23 @@ async function openReal(dataFolder: string): Promise<Drivers> {
 
 async function openSimulated(dataFolder: string, options: SimulatedComputeOptions | undefined): Promise<Drivers> {
   const folder = join(dataFolder, "simulated");
-  const [{ openSimulatedCompute }, { openSimulatedNetworks }, { openSimulatedVolumes }] = await Promise.all([
+  const [
+    { openSimulatedCompute },
+    { SimulatedRuns },
+    { SimulatedGuard },
+    { openSimulatedNetworks },
+    { openSimulatedVolumes },
+  ] = await Promise.all([
     import("./compute/simulated.ts"),
+    import("./compute/simulated-runs.ts"),
+    import("../leases/simulated-guard.ts"),
     import("./network/simulated.ts"),
     import("./volume/simulated.ts"),
   ]);
+  const runs = new SimulatedRuns(join(folder, "runs"));
   return {
-    compute: openSimulatedCompute(folder, options),
+    compute: openSimulatedCompute(folder, options, runs),
+    guard: new SimulatedGuard(runs, join(folder, "leases")),
     volume: await openSimulatedVolumes(join(dataFolder, "volumes")),
     network: await openSimulatedNetworks(folder),
     [Symbol.dispose]: () => undefined,

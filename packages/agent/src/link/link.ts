@@ -13,6 +13,9 @@ export interface LinkDeps {
   readonly wantedRevision: () => number;
   readonly observed: () => ObservedState;
   readonly onWanted: (state: WantedState) => void;
+  /** Numbers a beat that is sent at once. */
+  readonly beat: () => number;
+  readonly onGranted: (beat: number, wantedRevision: number) => void;
   readonly onOpenStream: (message: Extract<ServerMessage, { type: "open-stream" }>, session: Session) => void;
   readonly onConnected: () => void;
   readonly random: () => number;
@@ -47,6 +50,12 @@ export class Link {
 
   /** This host's address as the last link had it. */
   localAddress: string | undefined;
+
+  /** Asks the server for leases now. */
+  askLeases(): void {
+    const session = this.#session;
+    if (session?.knowsLeases === true) session.send({ type: "beat", beat: this.#deps.beat() });
+  }
 
   /** What is observed may have changed: it is sent soon if it did. */
   changed(): void {
@@ -118,11 +127,13 @@ export class Link {
       silentBeats += 1;
       if (silentBeats > maxSilentBeats) session.close(`no sign of the server for ${maxSilentBeats} heartbeats`);
       session.ping();
+      this.askLeases();
       this.#push(true);
     }, heartbeatMs);
     const close = (): void => session.close("the agent stops");
     signal.addEventListener("abort", close, { once: true });
     try {
+      this.askLeases();
       this.#push(true);
       for (const message of early) this.#receive(message, session);
       onConnected();
@@ -139,10 +150,13 @@ export class Link {
   }
 
   #receive(message: ServerMessage, session: Session): void {
-    const { onWanted, onOpenStream } = this.#deps;
+    const { onWanted, onGranted, onOpenStream } = this.#deps;
     switch (message.type) {
       case "wanted":
         onWanted(message.state);
+        return;
+      case "granted":
+        onGranted(message.beat, message.wantedRevision);
         return;
       case "open-stream":
         onOpenStream(message, session);

@@ -143,6 +143,9 @@ function observeInstance(id: string, situation: Situation, activity: Activity): 
     ...(startedAtMs === undefined ? {} : { startedAt: new Date(startedAtMs).toISOString() }),
     ...(boot === undefined ? {} : { bootMs: boot.bootMs }),
     rebootGeneration: record.rebootGeneration,
+    ...(order?.lease === undefined || order.presence === "absent" || situation.leases.unguarded !== undefined
+      ? {}
+      : { leaseSeconds: order.lease.seconds }),
     ...(error === undefined ? {} : { error }),
     ...(refusal === undefined ? explanation(failure) : {}),
   };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { WantedInstance } from "@skerry/protocol";
+import { leaseStage, type WantedInstance } from "@skerry/protocol";
 import type { Guest } from "../drivers/compute.ts";
 import type { Action, PluggedNic } from "./action.ts";
 import { instanceKey, volumeKey } from "./action.ts";
@@ -37,6 +37,10 @@ function planRunning(wanted: WantedInstance, guest: Guest, situation: Situation)
   const volume = wantedVolumeOf(wanted, situation.wanted);
   // It writes to a copy that is out of date and about to be replaced: nothing of it is worth a grace.
   if (volume !== undefined && isOtherCopy(volume, situation)) return next(wanted, { kind: "kill-instance", id });
+  const stage = wanted.lease === undefined ? "held" : leaseStage(situation.leases.ageSeconds, wanted.lease.seconds);
+  // The server may start it elsewhere soon; the guard kills it a moment later whatever happens here.
+  if (stage === "over") return next(wanted, { kind: "kill-instance", id });
+  if (stage === "ending") return planEnding(wanted, startedAtMs, situation);
   const mayWrite = volume === undefined || (volume.presence === "present" && volume.access === "write");
   if (wanted.power === "stopped" || !mayWrite) return planStop(wanted, "stop", startedAtMs, situation);
   if (record.rebootGeneration < rebootGeneration) {
@@ -53,6 +57,13 @@ function planRunning(wanted: WantedInstance, guest: Guest, situation: Situation)
     return next(wanted, { kind: "adopt-instance", id, epoch, generation });
   }
   return {};
+}
+
+/** Asks the guest once, and leaves the rest to the lease's end. */
+function planEnding(wanted: WantedInstance, startedAtMs: number, situation: Situation): ObjectPlan {
+  const { stop } = situation.journal.instance(wanted.id);
+  if (stop !== undefined && isSameRun(stop.startedAtMs, startedAtMs)) return { obstacle: noLease };
+  return next(wanted, { kind: "shut-instance-down", id: wanted.id, purpose: "stop", startedAtMs });
 }
 
 /** Asks the guest, asks again, and ends it when its grace is over. */
@@ -75,7 +86,7 @@ function planStop(
 }
 
 function planStopped(wanted: WantedInstance, guest: Guest | undefined, situation: Situation): ObjectPlan {
-  const { id, epoch, generation, rebootGeneration, power, rootVolume } = wanted;
+  const { id, epoch, generation, rebootGeneration, power, rootVolume, lease } = wanted;
   const record = situation.journal.instance(id);
   // A guest that stands still needs no reboot; if it is to run, its start is one.
   if (record.rebootGeneration < rebootGeneration) return next(wanted, { kind: "finish-reboot", id, rebootGeneration });
@@ -91,12 +102,16 @@ function planStopped(wanted: WantedInstance, guest: Guest | undefined, situation
     record.appliedGeneration === generation;
   if (!defined) return next(wanted, { kind: "define-instance", instance: wanted, nics, definition });
   if (power === "stopped") return {};
+  if (lease !== undefined && situation.leases.unguarded !== undefined) return { refusal: situation.leases.unguarded };
   return next(wanted, { kind: "start-instance", id, rootVolume }, startNotBefore(id, situation));
 }
 
+const noLease = "the server has not been heard from for too long to run it";
+
 /** Why the instance may not run here now: the one guard that keeps a disk from having two writers. */
 function obstacleToRun(wanted: WantedInstance, situation: Situation): string | undefined {
-  const { seen, journal } = situation;
+  const { seen, journal, leases } = situation;
+  if (wanted.lease !== undefined && leaseStage(leases.ageSeconds, wanted.lease.seconds) !== "held") return noLease;
   const volume = wantedVolumeOf(wanted, situation.wanted);
   if (volume === undefined || volume.presence === "absent") return "its root volume is not wanted on this node";
   const { id } = volume;

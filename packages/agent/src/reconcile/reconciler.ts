@@ -3,6 +3,7 @@ import type { VolumeSource } from "../data-plane/source.ts";
 import type { Drivers } from "../drivers/drivers.ts";
 import type { Images } from "../images/image-cache.ts";
 import type { Journal } from "../journal/journal.ts";
+import type { LeaseView } from "../leases/lease-keeper.ts";
 import type { Log } from "../log.ts";
 import { volumeKey } from "./action.ts";
 import { apply } from "./apply.ts";
@@ -26,6 +27,7 @@ export interface ReconcilerDeps {
   readonly settings: Settings;
   /** How often to look without being told that something changed. */
   readonly pollMs: number;
+  readonly leases: () => LeaseView;
   readonly health: (instanceId: string) => ObservedInstance["health"];
   readonly nowMs: () => number;
   readonly random: () => number;
@@ -96,6 +98,11 @@ export class Reconciler {
     this.#wakeUp.now();
   }
 
+  /** Looks soon. */
+  look(): void {
+    this.#wakeUp.now();
+  }
+
   /** Looks soon, and tries again at once what failed. */
   retryNow(): void {
     this.#work.retryNow();
@@ -134,13 +141,14 @@ export class Reconciler {
 
   /** One look, one plan, and the actions that may begin; gives when the next of the others is due. */
   async #pass(signal: AbortSignal): Promise<number | undefined> {
-    const { journal, nowMs, settings, onChange } = this.#deps;
+    const { journal, nowMs, settings, leases, onChange } = this.#deps;
     const look = this.#work.beginLook();
     const revisionBefore = journal.wanted()?.revision;
     const seen = await this.#look(signal);
     const wanted = journal.wanted();
     if (signal.aborted || wanted === undefined) return undefined;
-    const situation: Situation = { wanted, seen, journal, memory: this.#memory, settings, nowMs: nowMs() };
+    const memory = this.#memory;
+    const situation: Situation = { wanted, seen, journal, memory, settings, leases: leases(), nowMs: nowMs() };
     this.#plans = plan(situation);
     let dueMs: number | undefined;
     for (const { next } of this.#plans.values()) {

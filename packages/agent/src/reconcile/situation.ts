@@ -2,6 +2,7 @@ import type { WantedInstance, WantedState, WantedVolume } from "@skerry/protocol
 import type { Guest } from "../drivers/compute.ts";
 import type { NetworkState } from "../drivers/network.ts";
 import type { VolumeFile } from "../drivers/volume.ts";
+import type { LeaseView } from "../leases/lease-keeper.ts";
 import type { JournalView } from "../journal/journal.ts";
 
 /** What the drivers last listed, by id; undefined where a driver could not say. */
@@ -33,6 +34,7 @@ export interface Situation {
   readonly journal: JournalView;
   readonly memory: Memory;
   readonly settings: Settings;
+  readonly leases: LeaseView;
   readonly nowMs: number;
 }
 

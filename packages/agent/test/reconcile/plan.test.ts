@@ -147,4 +147,61 @@ describe("a plan", () => {
       [undefined, undefined],
     );
   });
+
+  describe("of an instance that needs a lease", () => {
+    const leased: WantedInstance = { ...guest, lease: { seconds: 100 } };
+    const parts = { volumes: [disk], instances: [leased] };
+    const ageing = (node: ModelNode, ageSeconds: number): string | undefined => {
+      node.leases = { ageSeconds, unguarded: undefined };
+      return next(node, guest.id, parts);
+    };
+
+    test("starts it only while the server was heard from lately, and leaves it alone then", async () => {
+      const node = await settled({ volumes: [disk] });
+      for (const ageSeconds of [Infinity, 1000, 88, 70]) assert.match(ageing(node, ageSeconds) ?? "", /not been heard/);
+      assert.equal(ageing(node, 0), "define-instance");
+      assert.ok(await node.settle());
+      assert.equal(node.guests.get(guest.id)?.state, "running");
+      assert.equal(ageing(node, 60), undefined);
+    });
+
+    test("asks it to shut down as the lease ends, kills it when it is over, and starts it again with the next", async () => {
+      const node = await settled(parts);
+      assert.equal(ageing(node, 70), "shut-instance-down");
+      await node.pass();
+      assert.match(ageing(node, 80) ?? "", /not been heard/, "it is asked once");
+      assert.equal(ageing(node, 88), "kill-instance");
+      await node.pass();
+      assert.equal(node.guests.get(guest.id)?.state, "stopped");
+      node.leases = { ageSeconds: 0, unguarded: undefined };
+      node.nowMs += 60_000;
+      assert.ok(await node.settle());
+      assert.equal(node.guests.get(guest.id)?.state, "running");
+    });
+
+    test("takes a shutdown back where the server is heard in time", async () => {
+      const node = await settled(parts);
+      assert.equal(ageing(node, 75), "shut-instance-down");
+      await node.pass();
+      assert.equal(ageing(node, 1), "forget-stop");
+    });
+
+    test("kills what ran before the host was suspended for an hour, and what is kept runs on", async () => {
+      const rockDisk = wantedVolume();
+      const rock = wantedInstance(rockDisk.id);
+      const both = { volumes: [disk, rockDisk], instances: [leased, rock] };
+      const node = await settled(both);
+      node.leases = { ageSeconds: 3600, unguarded: undefined };
+      assert.equal(next(node, guest.id, both), "kill-instance");
+      assert.equal(next(node, rock.id, both), undefined);
+    });
+
+    test("refuses to start it where no guard watches", async () => {
+      const node = await settled({ volumes: [disk] });
+      node.leases = { ageSeconds: 0, unguarded: "No guard watches." };
+      node.accept(wish(nodeId, parts));
+      await node.pass();
+      assert.equal(next(node, guest.id, parts), "No guard watches.");
+    });
+  });
 });

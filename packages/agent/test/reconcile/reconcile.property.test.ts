@@ -38,6 +38,7 @@ const order = fc.record({
       rebootGeneration: fc.integer({ min: 0, max: 2 }),
       generation: fc.integer({ min: 1, max: 3 }),
       stopGraceMs: fc.constantFrom(0, 20_000),
+      lease: fc.constantFrom(undefined, undefined, { seconds: 60 }),
     }),
     { nil: undefined, freq: 8 },
   ),
@@ -58,11 +59,21 @@ const step = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("guest ends" as const), which: fc.integer({ min: 0, max: 1 }) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("lease" as const),
+      ageSeconds: fc.constantFrom(0, 0, 30, 45, 55, 1000, Infinity),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("time" as const), ms: fc.integer({ min: 1, max: 70_000 }) }) },
 );
 
 function wanted(
-  orders: readonly { volume: Partial<WantedVolume> | undefined; instance: Partial<WantedInstance> | undefined }[],
+  orders: readonly {
+    volume: Partial<WantedVolume> | undefined;
+    instance: (Omit<Partial<WantedInstance>, "lease"> & { lease?: WantedInstance["lease"] | undefined }) | undefined;
+  }[],
 ): WantedState {
   const volumes: WantedVolume[] = [];
   const instances: WantedInstance[] = [];
@@ -77,7 +88,11 @@ function wanted(
           ...(volume.access === "offer" ? { offeredTo: { nodeId: peerId, ticket: "x" } } : {}),
         }),
       );
-    if (instance !== undefined) instances.push(wantedInstance(own.volume, { ...instance, id: own.instance }));
+    if (instance !== undefined) {
+      const { lease, ...rest } = instance;
+      const whole = { ...rest, ...(lease === undefined ? {} : { lease }), id: own.instance };
+      instances.push(wantedInstance(own.volume, whole));
+    }
   }
   return wish(nodeId, { peers, volumes, instances });
 }
@@ -105,6 +120,7 @@ test("whatever is ordered and wherever the agent dies, no guest runs that may no
         if (each.kind === "want") node.accept(wanted(each.orders));
         else if (each.kind === "pass") await node.pass();
         else if (each.kind === "time") node.nowMs += each.ms;
+        else if (each.kind === "lease") node.leases = { ageSeconds: each.ageSeconds, unguarded: undefined };
         else if (each.kind === "guest ends") node.endGuest(ids[each.which]?.instance ?? "");
         else {
           node.crashIn = each.in;

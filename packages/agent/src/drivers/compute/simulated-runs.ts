@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type, type Static } from "typebox";
 import { parserOf } from "@skerry/model";
@@ -10,6 +10,8 @@ const Run = Type.Object({
   generation: Type.Integer(),
   startedAtMs: Type.Number(),
   stopsAtMs: Type.Optional(Type.Number()),
+  /** It ends then by itself unless that is put off; only where the instance holds a lease. */
+  leaseEndsAtMs: Type.Optional(Type.Number()),
 });
 export type SimulatedRun = Static<typeof Run>;
 const parseRuns = parserOf(Type.Array(Run), "record of a simulated guest's runs", "node-driver-failed");
@@ -21,6 +23,8 @@ const parseRuns = parserOf(Type.Array(Run), "record of a simulated guest's runs"
 export class SimulatedRuns {
   readonly #folder: string;
   readonly #runs: Map<string, readonly SimulatedRun[]>;
+  /** Of guests that run or may be started. */
+  readonly #limits = new Map<string, number>();
 
   constructor(folder: string) {
     mkdirSync(folder, { recursive: true });
@@ -31,11 +35,30 @@ export class SimulatedRuns {
   /** The run that is under way at `nowMs`. */
   current(id: string, nowMs: number): SimulatedRun | undefined {
     const last = this.#runs.get(id)?.at(-1);
-    return last !== undefined && (last.stopsAtMs === undefined || last.stopsAtMs > nowMs) ? last : undefined;
+    return last !== undefined && endOf(last) > nowMs ? last : undefined;
   }
 
   async begin(id: string, run: SimulatedRun): Promise<void> {
-    await this.#write(id, [...(this.#runs.get(id) ?? []), run]);
+    const leaseEndsAtMs = this.#limits.get(id);
+    const limited = leaseEndsAtMs === undefined ? run : { ...run, leaseEndsAtMs };
+    await this.#write(id, [...(this.#runs.get(id) ?? []), limited]);
+  }
+
+  /** Sets when the lease of the run under way ends, and of those to come; what has ended stays so. Undefined for no lease. */
+  limit(id: string, atMs: number | undefined): void {
+    if (atMs === undefined) this.#limits.delete(id);
+    else this.#limits.set(id, atMs);
+    const run = this.current(id, Date.now());
+    if (run === undefined || (atMs === undefined && run.leaseEndsAtMs === undefined)) return;
+    const { leaseEndsAtMs: _before, ...rest } = run;
+    const runs = [
+      ...(this.#runs.get(id) ?? []).slice(0, -1),
+      atMs === undefined ? rest : { ...rest, leaseEndsAtMs: atMs },
+    ];
+    const path = join(this.#folder, `${id}.json`);
+    writeFileSync(`${path}.limit`, JSON.stringify(runs));
+    renameSync(`${path}.limit`, path);
+    this.#runs.set(id, runs);
   }
 
   /** Sets when the run under way ends; never later than was set before. */
@@ -52,6 +75,11 @@ export class SimulatedRuns {
   }
 }
 
+/** When a run ended or will end, milliseconds since 1970; infinite where nothing says. */
+function endOf({ stopsAtMs = Infinity, leaseEndsAtMs = Infinity }: SimulatedRun): number {
+  return Math.min(stopsAtMs, leaseEndsAtMs);
+}
+
 /** Reads the runs below a driver's folder, by instance, without the driver: for whoever wants to check them. */
 export function readSimulatedRuns(folder: string): Map<string, readonly SimulatedRun[]> {
   const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
@@ -65,7 +93,7 @@ export function overlappingRuns(runs: readonly SimulatedRun[]): (readonly [Simul
   const ordered = runs.toSorted((a, b) => a.startedAtMs - b.startedAtMs);
   return ordered.flatMap((run, index) => {
     const next = ordered[index + 1];
-    const overlaps = next !== undefined && (run.stopsAtMs ?? Number.POSITIVE_INFINITY) > next.startedAtMs;
+    const overlaps = next !== undefined && endOf(run) > next.startedAtMs;
     return overlaps ? [[run, next] as const] : [];
   });
 }

@@ -40,12 +40,15 @@ const parseDefinition = parserOf(
  * Guests that exist as records: they run as long as their record says so, whoever looks, and so outlive the agent as real
  * ones do. Their only clock is the wall's. Nothing of the host is used but files below `folder`.
  */
-export function openSimulatedCompute(folder: string, options: SimulatedComputeOptions = {}): ComputeDriver {
+export function openSimulatedCompute(
+  folder: string,
+  options: SimulatedComputeOptions = {},
+  runs = new SimulatedRuns(join(folder, "runs")),
+): ComputeDriver {
   const { bootMs = 200, shutdownMs = 100, ignoresShutdown = false } = options;
   const definitionsFolder = join(folder, "definitions");
   mkdirSync(definitionsFolder, { recursive: true });
   const definitions = loadDefinitions(definitionsFolder);
-  const runs = new SimulatedRuns(join(folder, "runs"));
   const serial = new SimulatedSerial(join(folder, "serial"));
   const service = new SimulatedService();
   const listeners = new Set<() => void>();
