@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import type { AgentRelease, ArtifactFile } from "./agent-artifacts.ts";
-import { agentUnit } from "./agent-unit.ts";
+import { agentUnit, guardUnit } from "./agent-unit.ts";
 import type { StepReport } from "./provisioning.ts";
 import { asRoot, requireScript, runScript, scriptFailure, scriptText } from "./remote-script.ts";
 import type { SshConnection } from "./ssh-connection.ts";
@@ -41,7 +41,14 @@ export async function installAgent(
       );
     }
     report("verifying and unpacking", total, total);
-    const args = [release.digest, agentUnit, config, ...release.files.flatMap(installWords)];
+    const args = [
+      release.digest,
+      agentUnit,
+      config,
+      guardUnit,
+      scriptText("lease-guard"),
+      ...release.files.flatMap(installWords),
+    ];
     const answer = await runScript(connection, "install", { args, root: true, timeoutMs: installMs }, signal);
     if (answer.exitCode === 0) {
       report(`release ${release.digest.slice(0, 12)} with Node ${release.nodeVersion} is in place`, total, total);

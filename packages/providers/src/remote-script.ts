@@ -4,7 +4,17 @@ import type { SshConnection } from "./ssh-connection.ts";
 
 /* Scripts for hosts are fixed texts beside this file: what varies reaches them as arguments, never as text. */
 
-export const scriptNames = ["facts", "state", "packages", "libvirt", "offsets", "receive", "install", "start"] as const;
+export const scriptNames = [
+  "facts",
+  "state",
+  "packages",
+  "libvirt",
+  "offsets",
+  "receive",
+  "install",
+  "start",
+  "lease-guard",
+] as const;
 export type ScriptName = (typeof scriptNames)[number];
 
 /** Exit status of scripts where a file system is full: ENOSPC's number. */

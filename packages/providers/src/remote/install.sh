@@ -1,5 +1,5 @@
 # Makes a received release the current one. Arguments: the release's digest, the unit's text, the configuration's text,
-# then for each file its name, its sha256, the sha256 of what was sent for it and its mode.
+# the guard's unit and script, then for each file its name, its sha256, the sha256 of what was sent for it and its mode.
 set -eu
 umask 022
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -8,7 +8,9 @@ home=/opt/skerry
 release=$home/releases/$1
 unit=$2
 config=$3
-shift 3
+guard_unit=$4
+guard=$5
+shift 5
 
 # Removes the half-made release; what was received stays where only space was lacking.
 give_up() {
@@ -69,6 +71,8 @@ mkdir -p /etc/skerry
 chmod 0700 /etc/skerry
 put /etc/skerry/agent.json 0600 "$config"
 put /etc/systemd/system/skerry-agent.service 0644 "$unit"
+put /opt/skerry/lease-guard.sh 0755 "$guard"
+put /etc/systemd/system/skerry-lease-guard.service 0644 "$guard_unit"
 
 previous=$(readlink "$home/current" 2>/dev/null || :)
 if [ "$previous" != "releases/${release##*/}" ]; then

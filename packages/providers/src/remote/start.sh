@@ -2,17 +2,20 @@
 set -eu
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unit=skerry-agent.service
+guard=skerry-lease-guard.service
 dir=/run/skerry-provision
 mkdir -p -m 0700 "$dir"
 
 wanted=$({
   readlink /opt/skerry/current
-  cat /etc/systemd/system/skerry-agent.service /etc/skerry/agent.json /var/lib/skerry/identity.json
+  cat "/etc/systemd/system/$unit" "/etc/systemd/system/$guard" /opt/skerry/lease-guard.sh /etc/skerry/agent.json /var/lib/skerry/identity.json
 } | sha256sum)
-if [ "$(cat "$dir/started" 2>/dev/null)" = "$wanted" ] && systemctl is-active --quiet "$unit"; then exit 0; fi
+if [ "$(cat "$dir/started" 2>/dev/null)" = "$wanted" ] && systemctl is-active --quiet "$unit" &&
+  systemctl is-active --quiet "$guard"; then exit 0; fi
 
-systemctl enable --quiet --no-reload "$unit"
+systemctl enable --quiet --no-reload "$unit" "$guard"
 systemctl daemon-reload
+systemctl restart "$guard"
 # Its end shows below.
 systemctl restart "$unit" || :
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { installAgent } from "../../src/agent-step.ts";
-import { agentUnit } from "../../src/agent-unit.ts";
+import { agentUnit, guardUnit } from "../../src/agent-unit.ts";
 import { scriptText } from "../../src/remote-script.ts";
 import { connectToHost } from "../../src/ssh-handshake.ts";
 import { releaseOf } from "./sshd/artifacts.ts";
@@ -39,7 +39,8 @@ export async function killInstallations(stride: number): Promise<number> {
     await host.within(["rm", "-rf", "/opt/skerry", "/etc/skerry", "/etc/systemd/system/skerry-agent.service"]);
     await installAgent(connection, old, "{}\n", silent, signal);
     await host.within(["sh", "-ec", 'mkdir /opt/skerry/incoming; cp "$1" "$2"; cp "$3" "$4"', "sh", ...received]);
-    const argv = ["bash", "-c", killedAt(at), "bash", next.digest, agentUnit, config, ...words] as const;
+    const texts = [agentUnit, config, guardUnit, scriptText("lease-guard")];
+    const argv = ["bash", "-c", killedAt(at), "bash", next.digest, ...texts, ...words] as const;
     const { exitCode } = await connection.exec(argv, {}, signal);
     assert.match(await current(), new RegExp(`^releases/(${old.digest}|${next.digest})\n$`), `killed at command ${at}`);
     await installAgent(connection, next, config, silent, signal);
