@@ -37,7 +37,9 @@ function walk(schema: JsonSchema, path: string): FieldRow[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const here = `${path}.${name}`;
     const row = { path: here, type: typeName(property), required: required.has(name), note: noteOf(property) };
-    const inner = property.type === "array" ? property.items : property;
+    const whole = property.type === "array" ? property.items : property;
+    // Of several shapes, the one that has fields.
+    const inner = whole?.anyOf?.find(({ properties }) => properties !== undefined) ?? whole;
     return [
       row,
       ...(inner?.properties === undefined ? [] : walk(inner, property.type === "array" ? `${here}[]` : here)),
@@ -46,6 +48,7 @@ function walk(schema: JsonSchema, path: string): FieldRow[] {
 }
 
 function typeName(schema: JsonSchema): string {
+  if (schema.properties !== undefined) return "object";
   if (schema.enum !== undefined) return schema.enum.join(" | ");
   if (schema.anyOf !== undefined) return schema.anyOf.map(typeName).join(" | ");
   if (schema.type === "array") return `${typeName(schema.items ?? {})}[]`;

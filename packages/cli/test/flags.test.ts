@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import { imageFlags } from "../src/commands/image-flags.ts";
-import { healthCheck, instanceFlags, latencyLimit } from "../src/commands/instance-flags.ts";
+import { healthCheck, instanceFlags, latencyLimit, onDisconnect } from "../src/commands/instance-flags.ts";
 
 const signal = new AbortController().signal;
 const invalid = (error: unknown): boolean =>
@@ -22,6 +22,13 @@ describe("instance flags", () => {
     assert.deepEqual(healthCheck("http:80/ready"), { kind: "http", port: 80, path: "/ready" });
     assert.deepEqual(healthCheck("tcp:5432"), { kind: "tcp", port: 5432 });
     assert.throws(() => healthCheck("ping"), invalid);
+  });
+
+  test("what becomes of an instance without its node is kept, or a time within the limits", () => {
+    assert.equal(onDisconnect("keep"), "keep");
+    assert.deepEqual(onDisconnect("90s"), { replaceAfterSeconds: 90 });
+    assert.deepEqual(onDisconnect("24h"), { replaceAfterSeconds: 86_400 });
+    for (const text of ["29s", "25h", "90", "soon", "-5m"]) assert.throws(() => onDisconnect(text), invalid);
   });
 
   test("only what was given reaches the spec", async () => {

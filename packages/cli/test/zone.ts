@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { kinds, parserOf, type OperationResource } from "@skerry/model";
 import type { Client, Mutation } from "@skerry/sdk";
 import { createNodeClient } from "@skerry/sdk/node";
+import { openPath, type CuttablePath } from "@skerry/testkit";
 import { imageFlags } from "../src/commands/image-flags.ts";
 
 const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
@@ -26,6 +27,11 @@ export interface Zone {
   readonly folder: string;
   /** SIGKILL, then a new process over the same data, at once. */
   killAndRestart(role: Role): Promise<void>;
+  /** SIGSTOP and SIGCONT: it hangs, with its connections open, and goes on. */
+  pause(role: Role): void;
+  resume(role: Role): void;
+  /** What a node's agent reaches the server by. */
+  path(name: NodeName): CuttablePath;
   close(): Promise<void>;
 }
 
@@ -33,6 +39,7 @@ export async function startZone(imageBytes: number): Promise<Zone> {
   const folder = await mkdtemp(join(tmpdir(), "skerry-zone-"));
   const [serverPort = 0, ...dataPorts] = await freePorts(3);
   const server = `https://127.0.0.1:${serverPort}`;
+  const paths = { alpha: await openPath(serverPort), beta: await openPath(serverPort) };
   const processes = new Map<Role, ChildProcess>();
   const commands: Record<Role, readonly string[]> = {
     server: ["server", "--data-dir", join(folder, "server"), "--listen", `127.0.0.1:${serverPort}`],
@@ -48,7 +55,7 @@ export async function startZone(imageBytes: number): Promise<Zone> {
       "--driver",
       "simulated",
       "--server",
-      server,
+      `https://127.0.0.1:${paths[name].port}`,
       "--token-file",
       join(folder, `${name}.token`),
       "--data-address",
@@ -119,8 +126,12 @@ export async function startZone(imageBytes: number): Promise<Zone> {
       await kill(role);
       start(role);
     },
+    pause: (role) => void processes.get(role)?.kill("SIGSTOP"),
+    resume: (role) => void processes.get(role)?.kill("SIGCONT"),
+    path: (name) => paths[name],
     close: async () => {
       await Promise.all([...processes.keys()].map(kill));
+      await Promise.all(Object.values(paths).map((path) => path[Symbol.asyncDispose]()));
       await rm(folder, { recursive: true, force: true });
     },
   };

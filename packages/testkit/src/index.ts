@@ -1,3 +1,4 @@
+export { openPath, type CuttablePath } from "./cuttable-path.ts";
 export { judge, type Attempt, type LoggedChange, type Read, type Verdict } from "./history.ts";
 export { startPostgres, type PrivatePostgres } from "./private-postgres.ts";
 export { readLog, startRegisterLoad, type RegisterLoad } from "./register-load.ts";

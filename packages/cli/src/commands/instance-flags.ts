@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { SkerryError, kinds, parserOf } from "@skerry/model";
+import { SkerryError, kinds, parserOf, replaceAfterSeconds, type OnDisconnect } from "@skerry/model";
 import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
 import { labelsOf } from "./labels.ts";
 
@@ -18,6 +18,10 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       .option("--user-data <file>", "cloud-init user data")
       .option("--stopped", "make it, do not start it")
       .option("--health <check>", "http:PORT/PATH or tcp:PORT: how to tell that it serves")
+      .option(
+        "--on-disconnect <policy>",
+        "keep, or after how long without its node it starts anew elsewhere: 90s, 5m, 2h",
+      )
       .option("--country <code...>", "only in these countries")
       .option("--jurisdiction <code...>", "only under these laws")
       .option("--provider <name...>", "only at these providers")
@@ -63,6 +67,7 @@ export const instanceFlags: DraftFlags<"Instance"> = {
         userData: userData === undefined ? undefined : await readFlagFile(userData, "--user-data"),
         power: options["stopped"] === true ? "stopped" : undefined,
         healthCheck: typeof options["health"] === "string" ? healthCheck(options["health"]) : undefined,
+        onDisconnect: typeof options["onDisconnect"] === "string" ? onDisconnect(options["onDisconnect"]) : undefined,
         placement: Object.keys(placement).length === 0 ? undefined : placement,
       }),
     );
@@ -78,6 +83,20 @@ export function healthCheck(text: string): Record<string, unknown> {
     });
   const [, kind, port, path] = match;
   return given({ kind, port: Number(port), path });
+}
+
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** `keep`, or `90s`, `5m`, `2h`. */
+export function onDisconnect(text: string): OnDisconnect {
+  if (text === "keep") return text;
+  const [, count, unit = ""] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
+  const seconds = Number(count) * (secondsOf[unit] ?? Number.NaN);
+  const { minimum, maximum } = replaceAfterSeconds;
+  if (seconds >= minimum && seconds <= maximum) return { replaceAfterSeconds: seconds };
+  throw new SkerryError("invalid-request", `--on-disconnect: "${text}" is neither keep nor a time.`, {
+    remedy: `Write keep, or a time from ${minimum}s to ${maximum / 3600}h, for example 90s.`,
+  });
 }
 
 /** `madrid=20`, or `40.4,-3.7=20`: at most 20 ms of round trip from there. */
