@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { describe, test } from "node:test";
+import { protocolVersion } from "@skerry/protocol";
 import { overlappingRuns, SimulatedRuns } from "../src/drivers/compute/simulated-runs.ts";
 import { eventually } from "./contract/deadline.ts";
 import { wantedInstance, wantedNetwork, wantedVolume } from "./gateway/wishes.ts";
@@ -232,6 +233,48 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     );
     await gateway.listen();
     await eventually("a new link", () => gateway.node(node.nodeId).links > links);
+  });
+
+  test("starts what needs a lease once the server has granted one, and says that it is in force", async () => {
+    await using world = await openWorld(1);
+    const { gateway } = world;
+    const node = onlyNode(world);
+    // What was granted before is gone with this agent's boot: as after a restart of the host.
+    await node.agent.end("SIGKILL");
+    gateway.grants = false;
+    await rm(node.path("simulated", "leases"), { recursive: true });
+    node.agent.start();
+    const [disk, keptDisk] = [wantedVolume(), wantedVolume()];
+    const leased = wantedInstance(disk.id, { lease: { seconds: 30 } });
+    const kept = wantedInstance(keptDisk.id);
+    node.want({ volumes: [disk, keptDisk], instances: [leased, kept] });
+    await eventually("what is kept runs", () => node.instance(kept.id)?.state === "running");
+    const { beats = 0 } = gateway.node(node.nodeId);
+    await eventually("it asks again", () => (gateway.node(node.nodeId).beats ?? 0) > beats + 1);
+    assert.deepEqual(node.runs(leased.id), []);
+    gateway.grants = true;
+    const seen = await eventually("it runs", () => {
+      const instance = node.instance(leased.id);
+      return instance?.state === "running" ? instance : undefined;
+    });
+    assert.equal(seen.leaseSeconds, 30);
+    assert.equal(node.instance(kept.id)?.leaseSeconds, undefined);
+    assert.ok((node.runs(leased.id).at(-1)?.leaseEndsAtMs ?? 0) > Date.now());
+  });
+
+  test("speaks the version of a server that is one older, and asks it for no leases", async () => {
+    await using world = await openWorld(1);
+    const { gateway } = world;
+    const { nodeId } = onlyNode(world);
+    assert.equal(gateway.node(nodeId).spoken, protocolVersion);
+    await gateway.vanish();
+    gateway.version = protocolVersion - 1;
+    const { links, beats } = gateway.node(nodeId);
+    await gateway.listen();
+    await eventually("a new link", () => gateway.node(nodeId).links > links);
+    delete gateway.node(nodeId).observed;
+    await eventually("a report", () => gateway.node(nodeId).observed);
+    assert.deepEqual([gateway.node(nodeId).spoken, gateway.node(nodeId).beats], [protocolVersion - 1, beats]);
   });
 
   test("comes back after the server refused it or went away", async () => {

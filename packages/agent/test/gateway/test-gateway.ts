@@ -36,6 +36,9 @@ interface KnownNode {
   sessionToken?: string;
   /** Times that it was welcomed. */
   links: number;
+  /** The version that it last greeted with, and how often it has asked for leases. */
+  spoken?: number;
+  beats?: number;
 }
 
 /** The server's side of the protocol, as little as agents need: for tests of the agent without a server. */
@@ -47,6 +50,10 @@ export class TestGateway {
   readonly nodes = new Map<string, KnownNode>();
   /** Set to refuse every node's hello. */
   refuses: string | undefined;
+  /** Of the protocol, as it says to agents. */
+  version = protocolVersion;
+  /** Whether beats are answered. */
+  grants = true;
   refusals = 0;
   /** HTTP requests that came. */
   requests = 0;
@@ -202,7 +209,7 @@ export class TestGateway {
       return;
     }
     const nonce = randomBytes(16).toString("base64url");
-    socket.send(encodeMessage({ type: "challenge", nonce, protocolVersion }));
+    socket.send(encodeMessage({ type: "challenge", nonce, protocolVersion: this.version }));
     socket.on("message", (data: Buffer) => this.#receive(socket, nonce, data.toString("utf8")));
     socket.on("error", () => undefined);
   }
@@ -224,6 +231,7 @@ export class TestGateway {
         socket.close();
         return;
       }
+      node.spoken = message.protocolVersion;
       node.socket = socket;
       node.links += 1;
       node.sessionToken = randomBytes(24).toString("base64url");
@@ -233,6 +241,11 @@ export class TestGateway {
     }
     const node = [...this.nodes.values()].find((each) => each.socket === socket);
     if (message.type === "observed" && node !== undefined) node.observed = message.state;
+    if (message.type === "beat" && node !== undefined) {
+      node.beats = (node.beats ?? 0) + 1;
+      const wantedRevision = node.wanted?.revision ?? 0;
+      if (this.grants) this.#send(node, { type: "granted", beat: message.beat, wantedRevision });
+    }
     if (message.type === "stream-failed") this.#streams.get(message.streamId)?.(new Error(message.detail));
   }
 }

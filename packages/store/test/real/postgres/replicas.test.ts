@@ -100,6 +100,22 @@ describe("replicas of one PostgreSQL store", () => {
     assert.equal((await put(store, 2)).revision, 2);
   });
 
+  test("a leader that stood still for longer than a take-over takes is not sure of it until the database has answered", async (t) => {
+    const open = await replicasFor(t);
+    const store = await open();
+    await roleOf(store, "leader");
+    await put(store, 1);
+    assert.equal(store.surelyLeads, true);
+    // As long as two take-overs take, and a moment.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2100);
+    assert.deepEqual([store.role.kind, store.surelyLeads], ["leader", false]);
+    await put(store, 2);
+    assert.equal(store.surelyLeads, true);
+    const follower = await open();
+    await roleOf(follower, "follower");
+    assert.equal(follower.surelyLeads, false);
+  });
+
   test("the database restarted in the middle of commits, every transaction is made once, and known to be", async (t) => {
     const open = await replicasFor(t);
     const store = await open();
