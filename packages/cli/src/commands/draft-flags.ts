@@ -119,12 +119,13 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
     (command) =>
       command
         .addOption(new Option("--role <role>", "what it may do").choices(roles).makeOptionMandatory())
-        .option("--only-project <name>", "limit it to one project")
+        .option("--only-project <name>", "limit it to one project; -p says the same")
         .option("--lifetime <seconds>", "until it expires", toNumber)
         .option("--description <text>", "for people"),
-    ({ role, onlyProject, lifetime, description }) => ({
+    ({ role, onlyProject, project, lifetime, description }) => ({
       role,
-      project: onlyProject,
+      // Taken as it is everywhere else: a limit that was asked for must not be lost.
+      project: onlyProject ?? project,
       lifetimeSeconds: lifetime,
       description,
     }),

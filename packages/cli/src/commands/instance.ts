@@ -132,6 +132,8 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
       const session = await openSession(terminal, self);
       const guestPort = Number(match[2]);
       const key = session.key("Instance", name);
+      // Who mistypes a name learns it here, not at the first connection.
+      await session.client.get("Instance", key, signal);
       await forwardPort(
         {
           localPort: Number(match[1] ?? guestPort),

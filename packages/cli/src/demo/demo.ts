@@ -9,12 +9,13 @@ import { printLines } from "../output/render.ts";
 import { tableLines } from "../output/table.ts";
 import { paint, type Terminal } from "../output/terminal.ts";
 import type { CommandDeps } from "../command-deps.ts";
-import type { DemoControlPlane } from "./control-plane.ts";
+import { ended, type DemoControlPlane } from "./control-plane.ts";
 import { demoProviders } from "./continuum.ts";
+import { lockDemo } from "./demo-lock.ts";
 import { openNarrator, type Narrator } from "./narrator.ts";
 import type { DemoResult } from "./result.ts";
 import type { Stage } from "./stage.ts";
-import { demoServerLog, tellStory } from "./story.ts";
+import { demoServerLog, tellStory, type ToldStory } from "./story.ts";
 
 /** Name of the context that a demo leaves behind while it runs. */
 const contextName = "demo";
@@ -27,18 +28,19 @@ export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlag
     });
   }
   const narrator = openNarrator(terminal);
+  await using _place = flags.simulated === true ? undefined : await lockDemo(demoLock());
   const stage = await chooseStage(terminal, narrator, flags);
   const dataDir = stage.simulated ? join(tmpdir(), `skerry-demo-${process.pid}`) : "/var/lib/skerry/demo";
   let control: DemoControlPlane | undefined;
   const strike = async (): Promise<void> => {
     forgetContext();
-    await stage.strike(narrator);
     await control?.process.stop();
+    await stage.strike(narrator);
     await rm(dataDir, { recursive: true, force: true });
   };
-  let result: DemoResult;
+  let told: ToldStory;
   try {
-    const told = await tellStory(
+    told = await tellStory(
       stage,
       narrator,
       {
@@ -50,7 +52,6 @@ export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlag
       signal,
       (started) => (control = started),
     );
-    result = told.result;
     rememberContext(told.control);
   } catch (error) {
     narrator.say(paint(terminal.err, "red", "The story ends early; taking down what was built."));
@@ -60,11 +61,19 @@ export async function runDemo({ terminal, signal }: CommandDeps, flags: DemoFlag
     else narrator.say(`kept, as asked: ${dataDir}, log ${demoServerLog(dataDir)}`);
     throw error;
   }
+  const { result } = told;
   const out = flags.json === true ? terminal.err : terminal.out;
   out.write(`\n${summary(terminal, result).join("\n")}\n`);
   if (flags.once !== true) {
     out.write(`\n${next(terminal).join("\n")}\n`);
-    await untilAborted(signal);
+    const { process: server } = told.control;
+    const isOver = await Promise.race([untilAborted(signal), server.ended.then(() => true)]);
+    // It ended by itself, or by someone's hand: without it nothing of the demo can be used.
+    if (isOver && !signal.aborted) {
+      const cause = await ended(demoServerLog(dataDir), "has ended");
+      await strike();
+      throw cause;
+    }
   }
   await strike();
   if (flags.json === true) printLines(terminal, [JSON.stringify(result)]);
@@ -143,7 +152,14 @@ function forgetContext(): void {
   writeContexts({ contexts: others, ...(current === undefined || current === contextName ? {} : { current }) });
 }
 
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+async function untilAborted(signal: AbortSignal): Promise<boolean> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  return false;
+}
+
+/** Only root runs demos on real hosts. */
+function demoLock(): string {
+  return process.getuid?.() === 0
+    ? "/run/skerry-demo.pid"
+    : join(tmpdir(), `skerry-demo-${process.getuid?.() ?? 0}.pid`);
 }

@@ -96,7 +96,7 @@ export async function tellStory(
     sites: (await client.listAll("Site", {}, signal)).length,
     nodes: nodes.filter((node) => node.status.connected).length,
     provisioningMs,
-    instances,
+    instances: instances.map((instance) => whereItIsNow(instance, cast, migration)),
     migration,
     versions: { skerry: version(), node: process.versions.node, ...nodes[0]?.status.facts?.versions },
   };
@@ -223,6 +223,12 @@ async function witness(
     httpOk: greeting.includes(metadata.id),
     bootMs: status.bootMs ?? -1,
   };
+}
+
+function whereItIsNow(instance: DemoInstance, cast: readonly DemoProvider[], { to }: DemoMigration): DemoInstance {
+  const target = cast.find(({ provider }) => provider === to);
+  const hasMoved = instance.name === `web-${cast[0]?.site}` && target !== undefined;
+  return hasMoved ? { ...instance, provider: target.provider, country: target.country } : instance;
 }
 
 async function moveOne(

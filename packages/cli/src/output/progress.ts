@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { paint, printable, type Terminal } from "./terminal.ts";
 import { formatBytes, formatDuration } from "./duration.ts";
 
@@ -72,9 +73,15 @@ function formatLine(terminal: Terminal, line: ProgressLine, frame: number): stri
     line.state === "running" && line.done !== undefined && line.total
       ? ` ${barOf(terminal, line.done, line.total)} ${amount(line)}`
       : "";
-  const message =
-    line.message === undefined || line.message === "" ? "" : ` ${paint(terminal.err, "dim", printable(line.message))}`;
-  return `${mark} ${line.label.padEnd(28)}${bar}${message}${time === "" ? "" : `  ${time}`}`;
+  const text = (message: string): string => {
+    const shown = message === "" ? "" : ` ${paint(terminal.err, "dim", message)}`;
+    return `${mark} ${line.label.padEnd(28)}${bar}${shown}${time === "" ? "" : `  ${time}`}`;
+  };
+  const message = printable(line.message ?? "");
+  if (!terminal.live) return text(message);
+  // A line that wraps can't be drawn again in its place.
+  const room = terminal.err.columns - stripVTControlCharacters(text("")).length - 2;
+  return text(message.length <= room ? message : room > 1 ? `${message.slice(0, room - 1)}…` : "");
 }
 
 function markOf(terminal: Terminal, state: ProgressLine["state"], frame: number): string {
