@@ -151,8 +151,9 @@ describe("a bare host", () => {
     const times = await provision(host.target, depsWith());
     context.diagnostic(`a host with its packages and the agent's files: ${JSON.stringify(times)} ms`);
     assert.deepEqual(await counted("join"), tokens);
-    assert.equal(await onHost(["systemctl", "is-active", "skerry-agent", "libvirtd.socket"]), "active\nactive");
-    assert.equal(await onHost(["systemctl", "is-enabled", "skerry-agent"]), "enabled");
+    const units = ["skerry-agent", "skerry-lease-guard", "libvirtd.socket"];
+    assert.equal(await onHost(["systemctl", "is-active", ...units]), "active\nactive\nactive");
+    assert.equal(await onHost(["systemctl", "is-enabled", ...units.slice(0, 2)]), "enabled\nenabled");
     assert.equal(await onHost(["stat", "-c", "%a %U", "/etc/skerry/agent.json"]), "600 root");
     // The brackets keep the search itself, which sudo logs, from being found.
     const leaks = await onHost([
