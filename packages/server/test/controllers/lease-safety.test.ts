@@ -5,7 +5,7 @@ import { memoryFolder, openScratchStore } from "../fakes/scratch-store.ts";
 import { playLeases, seededRandom } from "./lease-play.ts";
 import { guardRoundMs, overlaps } from "./writers.ts";
 
-const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 150);
+const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 200);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe("leases", () => {
