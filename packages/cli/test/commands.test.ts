@@ -136,7 +136,7 @@ describe("the command line", { timeout: 120_000 }, () => {
     const refusals: readonly (readonly [readonly string[], RegExp])[] = [
       [["instance", "show", "lab/first/x"], /"lab\/first\/x" is not a name[\s\S]*PROJECT\/NAME/],
       [["instance", "show", "/x"], /is not a name/],
-      [["instance", "forward", "first", "99999:1"], /not a pair of ports[\s\S]*1 to 65535/],
+      [["instance", "forward", "first", "99999:1"], /not a pair of ports[\s\S]*at most 65535/],
       [["instance", "forward", "first", "0"], /not a pair of ports/],
       [["site", "show", "nowhere"], /There is no Site nowhere[\s\S]*skerry site list/],
       [["join-token", "show", "none"], /skerry join-token list/],

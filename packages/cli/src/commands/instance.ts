@@ -125,21 +125,21 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
     .description("reach a TCP port of the guest from here: 8080:80, or 80")
     .action(async (name: string, ports: string, _flags: unknown, self: Command) => {
       const match = /^(?:(\d{1,5}):)?(\d{1,5})$/.exec(ports);
-      if (match === null || [match[1] ?? match[2], match[2]].some((port) => Number(port) < 1 || Number(port) > 65_535))
+      const [local, guest] = [Number(match?.[1] ?? match?.[2]), Number(match?.[2])];
+      if (match === null || local > 65_535 || guest < 1 || guest > 65_535)
         throw new SkerryError("invalid-request", `"${ports}" is not a pair of ports.`, {
-          remedy: "Write LOCAL:GUEST, each 1 to 65535, for example 8080:80.",
+          remedy: "Write LOCAL:GUEST, at most 65535, for example 8080:80; a local 0 takes any that is free.",
         });
       const session = await openSession(terminal, self);
-      const guestPort = Number(match[2]);
       const key = session.key("Instance", name);
       // Who mistypes a name learns it here, not at the first connection.
       await session.client.get("Instance", key, signal);
       await forwardPort(
         {
-          localPort: Number(match[1] ?? guestPort),
-          open: () => session.client.openPort(key, guestPort, signal),
+          localPort: local,
+          open: () => session.client.openPort(key, guest, signal),
           onListening: (port) =>
-            terminal.err.write(`http://127.0.0.1:${port} is port ${guestPort} of ${name}; Ctrl-C ends it\n`),
+            terminal.err.write(`http://127.0.0.1:${port} is port ${guest} of ${name}; Ctrl-C ends it\n`),
         },
         signal,
       );
