@@ -59,6 +59,8 @@ export class Feed {
       }
       this.#check(place);
       const page = this.#recentAfter(place) ?? (await this.#log.read(place, pageSize));
+      // A log that has lost its end would otherwise be asked for it for ever.
+      if (page.length === 0) this.#check(place, this.#revision);
       for (const event of page) {
         if (signal.aborted) return;
         if (event.revision !== place + 1) this.#check(place, event.revision - 1);

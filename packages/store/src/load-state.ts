@@ -44,6 +44,8 @@ export async function loadState(
       count += 1;
       sum = (sum + row.sum) >>> 0;
     }
+    // An index that is out of order could give the same rows for ever.
+    if (totals !== undefined && count > totals.count) throw incomplete(origin, totals, count);
   }
 }
 

@@ -238,7 +238,8 @@ describe("what guests can run on", () => {
     assert.ok(performance.now() - startedAt < 200, "from memory");
     if (found.accelerator === "tcg") assert.match(found.reason ?? "", /kvm/);
     await writeFile(join(probed.path, "accelerator.json"), "{");
-    assert.deepEqual(await rememberedAccelerator(probed.path, never), found);
+    // The reason may tell how long it took, which differs from time to time.
+    assert.equal((await rememberedAccelerator(probed.path, never)).accelerator, found.accelerator);
   });
 });
 

@@ -5,7 +5,7 @@
  */
 import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import type { ObjectPlace } from "../load-state.ts";
@@ -59,6 +59,7 @@ function open(): DatabaseSync {
     add.run("schema-version", String(schemaVersion));
     if (version > 0) db.prepare("UPDATE meta SET value = ? WHERE name = 'schema-version'").run(String(schemaVersion));
     add.run("zone-id", settings.zoneId);
+    checkZone(db, add);
     db.exec("COMMIT");
     writeFileSync(ownerPath, `${process.pid}\n`, { mode: 0o600 });
     return db;
@@ -66,6 +67,15 @@ function open(): DatabaseSync {
     db.close();
     throw isBusy(error) ? new OpenError("locked", readOwner()) : error;
   }
+}
+
+/** A zone's id is in no object: it has a sum of its own, by which a changed or a lost one is noticed. */
+function checkZone(db: DatabaseSync, add: StatementSync): void {
+  const fact = db.prepare("SELECT value FROM meta WHERE name = ?");
+  const sum = String(crc32(String(fact.get("zone-id")?.["value"])));
+  add.run("zone-id-sum", sum);
+  if (fact.get("zone-id-sum")?.["value"] !== sum)
+    throw new OpenError("damaged", "its zone's id is not what its checksum says");
 }
 
 /** Version 1 had no sums: what is there now is taken as unharmed. */

@@ -15,6 +15,10 @@ export function failed(path: string, failure: Failure): SkerryError {
       return new SkerryError("unavailable", `The store ${path} was written by a newer Skerry (${failure.message}).`, {
         remedy: "Run that newer version, or restore a backup that was made before it.",
       });
+    case "damaged":
+      return new SkerryError("unavailable", `The store ${path} is damaged: ${failure.message}.`, {
+        remedy: "Restore the latest backup of it.",
+      });
     case "system":
       return new SkerryError("unavailable", `The store ${path} cannot be used: ${failure.message}.`, {
         remedy: "Check that the directory exists and that this user may write to it.",

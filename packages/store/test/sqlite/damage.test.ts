@@ -34,7 +34,7 @@ describe("a damaged SQLite file", () => {
     t.after(() => place.dispose());
     const whole = await fill(place.path);
     const bytes = await readFile(place.path);
-    const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
+    const seed = Number(process.env["SEED"] ?? 900_557);
     t.diagnostic(`seed ${seed}, ${bytes.length} bytes`);
     const flips = Number(process.env["FLIPS"] ?? 150);
     let refused = 0;
@@ -48,7 +48,7 @@ describe("a damaged SQLite file", () => {
       try {
         const store = await openSqliteStore({ path });
         try {
-          assert.equal(await allOf(store), whole, `byte ${at} was changed, and the store tells something else`);
+          assert.ok((await allOf(store)) === whole, `byte ${at} was changed, and the store tells something else`);
         } finally {
           await store.close();
         }
