@@ -239,8 +239,11 @@ function attempt(work: () => unknown): Reply {
 let answer: ((request: Request) => unknown) | undefined;
 const opened = attempt(() => {
   const db = open();
-  answer = serve(db);
-  return describe(db);
+  const handle = serve(db);
+  const description = describe(db);
+  // Only a database that could be read is served: with nothing to answer, the thread ends.
+  answer = handle;
+  return description;
 });
 port.postMessage(opened);
 if (answer !== undefined) {

@@ -34,7 +34,7 @@ describe("a damaged SQLite file", () => {
     t.after(() => place.dispose());
     const whole = await fill(place.path);
     const bytes = await readFile(place.path);
-    const seed = Number(process.env["SEED"] ?? 900_557);
+    const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
     t.diagnostic(`seed ${seed}, ${bytes.length} bytes`);
     const flips = Number(process.env["FLIPS"] ?? 150);
     let refused = 0;
@@ -84,6 +84,33 @@ describe("a damaged SQLite file", () => {
       await assert.rejects(openSqliteStore({ path: place.path }), { code: "unavailable", message: /damaged/ });
     });
   }
+
+  for (const [what, sql] of [
+    ["another zone's id", "UPDATE meta SET value = 'zon_0' WHERE name = 'zone-id'"],
+    ["no zone's id", "DELETE FROM meta WHERE name = 'zone-id'"],
+  ] as const) {
+    test(`with ${what} is refused at the start`, async (t) => {
+      const place = await makeSqlitePlace();
+      t.after(() => place.dispose());
+      await fill(place.path);
+      const db = new DatabaseSync(place.path);
+      db.exec(sql);
+      db.close();
+      await assert.rejects(openSqliteStore({ path: place.path }), { code: "unavailable", message: /zone's id/ });
+    });
+  }
+
+  test("with a damaged definition of a table is refused, and not waited for", { timeout: 20_000 }, async (t) => {
+    const place = await makeSqlitePlace();
+    t.after(() => place.dispose());
+    await fill(place.path);
+    const bytes = await readFile(place.path);
+    const at = bytes.indexOf("revision INTEGER PRIMARY KEY");
+    assert.ok(at > 0);
+    bytes.write("INTEGDR", at + "revision ".length);
+    await writeFile(place.path, bytes);
+    await assert.rejects(openSqliteStore({ path: place.path }), { code: "unavailable", message: /damaged/ });
+  });
 
   test("of version 1, which had no sums, is opened with all that it holds and has them from then on", async (t) => {
     const place = await makeSqlitePlace();
