@@ -21,3 +21,10 @@ test("a log that was trimmed between the look and the read is found out, and no 
   const iterator = feed.changes(0, AbortSignal.timeout(20_000))[Symbol.asyncIterator]();
   await assert.rejects(iterator.next(), (error) => error instanceof SkerryError && error.code === "revision-too-old");
 });
+
+test("a log that has lost its end is found out, and not asked for it for ever", { timeout: 20_000 }, async () => {
+  const log = { commit: () => Promise.resolve(), read: () => Promise.resolve([]), close: () => Promise.resolve() };
+  const feed = new Feed(log, 6, 100, 0);
+  const iterator = feed.changes(3, AbortSignal.timeout(10_000))[Symbol.asyncIterator]();
+  await assert.rejects(iterator.next(), (error) => error instanceof SkerryError && error.code === "revision-too-old");
+});
