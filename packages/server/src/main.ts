@@ -100,12 +100,12 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     const failures = new FailureLimit(clock);
     const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures };
     const foundation = { ...parts, clock, random, log, version, surelyLeads: () => replicated?.surelyLeads !== false };
-    // New connections end first, then streams and links, so that requests under way are all that is waited for.
     const lost = Promise.withResolvers<SkerryError>();
     const roles =
       replicated === undefined
         ? await leadAlways(foundation, listener)
         : await followRoles({ foundation, store: replicated, listener, lost: lost.resolve });
+    // New connections end first, then streams and links, so that requests under way are all that is waited for.
     opened.defer(async () => {
       const closed = listener.close(closeGraceMs);
       stopping.abort(new SkerryError("unavailable", "The server stops."));
