@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
 import {
   kinds,
   makeId,
@@ -140,10 +141,10 @@ export async function seed(dataDir: string, instances: number, nodeCount = 100):
   const db = new DatabaseSync(path);
   db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; BEGIN");
   const put = db.prepare(
-    "INSERT OR REPLACE INTO objects (kind, id, project, name, revision, body) VALUES (?, ?, ?, ?, ?, ?)",
+    "INSERT OR REPLACE INTO objects (kind, id, project, name, revision, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
   const log = db.prepare(
-    "INSERT INTO changes (revision, kind, id, project, name, type, body, time_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    "INSERT INTO changes (revision, kind, id, project, name, type, body, time_ms, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
   const total = 2 * instances;
   const firstLogged = revision + total - 2000;
@@ -151,9 +152,10 @@ export async function seed(dataDir: string, instances: number, nodeCount = 100):
     revision++;
     const { kind, metadata } = object;
     const body = JSON.stringify({ ...object, metadata: { ...metadata, revision } });
-    put.run(kind, metadata.id, metadata.project ?? null, metadata.name, revision, body);
-    if (revision > firstLogged)
-      log.run(revision, kind, metadata.id, metadata.project ?? null, metadata.name, "created", body, startMs);
+    const { id, name, project = null } = metadata;
+    const sum = crc32(`${kind}\0${id}\0${project ?? ""}\0${name}\0${revision}\0${body}`);
+    put.run(kind, id, project, name, revision, body, sum);
+    if (revision > firstLogged) log.run(revision, kind, id, project, name, "created", body, startMs, sum);
   };
   // In the order of primary keys, which is what the pages of a file that grew by itself come to.
   const made: InstanceResource[] = [];
@@ -174,7 +176,8 @@ export async function seed(dataDir: string, instances: number, nodeCount = 100):
     if (made.length === 5000) flush();
   }
   flush();
-  db.exec("COMMIT");
+  // The store makes its totals anew where they are missing.
+  db.exec("DELETE FROM meta WHERE name = 'objects-total'; COMMIT");
   db.close();
   return { nodes, projects };
 }
