@@ -88,6 +88,11 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     nowMs,
     random,
     log,
+    onKept: () => {
+      guarded(log, "the guard could not be told of leases", () => leases.refresh());
+      // What was granted for an older one may not have counted.
+      link.askLeases();
+    },
     onChange: (situation) => {
       if (situation !== undefined) {
         health.watch(healthTargets(situation));
@@ -122,14 +127,8 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
     wantedRevision: () => journal.wanted()?.revision ?? 0,
     observed: () => ({ facts: facts.current(), ...reconciler.report() }),
     onWanted: (state) => {
-      if (state.node.id === identity.nodeId) {
-        guarded(log, "a wanted state was not journalled; it is not followed", () => {
-          reconciler.accept(state);
-          leases.refresh();
-        });
-        // What was granted for an older one may not have counted.
-        link.askLeases();
-      } else log.error({ nodeId: state.node.id }, "ignored a wanted state of another node");
+      if (state.node.id === identity.nodeId) reconciler.accept(state);
+      else log.error({ nodeId: state.node.id }, "ignored a wanted state of another node");
     },
     beat: () => leases.beat(),
     onGranted: (beat, wantedRevision) =>

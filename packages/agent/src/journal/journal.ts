@@ -89,6 +89,7 @@ export function openJournalFile(path: string): Journal {
       if (wanted !== undefined && state.revision < wanted.revision) return false;
       const text = JSON.stringify(state);
       if (text === wantedText) return true;
+      const before = { volumes: new Map(volumes), instances: new Map(instances) };
       db.exec("BEGIN IMMEDIATE");
       try {
         statements.wanted.run(text);
@@ -101,8 +102,10 @@ export function openJournalFile(path: string): Journal {
         }
         db.exec("COMMIT");
       } catch (error) {
-        // What the records in memory gained stays: an epoch that is too high only refuses more.
-        db.exec("ROLLBACK");
+        rollBack(db);
+        // Memory and file stay the same, so that the next try writes all of it.
+        restore(volumes, before.volumes);
+        restore(instances, before.instances);
         throw error;
       }
       wanted = state;
@@ -118,7 +121,7 @@ export function openJournalFile(path: string): Journal {
         for (const id of instanceIds) statements.forgetInstance.run(id);
         db.exec("COMMIT");
       } catch (error) {
-        db.exec("ROLLBACK");
+        rollBack(db);
         throw error;
       }
       for (const id of volumeIds) volumes.delete(id);
@@ -163,6 +166,16 @@ function openLocked(path: string): DatabaseSync {
 
 /** SQLITE_BUSY, https://www.sqlite.org/rescode.html */
 const sqliteBusy = 5;
+
+/** A full disk has rolled back already; then the error that matters is the one that is being thrown. */
+function rollBack(db: DatabaseSync): void {
+  if (db.isTransaction) db.exec("ROLLBACK");
+}
+
+function restore<T>(records: Map<string, T>, before: ReadonlyMap<string, T>): void {
+  records.clear();
+  for (const [id, record] of before) records.set(id, record);
+}
 
 function load<T>(db: DatabaseSync, table: "volumes" | "instances", parse: (value: unknown) => T): Map<string, T> {
   const records = new Map<string, T>();

@@ -7,6 +7,7 @@ import type {
   ObservedVolume,
   WantedInstance,
 } from "@skerry/protocol";
+import { isDiskFull } from "../disk-full.ts";
 import type { Action, ObjectKey } from "./action.ts";
 import { instanceKey, networkKey, volumeKey } from "./action.ts";
 import type { ObjectPlan } from "./plan.ts";
@@ -58,11 +59,12 @@ export function observe(situation: Situation, activity: Activity): ObservedObjec
 export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const known = error instanceof SkerryError ? error : undefined;
-  return { message: message.slice(0, 2000), code: known?.code, remedy: known?.remedy?.slice(0, 500) };
+  const code = known?.code ?? (isDiskFull(error) ? "storage-full" : undefined);
+  return { message: message.slice(0, 2000), code, remedy: known?.remedy?.slice(0, 500) };
 }
 
-/** What programs and people do about a failure. */
-function explanation(failure: Failure | undefined): { errorCode?: string; remedy?: string } {
+/** What programs and people do about a failure, as a report has it. */
+export function explanation(failure: Failure | undefined): { errorCode?: string; remedy?: string } {
   return {
     ...(failure?.code === undefined ? {} : { errorCode: failure.code }),
     ...(failure?.remedy === undefined ? {} : { remedy: failure.remedy }),

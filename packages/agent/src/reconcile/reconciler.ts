@@ -15,6 +15,7 @@ import { plan } from "./plan.ts";
 import type { ObjectPlan } from "./plan.ts";
 import { ProgressBook } from "./progress.ts";
 import type { Seen, Settings, Situation } from "./situation.ts";
+import { UnkeptWish } from "./unkept-wish.ts";
 import { WakeUp } from "./wake-up.ts";
 import { wishesOf } from "./wishes.ts";
 import { Work } from "./work.ts";
@@ -32,6 +33,8 @@ export interface ReconcilerDeps {
   readonly nowMs: () => number;
   readonly random: () => number;
   readonly log: Log;
+  /** Called after each wish that is in the journal, before anything follows from it. */
+  readonly onKept: () => void;
   /** Called when the report may have changed, and with the moment that it is made from. */
   readonly onChange: (situation: Situation | undefined) => void;
 }
@@ -54,6 +57,7 @@ export class Reconciler {
   readonly #memory: WorkingMemory = { appliedOverlay: undefined, appliedNetworks: new Map(), starts: new Map() };
   readonly #progress = new ProgressBook(() => this.#deps.onChange(this.#situation));
   readonly #work: Work;
+  readonly #unkept: UnkeptWish;
   readonly #wakeUp = new WakeUp();
   #situation: Situation | undefined;
   #plans: ReadonlyMap<string, ObjectPlan> = new Map();
@@ -82,11 +86,20 @@ export class Reconciler {
       log,
       onEnd: () => this.#wakeUp.now(),
     });
+    this.#unkept = new UnkeptWish({ keep: (state) => this.#keep(state), nowMs, random, log });
   }
 
-  /** Journals a wish before anything follows from it; an older one than the journal's is ignored. */
+  /**
+   * Journals a wish before anything follows from it, and an older one than the journal's is ignored. One that can't be
+   * journalled now is tried again until it can, or until a newer one comes.
+   */
   accept(state: WantedState): void {
-    const { journal, log } = this.#deps;
+    this.#unkept.take(state);
+    this.#wakeUp.now();
+  }
+
+  #keep(state: WantedState): void {
+    const { journal, log, onKept } = this.#deps;
     const before = wishesOf(journal.wanted());
     if (!journal.accept(state)) {
       log.warn({ revision: state.revision, held: journal.wanted()?.revision }, "ignored an older wanted state");
@@ -95,7 +108,7 @@ export class Reconciler {
     const after = wishesOf(state);
     this.#work.supersede(state.revision, (object) => before.get(object) !== after.get(object));
     this.offers.retain((offer) => isStillOffered(offer, state));
-    this.#wakeUp.now();
+    onKept();
   }
 
   /** Looks soon. */
@@ -106,6 +119,7 @@ export class Reconciler {
   /** Looks soon, and tries again at once what failed. */
   retryNow(): void {
     this.#work.retryNow();
+    this.#unkept.retryNow();
     this.#wakeUp.now();
   }
 
@@ -121,7 +135,9 @@ export class Reconciler {
       isOffered: (id) => this.offers.has(id),
       health: this.#deps.health,
     });
-    return { wantedRevision: Math.min(this.#lookedRevision, this.#work.oldestRevision() ?? Infinity), ...objects };
+    const instances = [...objects.instances, ...this.#unkept.instances(objects.instances)];
+    const wantedRevision = Math.min(this.#lookedRevision, this.#work.oldestRevision() ?? Infinity);
+    return { wantedRevision, ...objects, instances };
   }
 
   /** Works until aborted; then ends what can be ended and leaves guests as they are. */
@@ -129,8 +145,10 @@ export class Reconciler {
     const unsubscribe = this.#deps.drivers.compute.onChange(() => this.#wakeUp.now());
     try {
       while (!signal.aborted) {
+        this.#unkept.retry();
         const dueMs = await this.#pass(signal);
-        const waitMs = Math.min(this.#deps.pollMs, Math.max(0, (dueMs ?? Infinity) - this.#deps.nowMs()));
+        const nextMs = Math.min(dueMs ?? Infinity, this.#unkept.dueMs ?? Infinity);
+        const waitMs = Math.min(this.#deps.pollMs, Math.max(0, nextMs - this.#deps.nowMs()));
         await this.#wakeUp.wait(waitMs, gatherMs, signal);
       }
     } finally {

@@ -32,7 +32,7 @@ const lanes = { slow: 4, quick: 8 };
 /** A quick action that takes longer is given up on; a hypervisor that hangs then holds up its own object only. */
 const quickDeadlineMs = 60_000;
 /** Transfers wait for other nodes, which may be ready at any moment; what else fails has mostly to be mended first. */
-const retry = { minMs: 1000, slowMaxMs: 8000, quickMaxMs: 60_000 };
+const retry = { minMs: 1000, transferMaxMs: 8000, maxMs: 60_000 };
 
 /** The actions under way: at most one per object, none on what another holds, each object with its own backoff. */
 export class Work {
@@ -153,8 +153,11 @@ export class Work {
     const { object, action } = planned;
     const { nowMs, random, log } = this.#deps;
     const failures = (this.#backoffs.get(object)?.failures ?? 0) + 1;
-    const delayMs = retryDelayMs(failures, retry.minMs, isSlow(action) ? retry.slowMaxMs : retry.quickMaxMs, random());
-    this.#backoffs.set(object, { ...failureOf(error), failures, notBeforeMs: nowMs() + delayMs });
+    const failure = failureOf(error);
+    // Each try at a full disk may write for minutes in vain.
+    const maxMs = isSlow(action) && failure.code !== "storage-full" ? retry.transferMaxMs : retry.maxMs;
+    const delayMs = retryDelayMs(failures, retry.minMs, maxMs, random());
+    this.#backoffs.set(object, { ...failure, failures, notBeforeMs: nowMs() + delayMs });
     log.warn({ object, action: action.kind, failures, retryInMs: delayMs, error }, "an action failed");
   }
 }
