@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { InstanceResource, NodeFacts } from "@skerry/model";
+import type { InstanceResource } from "@skerry/model";
 import type { ObservedInstance, ObservedState } from "@skerry/protocol";
-import type { Transaction } from "@skerry/store";
+import type { Transaction, View } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
-import { withFailure } from "./condition.ts";
+import { withInstanceFailure } from "./instance-failure.ts";
 import { withConfirmedLease } from "./instance-lease.ts";
 import { reapInstance } from "./reap.ts";
 
@@ -19,7 +19,7 @@ export function applyObservedInstances(
     const stored = tx.getById("Instance", id);
     if (stored === undefined) continue;
     const seen = observed.instances.find((candidate) => candidate.id === id);
-    let next = withStatus(stored, nodeId, seen, observed.facts, nowMs);
+    let next = withStatus(tx, stored, nodeId, seen, observed, nowMs);
     next = withoutFormer(next, nodeId, seen, observed.wantedRevision);
     next = withConfirmedLease(next, nodeId, seen, observed.wantedRevision);
     next = withRemoval(next, nodeId, seen, observed.wantedRevision);
@@ -29,13 +29,15 @@ export function applyObservedInstances(
 }
 
 function withStatus(
+  view: View,
   instance: InstanceResource,
   nodeId: string,
   seen: ObservedInstance | undefined,
-  facts: NodeFacts,
+  observed: ObservedState,
   nowMs: number,
 ): InstanceResource {
   const { assignment, status } = instance;
+  const { facts } = observed;
   if (assignment?.nodeId !== nodeId) return instance;
   const { addresses, conditions } = status;
   const seenAt = timestamp(nowMs);
@@ -56,7 +58,7 @@ function withStatus(
       ...(seen.error === undefined ? {} : { error: seen.error }),
       seenAt,
       observedGeneration: seen.generation,
-      conditions: withFailure(conditions, seen, nowMs),
+      conditions: withInstanceFailure(view, instance, seen, observed, nowMs),
     };
   }
   return isDeepStrictEqual(gist(status), gist(next)) ? instance : { ...instance, status: next };

@@ -92,6 +92,36 @@ describe("what nodes report", () => {
     assert.deepEqual(volume().status.conditions, []);
   });
 
+  test("that a node's disk is full is told of the instance that waits for it, with a command, until it has its disk", async () => {
+    const full = {
+      error: "volume vol_x could not be written",
+      errorCode: "storage-full",
+      remedy: "Free space below /x.",
+    };
+    const failing = (state: "pending" | "running", of: "volumes" | "instances") => (report: ObservedState) => ({
+      ...report,
+      volumes: report.volumes.map((disk) => (of === "volumes" ? { ...disk, ...full } : disk)),
+      instances: report.instances.map((guest) => ({ ...guest, state, ...(of === "instances" ? full : {}) })),
+    });
+    const said = () => web().status.conditions.map(({ type, reason, message }) => [type, reason, message]);
+    const move = `The disk of node ${owner.name} is full. Free space on node ${owner.name}, and it goes on by itself within a minute. Or move it: skerry instance migrate web --project shop --to-provider PROVIDER`;
+    await observe(owner, failing("pending", "volumes"));
+    assert.deepEqual(said(), [["Failing", "StorageFull", move]]);
+    await observe(owner, failing("running", "volumes"));
+    assert.deepEqual(said(), []);
+    await observe(owner, failing("pending", "instances"));
+    assert.deepEqual(said(), [["Failing", "StorageFull", move]]);
+    await store.transact((tx) => {
+      const { assignment, ...volume } = tx.get("Volume", { project: "shop", name: "web" }) ?? assert.fail("no volume");
+      const { filled: _not, ...unfilled } = assignment ?? assert.fail("no assignment");
+      tx.put({ ...volume, assignment: unfilled });
+    });
+    await observe(owner, (report) => ({ ...failing("pending", "instances")(report), volumes: [] }));
+    assert.match(String(said()[0]?.[2]), /create it elsewhere: skerry instance delete web --project shop$/);
+    await observe(owner);
+    assert.deepEqual(said(), []);
+  });
+
   test("is written when it changes, and otherwise rarely, while replies still show its true age", async () => {
     const { revision } = store;
     const [firstMs, laterMs] = [fleet.clock.nowMs(), fleet.clock.nowMs() + 20_000];
