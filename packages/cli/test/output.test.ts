@@ -3,10 +3,11 @@ import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
-import { SkerryError, errorCodes } from "@skerry/model";
+import { SkerryError, errorCodes, type Condition, type ResourceOf } from "@skerry/model";
 import { exitCodeOf } from "../src/exit-code.ts";
 import { formatAge, formatBytes, formatDuration } from "../src/output/duration.ts";
 import { reportFailure } from "../src/output/failure.ts";
+import { renderList } from "../src/output/render.ts";
 import { tableLines } from "../src/output/table.ts";
 import type { Terminal } from "../src/output/terminal.ts";
 
@@ -45,6 +46,25 @@ describe("tables", () => {
       ),
     );
   });
+});
+
+test("a list tells what is wrong with a row, and has no column for it where nothing is", async () => {
+  const listed = async (conditions: readonly Condition[]) => {
+    const out = new PassThrough();
+    const volume = {
+      kind: "Volume",
+      metadata: { name: "web", project: "shop", createdAt: "2026-01-01T00:00:00Z" },
+      spec: { sizeMiB: 64, instance: "web" },
+      status: { state: "failed", conditions },
+    } as unknown as ResourceOf<"Volume">;
+    await renderList({ out, err: out, live: false } as unknown as Terminal, "Volume", [volume], "table", 0);
+    return String(out.read()).split("\n").map(stripVTControlCharacters);
+  };
+  const failing = { type: "Failing", state: "true", reason: "StorageFull", changedAt: "2026-01-01T00:00:00Z" } as const;
+  const [titles, row] = await listed([failing]);
+  assert.match(titles ?? "", /AGE {2}CONDITION$/);
+  assert.match(row ?? "", / StorageFull$/);
+  assert.match((await listed([{ ...failing, state: "false" }]))[0] ?? "", /AGE$/);
 });
 
 describe("figures for people", () => {

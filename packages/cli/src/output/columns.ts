@@ -1,4 +1,4 @@
-import type { KindName, ResourceOf } from "@skerry/model";
+import type { Condition, KindName, ResourceOf } from "@skerry/model";
 import { formatAge, formatBytes } from "./duration.ts";
 import { paint, type Terminal } from "./terminal.ts";
 import type { Column } from "./table.ts";
@@ -15,6 +15,11 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
     title: "AGE",
     align: "right" as const,
     cell: (row: { metadata: { createdAt: string } }) => formatAge(row.metadata.createdAt, nowMs),
+  };
+  const condition = {
+    title: "CONDITION",
+    sparse: true,
+    cell: (row: { status: { conditions: readonly Condition[] } }) => troubles(terminal, row.status.conditions),
   };
   return {
     Organisation: [name, { title: "DISPLAY NAME", cell: (row) => row.spec.displayName ?? "-" }, age],
@@ -46,6 +51,7 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
       { title: "MEMORY", align: "right", cell: (row) => mebibytes(row.status.facts?.capacity.memoryMiB) },
       { title: "SEEN", align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
       age,
+      condition,
     ],
     Image: [
       name,
@@ -65,6 +71,7 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
       { title: "NODE", cell: (row) => row.assignment?.node ?? "-" },
       { title: "EPOCH", align: "right", cell: (row) => String(row.assignment?.epoch ?? "-") },
       age,
+      condition,
     ],
     Network: [
       name,
@@ -85,6 +92,7 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
       { title: "MEMORY", align: "right", cell: (row) => mebibytes(row.spec.memoryMiB) },
       { title: "SEEN", align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
       age,
+      condition,
     ],
     Operation: [
       name,
@@ -114,6 +122,19 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
 
 function mebibytes(value: number | undefined): string {
   return value === undefined ? "-" : formatBytes(value * 1024 * 1024);
+}
+
+/** Whether it is the presence or the absence of a condition that is trouble. */
+const troubleWhen: Readonly<Record<string, Condition["state"]>> = {
+  Failing: "true",
+  Strangers: "true",
+  Overlay: "false",
+};
+
+/** What is wrong, each as its one word; `show` has the sentences. */
+function troubles(terminal: Terminal, conditions: readonly Condition[]): string {
+  const words = conditions.filter(({ type, state }) => troubleWhen[type] === state).map(({ reason }) => reason);
+  return words.length === 0 ? "-" : paint(terminal.out, "red", words.join(" "));
 }
 
 const good = new Set(["running", "healthy", "ready", "connected", "succeeded"]);

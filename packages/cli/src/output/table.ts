@@ -6,6 +6,13 @@ export interface Column<T> {
   readonly title: string;
   cell(row: T): string;
   readonly align?: "left" | "right";
+  /** Left out where no row has anything in it but `-`. */
+  readonly sparse?: boolean;
+}
+
+/** The columns that have something to show. */
+export function filledColumns<T>(columns: readonly Column<T>[], rows: readonly T[]): readonly Column<T>[] {
+  return columns.filter((column) => column.sparse !== true || rows.some((row) => column.cell(row) !== "-"));
 }
 
 /** Lines of an aligned table, titles first; cells may hold colours. No trailing spaces. */
