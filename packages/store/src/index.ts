@@ -11,7 +11,6 @@ export type {
 } from "./store.ts";
 export type { ReplicatedStore, Role } from "./replicated-store.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./postgres/open.ts";
-export { jsonOf } from "./object.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./sqlite/open.ts";
 export { makeBackup } from "./backup/make-backup.ts";
 export { readBackup, type BackupContent } from "./backup/backup-file.ts";

@@ -8,8 +8,6 @@ export type StoredObject = ResourceOf<KindName>;
 /** A change with what its row in the database needs beyond the event. */
 export interface Change {
   readonly event: ChangeEvent;
-  /** The event's object as JSON. */
-  readonly body: string;
   readonly timeMs: number;
 }
 
@@ -38,22 +36,51 @@ export function checkPlace(object: StoredObject): void {
   );
 }
 
-/** What of stored objects is known as JSON already. */
-const known = new WeakMap<StoredObject, string>();
-
-/** Remembers the JSON that an object was made from. */
-export function rememberJson(object: StoredObject, json: string): void {
-  known.set(object, json);
-}
-
-/** A stored object as JSON, without making it anew where it came from the log of late. */
-export function jsonOf(object: StoredObject): string {
-  return known.get(object) ?? JSON.stringify(object);
-}
-
 /** Freezes a tree that came out of JSON, so that nobody can change what all readers share. */
 export function freeze<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   for (const inner of Object.values(value)) freeze(inner);
   return Object.freeze(value);
+}
+
+/**
+ * A frozen copy of a tree, equal to what its JSON would load as: fields that are undefined are left out. A third of the cost of the
+ * way through JSON.
+ * @throws TypeError for what JSON does not hold as it is, such as a Date, a function or NaN
+ */
+export function frozenCopy<T>(value: T): T {
+  return copyOf(value) as T;
+}
+
+function copyOf(value: unknown): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      if (Number.isFinite(value)) return value === 0 ? 0 : value;
+      throw notJson(value);
+    case "object":
+      if (value === null) return null;
+      return Array.isArray(value) ? Object.freeze(value.map(copyOf)) : copyFields(value as Record<string, unknown>);
+    default:
+      throw notJson(value);
+  }
+}
+
+function copyFields(from: Readonly<Record<string, unknown>>): object {
+  if (Object.getPrototypeOf(from) !== Object.prototype) throw notJson(from);
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(from)) {
+    const value = from[name];
+    if (value === undefined) continue;
+    // Assigned, it would change the copy's prototype instead.
+    if (name === "__proto__") throw notJson(name);
+    copy[name] = copyOf(value);
+  }
+  return Object.freeze(copy);
+}
+
+function notJson(value: unknown): TypeError {
+  return new TypeError(`an object to be stored holds what JSON does not: ${String(value)}`);
 }

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { AnyResource, SkerryError, isKindName, parserOf } from "@skerry/model";
-import { freeze, rememberJson } from "./object.ts";
+import { freeze } from "./object.ts";
 import type { Change, StoredObject } from "./object.ts";
 import type { ChangeEvent } from "./store.ts";
 
@@ -52,8 +52,8 @@ export interface Totals {
 const parseResource = parserOf(AnyResource, "stored object");
 const changeTypes: readonly string[] = ["created", "updated", "deleted"] satisfies ChangeEvent["type"][];
 
-export function changeRow({ event, body, timeMs }: Change): ChangeRow {
-  const { revision, kind, id, project, name, type } = event;
+export function changeRow({ event, timeMs }: Change): ChangeRow {
+  const { revision, kind, id, project, name, type, json: body } = event;
   const place = { kind, id, project: project ?? null, name, revision, body };
   return { ...place, type, timeMs, sum: objectSum(place) };
 }
@@ -74,10 +74,18 @@ export function readObject(origin: Origin, row: ObjectRow): StoredObject {
 export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
   const object = freeze(parse(origin, row));
   if (!changeTypes.includes(row.type)) throw damaged(origin, row, `its type is ${JSON.stringify(row.type)}`);
-  rememberJson(object, row.body);
   const { kind } = object;
   const { id, project, name } = object.metadata;
-  return { revision: row.revision, kind, id, project, name, type: row.type as ChangeEvent["type"], object };
+  return {
+    revision: row.revision,
+    kind,
+    id,
+    project,
+    name,
+    type: row.type as ChangeEvent["type"],
+    object,
+    json: row.body,
+  };
 }
 
 /** An object that was stored, from its JSON; checks what every kind shares. @throws SkerryError internal */

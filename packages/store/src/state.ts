@@ -1,6 +1,6 @@
 import { kindNames } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
-import { freeze, jsonOf, nameKey, projectPrefix } from "./object.ts";
+import { freeze, nameKey, projectPrefix } from "./object.ts";
 import type { StoredObject } from "./object.ts";
 import type { ChangeEvent, Documents, Key, StoredDocument, View } from "./store.ts";
 import { ObjectCache } from "./table/object-cache.ts";
@@ -75,8 +75,8 @@ export class BaseState implements State, Documents {
   apply(event: ChangeEvent): void {
     if (event.type === "deleted") this.#remove(event.object);
     else {
-      const body = jsonOf(event.object);
-      this.#rowsOf(event.kind).cache.set(this.#put(event.object, body), event.object, body.length);
+      const { object, json } = event;
+      this.#rowsOf(event.kind).cache.set(this.#put(object, json), object, json.length);
     }
     this.#revision = event.revision;
   }

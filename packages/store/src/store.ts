@@ -16,6 +16,8 @@ export interface ChangeEvent {
   readonly type: "created" | "updated" | "deleted";
   /** The object after the change; before it, for `deleted`. */
   readonly object: ResourceOf<KindName>;
+  /** The same as JSON. */
+  readonly json: string;
 }
 
 /** Typed reads of one consistent state; objects are frozen and shared, never copied. O(1) get, O(n) list. */

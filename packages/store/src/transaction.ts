@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
-import { checkPlace, freeze, jsonOf, rememberJson } from "./object.ts";
+import { checkPlace, frozenCopy } from "./object.ts";
 import type { Change } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { Transaction, View } from "./store.ts";
@@ -22,12 +22,21 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
     type: Change["event"]["type"],
     revision: number,
     object: ResourceOf<KindName>,
-    body: string,
+    json: string,
   ): void => {
     const { kind, metadata } = object;
-    const event = { revision, kind, id: metadata.id, project: metadata.project, name: metadata.name, type, object };
+    const event = {
+      revision,
+      kind,
+      id: metadata.id,
+      project: metadata.project,
+      name: metadata.name,
+      type,
+      object,
+      json,
+    };
     own.apply(event);
-    changes.push({ event, body, timeMs: nowMs });
+    changes.push({ event, timeMs: nowMs });
   };
   const writable = (): void => {
     if (!open) throw new Error("a transaction was used after its end");
@@ -48,17 +57,14 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
       if (holder !== undefined && holder.metadata.id !== object.metadata.id) throw nameTaken(object);
       const revision = own.revision + 1;
       const type = own.getById(object.kind, object.metadata.id) === undefined ? "created" : "updated";
-      const body = JSON.stringify({ ...object, metadata: { ...object.metadata, revision, updatedAt } });
-      // Through JSON, so that what is in memory is what a restart would load.
-      const stored = freeze(JSON.parse(body) as R);
-      rememberJson(stored, body);
-      record(type, revision, stored, body);
+      const stored = frozenCopy({ ...object, metadata: { ...object.metadata, revision, updatedAt } });
+      record(type, revision, stored, JSON.stringify(stored));
       return stored;
     },
     delete(kind, id) {
       writable();
       const object = own.getById(kind, id);
-      if (object !== undefined) record("deleted", own.revision + 1, object, jsonOf(object));
+      if (object !== undefined) record("deleted", own.revision + 1, object, JSON.stringify(object));
     },
   };
 

@@ -8,7 +8,7 @@ import { instance } from "./contract/samples.ts";
 function change(revision: number): ChangeEvent {
   const object = instance(revision, `i-${revision}`);
   const { id, project, name } = object.metadata;
-  return { revision, kind: "Instance", id, project, name, type: "created", object };
+  return { revision, kind: "Instance", id, project, name, type: "created", object, json: JSON.stringify(object) };
 }
 
 test("a log that was trimmed between the look and the read is found out, and no change is skipped", async () => {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { SkerryError, isKindName, optional, strict, toProblem, type KindName } from "@skerry/model";
-import { jsonOf, type ChangeEvent } from "@skerry/store";
+import type { ChangeEvent } from "@skerry/store";
 import { Type } from "typebox";
 import { sees } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -170,10 +170,10 @@ const frames = new WeakMap<ChangeEvent, Buffer>();
 function changeFrame(event: ChangeEvent): Buffer {
   const known = frames.get(event);
   if (known !== undefined) return known;
-  const { revision, type, object } = event;
+  const { revision, type, object, json } = event;
   const shown = represent(object);
-  const json = shown === object ? jsonOf(object) : JSON.stringify(shown);
-  const data = `{"revision":${revision},"type":"${type}","object":${json}}`;
+  const text = shown === object ? json : JSON.stringify(shown);
+  const data = `{"revision":${revision},"type":"${type}","object":${text}}`;
   const made = Buffer.from(`id: ${revision}\nevent: change\ndata: ${data}\n\n`);
   frames.set(event, made);
   return made;

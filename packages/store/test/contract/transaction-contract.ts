@@ -35,6 +35,7 @@ export function transactionContract(backend: Backend): void {
           name: "a",
           type: "created",
           object: result,
+          json: JSON.stringify(result),
         },
       ]);
     });
