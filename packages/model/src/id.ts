@@ -11,12 +11,17 @@ export function makeId(prefix: string, timeMs: number, random: Uint8Array): stri
     time = (alphabet[rest % 32] ?? "0") + time;
     rest = Math.floor(rest / 32);
   }
-  let bits = 0n;
-  for (const byte of random.subarray(0, 10)) bits = (bits << 8n) | BigInt(byte);
-  let tail = "";
-  for (let i = 0; i < 16; i++) {
-    tail = (alphabet[Number(bits & 31n)] ?? "0") + tail;
-    bits >>= 5n;
+  return `${prefix}_${time}${eightDigits(random, 0)}${eightDigits(random, 5)}`;
+}
+
+/** Five bytes, which is eight digits of five bits. */
+function eightDigits(bytes: Uint8Array, from: number): string {
+  let bits = 0;
+  for (let i = from; i < from + 5; i++) bits = bits * 256 + (bytes[i] ?? 0);
+  let digits = "";
+  for (let i = 0; i < 8; i++) {
+    digits = (alphabet[bits % 32] ?? "0") + digits;
+    bits = Math.floor(bits / 32);
   }
-  return `${prefix}_${time}${tail}`;
+  return digits;
 }

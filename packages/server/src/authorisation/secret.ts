@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash as digest, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** A secret shown once, and what is kept of it. */
 export interface MintedSecret {
@@ -16,12 +16,12 @@ export function mintSecret(random: (bytes: number) => Uint8Array = randomBytes):
 
 /** SHA-256 of a secret, hex. */
 export function hashSecret(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
+  return digest("sha256", secret);
 }
 
 /** Compares in time that does not depend on where the two differ. */
 export function secretMatches(secret: string, hash: string): boolean {
   const expected = Buffer.from(hash, "hex");
-  const actual = createHash("sha256").update(secret).digest();
+  const actual = digest("sha256", secret, "buffer");
   return expected.length === actual.length && timingSafeEqual(expected, actual);
 }

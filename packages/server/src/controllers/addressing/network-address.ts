@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { invalidField } from "../refusal.ts";
 import { canonical, formatAddress, formatCidr, overlaps, parseCidr, sizeOf, type Cidr } from "./ipv4.ts";
 
@@ -48,8 +48,8 @@ export function addressRange(cidr: string): { readonly first: number; readonly l
 
 /** The interface address of an instance on a network: the same for ever, locally administered, 40 bits of a hash. */
 export function macOf(instanceId: string, networkId: string): string {
-  const hash = createHash("sha256").update(`${instanceId} ${networkId}`).digest();
-  return ["02", ...[...hash.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
+  const digits = hash("sha256", `${instanceId} ${networkId}`);
+  return `02:${digits.slice(0, 10).replaceAll(/..(?!$)/g, "$&:")}`;
 }
 
 function known(text: string): Cidr {
