@@ -19,6 +19,8 @@ describe("the command line", { timeout: 120_000 }, () => {
   let server: RunningServer;
   let client: Client;
   let environment: NodeJS.ProcessEnv;
+  /** What is to be installed on hosts, which this server never has ready. */
+  const agent = Promise.withResolvers<never>();
 
   async function skerry(
     ...words: readonly string[]
@@ -49,6 +51,7 @@ describe("the command line", { timeout: 120_000 }, () => {
         listen: [{ host: "127.0.0.1", port: 0 }],
         advertise: [],
         version: "0.0.0-test",
+        bundleAgent: () => agent.promise,
         writeLog: () => undefined,
       },
       new AbortController().signal,
@@ -117,12 +120,13 @@ describe("the command line", { timeout: 120_000 }, () => {
     const site = { provider: "wire", country: "ES", latitude: 40, longitude: -3, tier: "cloud" } as const;
     await client.put("Site", { name: "far" }, { spec: site });
     await client.put("Node", { name: "slow" }, { spec: { site: "far", address: "127.0.0.1" } });
-    // This server brings no agent along, so that the operation tries again until somebody cancels it.
+    // The operation waits for what it would install until somebody cancels it.
     const { operation } = await client.action("Node", { name: "slow" }, "provision");
     const name = operation?.metadata.name ?? "";
     assert.match(await done("operation", "cancel", name, "--dry-run"), /~ Operation [\s\S]*cancelRequestedAt/);
     assert.equal((await client.get("Operation", { name })).status.cancelRequestedAt, undefined);
     await done("operation", "cancel", name);
+    agent.reject(new Error("no agent is made any more"));
     assert.equal((await client.waitForOperation(name, () => undefined)).status.state, "cancelled");
   });
 

@@ -6,7 +6,7 @@ import type { Log } from "./log.ts";
 import type { OperationEngine, OperationKind } from "./operation-kind.ts";
 import { ProgressBook } from "./progress.ts";
 import type { Random } from "./random.ts";
-import { runOperation, stepsOf, type RunDeps } from "./run.ts";
+import { beginWithin, runOperation, stepsOf, type Decision, type RunDeps } from "./run.ts";
 import { Subjects, busy } from "./subjects.ts";
 import { ended, isOver } from "./transitions.ts";
 import { WakeRoom, type WakeSource } from "./wake.ts";
@@ -44,6 +44,9 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   /** What each attempt listens with for changes of its own operation. */
   const attempts = new Map<string, () => void>();
   const kindOf = (type: string) => kinds.get(type);
+  /** What submitted operations began with, by the object that was stored. */
+  const beginnings = new WeakMap<OperationResource, Decision>();
+  const bounds = deps.bounds ?? defaultBounds;
   const runDeps: RunDeps = {
     store,
     clock,
@@ -56,7 +59,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       attempts.set(operationId, listener);
       return () => attempts.delete(operationId);
     },
-    bounds: deps.bounds ?? defaultBounds,
+    bounds,
     abandonMs,
   };
   const stopping = new AbortController();
@@ -67,7 +70,8 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   function launch(operation: OperationResource): void {
     const { id } = operation.metadata;
     if (runs.has(id)) return;
-    const run = runOperation(runDeps, id, stopping.signal)
+    const isNewest = store.getById("Operation", id)?.metadata.revision === operation.metadata.revision;
+    const run = runOperation(runDeps, id, stopping.signal, isNewest ? beginnings.get(operation) : undefined)
       .catch((error: unknown) => {
         if (!stopping.signal.aborted)
           log.error({ error, operation: operation.metadata.name }, "an operation's runner broke");
@@ -142,8 +146,12 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
         },
         status: { state: "pending", steps: [], notes: {} },
       };
-      const steps = kind.steps(draft).map(({ name }) => ({ name, state: "pending" as const, attempts: 0 }));
-      const operation = tx.put({ ...draft, status: { ...draft.status, steps } });
+      const steps = kind.steps(draft);
+      const recorded = steps.map(({ name }) => ({ name, state: "pending" as const, attempts: 0 }));
+      const whole = { ...draft, status: { ...draft.status, steps: recorded } };
+      const begun = beginWithin(tx, whole, steps, nowMs, bounds);
+      const operation = begun?.operation ?? tx.put(whole);
+      if (begun !== undefined) beginnings.set(operation, begun);
       subjects.remember(operation);
       return operation;
     },

@@ -1,5 +1,5 @@
 import type { OperationResource, Reference } from "@skerry/model";
-import type { Store, Transaction } from "@skerry/store";
+import type { Store, Transaction, View } from "@skerry/store";
 
 /** What a step works with. Everything it must remember goes through `note`, since the process may die after any line. */
 export interface StepContext {
@@ -27,6 +27,8 @@ export interface StepContext {
  */
 export interface OperationStepKind {
   readonly name: string;
+  /** What it waits for at first, as far as that is known beforehand: recorded with its beginning, so that it costs no write of its own. */
+  opening?(view: View, operation: OperationResource): string | undefined;
   run(context: StepContext, signal: AbortSignal): Promise<void>;
   /** Takes back what `run` did, wholly or partly done; safe to repeat. Called in reverse order after a failure or cancel. */
   compensate?(context: StepContext, signal: AbortSignal): Promise<void>;

@@ -1,5 +1,5 @@
 import { SkerryError, type OperationResource } from "@skerry/model";
-import type { Transaction } from "@skerry/store";
+import type { Transaction, View } from "@skerry/store";
 import { onAbort } from "./abort-listeners.ts";
 import { advance, cancelled, tooLate, type Bounds, type Next, type Outcome } from "./advance.ts";
 import { pause, type Clock } from "./clock.ts";
@@ -8,7 +8,7 @@ import type { OperationKind, OperationStepKind } from "./operation-kind.ts";
 import type { Random } from "./random.ts";
 import { retryDelayMs } from "./retry.ts";
 import { makeStepContext, type StepContextDeps } from "./step-context.ts";
-import { isOver } from "./transitions.ts";
+import { isOver, withStep } from "./transitions.ts";
 
 export interface RunDeps extends StepContextDeps {
   readonly clock: Clock;
@@ -22,12 +22,22 @@ export interface RunDeps extends StepContextDeps {
   readonly abandonMs: number;
 }
 
-/** Drives one operation from wherever it stands to its end; rejects only when `stop` aborts. */
-export async function runOperation(deps: RunDeps, id: string, stop: AbortSignal): Promise<void> {
+/**
+ * Drives one operation from wherever it stands to its end; rejects only when `stop` aborts.
+ * @param begun what was decided and recorded with its submission, where nothing has changed since
+ */
+export async function runOperation(
+  deps: RunDeps,
+  id: string,
+  stop: AbortSignal,
+  begun: Decision | undefined,
+): Promise<void> {
   let outcome: Outcome | undefined;
   let undoAttempts = 0;
+  let recorded = begun;
   for (;;) {
-    const decision = await decide(deps, id, outcome, stop);
+    const decision = recorded ?? (await decide(deps, id, outcome, stop));
+    recorded = undefined;
     outcome = undefined;
     if (decision === undefined) return;
     const { operation, steps, next } = decision;
@@ -60,7 +70,8 @@ export async function runOperation(deps: RunDeps, id: string, stop: AbortSignal)
   }
 }
 
-interface Decision {
+/** What is done next, recorded in the operation already. */
+export interface Decision {
   readonly operation: OperationResource;
   readonly steps: readonly (OperationStepKind | undefined)[];
   readonly next: Next;
@@ -95,7 +106,12 @@ function decideWithin(tx: Transaction, deps: RunDeps, id: string, outcome: Outco
   const operation = { ...stored, status: deps.progress.take(stored) };
   const kind = deps.kindOf(operation.spec.type);
   const steps = stepsOf(kind, operation);
-  const { status, next } = advance(operation, steps, outcome, deps.clock.nowMs(), deps.bounds);
+  const { status, next } = withOpening(
+    tx,
+    operation,
+    steps,
+    advance(operation, steps, outcome, deps.clock.nowMs(), deps.bounds),
+  );
   if (next.kind !== "over" || isOver(stored.status.state)) {
     const changed = status === stored.status ? stored : tx.put({ ...stored, status });
     return { operation: changed, steps, next };
@@ -107,6 +123,31 @@ function decideWithin(tx: Transaction, deps: RunDeps, id: string, outcome: Outco
     status: { ...status, ...(status.state === "succeeded" && result !== undefined ? { result: { ...result } } : {}) },
   });
   return { operation: final, steps, next };
+}
+
+/** Begins the first step of an operation in the transaction that submits it; undefined where there is nothing to run. */
+export function beginWithin(
+  tx: Transaction,
+  draft: OperationResource,
+  steps: readonly OperationStepKind[],
+  nowMs: number,
+  bounds: Bounds,
+): Decision | undefined {
+  const { status, next } = withOpening(tx, draft, steps, advance(draft, steps, undefined, nowMs, bounds));
+  return next.kind === "run" ? { operation: tx.put({ ...draft, status }), steps, next } : undefined;
+}
+
+function withOpening(
+  view: View,
+  operation: OperationResource,
+  steps: readonly (OperationStepKind | undefined)[],
+  decided: { readonly status: OperationResource["status"]; readonly next: Next },
+): { readonly status: OperationResource["status"]; readonly next: Next } {
+  const { status, next } = decided;
+  const message = next.kind === "run" ? steps[next.index]?.opening?.(view, operation) : undefined;
+  return next.kind !== "run" || message === undefined
+    ? decided
+    : { status: withStep(status, next.index, { message }), next };
 }
 
 function finish(tx: Transaction, deps: RunDeps, kind: OperationKind | undefined, operation: OperationResource) {
@@ -138,12 +179,11 @@ async function attempt(
   const { index } = next;
   const step = steps[index];
   const limits = limitsOf(deps, operation, next, stop);
-  const abandon = new AbortController();
   try {
     const about = deps.kindOf(operation.spec.type)?.about?.(operation);
     const context = makeStepContext(deps, operation, index, limits.signal, about);
     const work = next.kind === "run" ? step?.run(context, limits.signal) : step?.compensate?.(context, limits.signal);
-    await Promise.race([work, whenAbandoned(deps, limits.signal, abandon.signal)]);
+    await Promise.race([work, limits.abandoned]);
     return { kind: next.kind === "run" ? "done" : "undone", index };
   } catch (thrown) {
     stop.throwIfAborted();
@@ -156,44 +196,45 @@ async function attempt(
     }
     return { kind: next.kind === "run" ? "failed" : "undo-failed", index, error };
   } finally {
-    abandon.abort();
     limits.release();
   }
 }
 
-/** Rejects some time after the attempt's signal, in case the attempt does not heed it. */
-function whenAbandoned(deps: RunDeps, signal: AbortSignal, settled: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const start = () => {
-      if (settled.aborted) return;
-      const cancel = deps.clock.setTimer(deps.abandonMs, () => reject(signal.reason as Error));
-      settled.addEventListener("abort", cancel, { once: true });
-    };
-    if (signal.aborted) start();
-    else signal.addEventListener("abort", start, { once: true });
-  });
+/** What ends an attempt from outside. */
+interface Limits {
+  /** Aborts at the attempt's limit, at a cancel where that is still possible, and when the engine stops. */
+  readonly signal: AbortSignal;
+  /** Rejects some time after that, in case the attempt does not heed it. */
+  readonly abandoned: Promise<never>;
+  release(): void;
 }
 
-/** A signal that aborts at the attempt's limit, at a cancel where that is still possible, and when the engine stops. */
 function limitsOf(
   deps: RunDeps,
   operation: OperationResource,
   next: { readonly limitMs: number; readonly cancellable?: boolean },
   stop: AbortSignal,
-): { readonly signal: AbortSignal; release(): void } {
+): Limits {
   const { id } = operation.metadata;
   const controller = new AbortController();
+  const abandoned = Promise.withResolvers<never>();
+  abandoned.promise.catch(() => undefined);
+  let cancelAbandon = () => {};
+  const abort = (reason: unknown): void => {
+    if (controller.signal.aborted) return;
+    cancelAbandon = deps.clock.setTimer(deps.abandonMs, () => abandoned.reject(reason));
+    controller.abort(reason);
+  };
   const wait = (): (() => void) =>
     deps.clock.setTimer(next.limitMs - deps.clock.nowMs(), () => {
       if (deps.clock.nowMs() < next.limitMs) cancelTimer = wait();
-      else controller.abort(tooLate(deps.store.getById("Operation", id) ?? operation));
+      else abort(tooLate(deps.store.getById("Operation", id) ?? operation));
     });
   let cancelTimer = wait();
-  const onStop = () => controller.abort(stop.reason);
-  const offStop = onAbort(stop, onStop);
+  const offStop = onAbort(stop, () => abort(stop.reason));
   const checkCancel = () => {
     const current = deps.store.getById("Operation", id);
-    if (current?.status.cancelRequestedAt !== undefined) controller.abort(cancelled(operation));
+    if (current?.status.cancelRequestedAt !== undefined) abort(cancelled(operation));
   };
   let unsubscribe = () => {};
   if (next.cancellable === true) {
@@ -202,8 +243,10 @@ function limitsOf(
   }
   return {
     signal: controller.signal,
+    abandoned: abandoned.promise,
     release() {
       cancelTimer();
+      cancelAbandon();
       offStop();
       unsubscribe();
     },

@@ -2,7 +2,7 @@ import type { OperationResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { Clock } from "./clock.ts";
 import type { StepContext } from "./operation-kind.ts";
-import type { ProgressBook } from "./progress.ts";
+import type { ProgressBook, ProgressUpdate } from "./progress.ts";
 import type { WakeRoom } from "./wake.ts";
 
 export interface StepContextDeps {
@@ -23,6 +23,7 @@ export function makeStepContext(
   const { id } = operation.metadata;
   const notes: Record<string, unknown> = { ...operation.status.notes };
   const store = fenced(deps.store, signal);
+  let said: ProgressUpdate = operation.status.steps[step] ?? {};
   return {
     operation,
     store,
@@ -38,7 +39,9 @@ export function makeStepContext(
       Object.assign(notes, facts);
     },
     progress(update) {
-      if (!signal.aborted) deps.progress.set(id, step, update);
+      if (signal.aborted || addsNothing(said, update)) return;
+      said = { ...said, ...update };
+      deps.progress.set(id, step, update);
     },
     until: (condition) => deps.wakes.until(() => condition(store), signal, about),
     async within(limitMs, condition) {
@@ -55,6 +58,15 @@ export function makeStepContext(
       }
     },
   };
+}
+
+function addsNothing(said: ProgressUpdate, { message, done, total, unit }: ProgressUpdate): boolean {
+  return (
+    (message === undefined || message === said.message) &&
+    (done === undefined || done === said.done) &&
+    (total === undefined || total === said.total) &&
+    (unit === undefined || unit === said.unit)
+  );
 }
 
 /** The same store, in which nothing can be written once the signal has aborted. */

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Store } from "@skerry/store";
 import { openScratchStore } from "../fakes/scratch-store.ts";
 import { dueEnding, registeredKinds, targetsOf, troublesOf, victimsOf, type Target } from "./operation-kills.ts";
-import { nameOf, placesOf, type Point } from "./operation-moments.ts";
+import { isOwnMoment, nameOf, placesOf, type Point } from "./operation-moments.ts";
 import { describePlay, playOperation, type Trouble } from "./operation-play.ts";
 import { scenarios } from "./operation-scenarios.ts";
 
@@ -49,7 +49,7 @@ describe("every registered operation", () => {
         fc.sample(fc.constantFrom(...values), { seed: ++choice, numRuns: 1 })[0];
       for (const place of placesOf(kind)) {
         const here = targets.filter(({ target }) => target.places.includes(`${place.way} ${place.step}`));
-        for (const point of points)
+        for (const point of points.filter((candidate) => isOwnMoment(placesOf(kind), { ...place, point: candidate })))
           assert.ok(
             here.some(({ target }) => target.name.includes(nameOf({ ...place, point }))),
             `no play of ${kind.type} comes to ${nameOf({ ...place, point })}`,

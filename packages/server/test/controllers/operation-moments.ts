@@ -56,6 +56,17 @@ export function momentsOf(
   ];
 }
 
+/** Whether there is such a moment of its own: the first step's record is the submission's, before which there is no operation. */
+export function isOwnMoment(places: readonly Place[], { step, way, point }: Moment): boolean {
+  return point !== "before its record" || way === "undo" || step !== places[0]?.step;
+}
+
+/** The moment that the submission of an operation is, just after it became durable. */
+export function submissionOf(operation: OperationResource, kind: OperationKind): readonly Moment[] {
+  const place = placeOf(operation, kind);
+  return place === undefined ? [] : [{ ...place, point: "recorded" }];
+}
+
 /** Every place that an operation of a kind can be at, asked for in the way that gives it the most steps. */
 export function placesOf(kind: OperationKind): readonly Place[] {
   const at = new Date(0).toISOString();

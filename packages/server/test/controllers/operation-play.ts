@@ -6,7 +6,7 @@ import { isOver } from "../../src/operations/transitions.ts";
 import { empty } from "../fakes/scratch-store.ts";
 import { checkNothingLeaks } from "./leaks.ts";
 import { ModelFleet } from "./model-fleet.ts";
-import { momentsOf, nameOf, placeOf, type Moment } from "./operation-moments.ts";
+import { momentsOf, nameOf, placeOf, submissionOf, type Moment } from "./operation-moments.ts";
 import { prepare, type Scenario } from "./operation-scenarios.ts";
 import { act } from "./zone-fixture.ts";
 
@@ -75,17 +75,30 @@ export async function playOperation(
     const place = placeOf(current(), kind);
     if (place !== undefined && happens([{ ...place, point: "inside" }])) fleet.killServer();
   };
+  const cancelWhereDue = (now: readonly Moment[]) => {
+    if (trouble.kind === "cancel" && now.some(({ step, point }) => point === "recorded" && step === trouble.step))
+      queueMicrotask(() => void cancel(fleet, current()));
+  };
+  let asked = false;
+  // Before any server listens, so that one that dies of it has not begun yet.
+  const stop = store.subscribe((events) => {
+    for (const { object, type } of events) {
+      if (!asked || object.kind !== "Operation" || object.spec.type !== kind.type || type !== "created") continue;
+      id ??= object.metadata.id;
+      const now = submissionOf(object, kind);
+      cancelWhereDue(now);
+      if (happens(now)) fleet.killServer();
+    }
+  });
   try {
     await prepare(fleet, scenario, inside);
+    asked = true;
     if (trouble.kind === "fault") scenario.fault?.(fleet);
     let before: OperationResource | undefined;
     fleet.watch = (when, written) => {
-      // Its first step begins as soon as the submission is durable, perhaps before that was answered.
-      id ??= written.find((object) => object.kind === "Operation" && object.spec.type === kind.type)?.metadata.id;
       if (when === "before") before = current();
       const now = momentsOf(when, before, written, kind);
-      if (trouble.kind === "cancel" && now.some(({ step, point }) => point === "recorded" && step === trouble.step))
-        queueMicrotask(() => void cancel(fleet, current()));
+      cancelWhereDue(now);
       return happens(now);
     };
     ({ id } = (await scenario.ask(fleet)).metadata);
@@ -102,6 +115,7 @@ export async function playOperation(
     const { message } = error as Error;
     throw new Error(`${describePlay(kind, trouble, kill)}: ${message}\n${state}`, { cause: error });
   } finally {
+    stop();
     fleet.killServer();
   }
 }

@@ -46,6 +46,9 @@ export function diskSeen(
   return sight.report(nodeId)?.volumes.find((disk) => disk.id === id && disk.epoch === epoch);
 }
 
+export const waitsToRun = "waits for the guest to run";
+export const waitsForHealth = "waits for the health check to pass";
+
 /** Waits until the guest runs. @throws SkerryError node-driver-failed or storage-full, with the node's words */
 export async function untilRunning(
   context: StepContext,
@@ -56,7 +59,7 @@ export async function untilRunning(
 ): Promise<ObservedInstance> {
   const since = context.store.revision;
   return context.until((store) => {
-    sayWhatKeeps(context, store, nodeId, "waits for the guest to run");
+    sayWhatKeeps(context, store, nodeId, waitsToRun);
     const guest = guestSeen(sight, nodeId, id, epoch, since);
     if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
     return guest?.state === "running" ? guest : undefined;
@@ -73,7 +76,7 @@ export async function untilHealthy(
 ): Promise<ObservedInstance> {
   const since = context.store.revision;
   return context.until((store) => {
-    sayWhatKeeps(context, store, nodeId, "waits for the health check to pass");
+    sayWhatKeeps(context, store, nodeId, waitsForHealth);
     const guest = guestSeen(sight, nodeId, id, epoch, since);
     if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
     return guest?.state === "running" && guest.health === "healthy" ? guest : undefined;
@@ -100,7 +103,21 @@ export async function untilStopped(
 
 /** Tells people what a step waits for, above all a node that is away. */
 export function sayWhatKeeps(context: StepContext, view: View, nodeId: string, message: string): void {
+  context.progress({ message: whatKeeps(view, nodeId, message) });
+}
+
+/** The same of a step that is about to begin on the instance's node; undefined where there is none. */
+export function openingOf(
+  view: View,
+  operation: OperationResource,
+  message: (node: string) => string,
+): string | undefined {
+  const { assignment } = view.getById("Instance", String(operation.spec.input["instanceId"])) ?? {};
+  return assignment === undefined ? undefined : whatKeeps(view, assignment.nodeId, message(assignment.node));
+}
+
+function whatKeeps(view: View, nodeId: string, message: string): string {
   const node = view.getById("Node", nodeId);
   const away = node !== undefined && !node.status.connected;
-  context.progress({ message: away ? `${message}; node ${node.metadata.name} is not connected` : message });
+  return away ? `${message}; node ${node.metadata.name} is not connected` : message;
 }

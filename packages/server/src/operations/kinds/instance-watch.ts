@@ -9,10 +9,13 @@ import {
   diskSeen,
   guestSeen,
   instanceOf,
+  openingOf,
   sayWhatKeeps,
   untilHealthy,
   untilRunning,
   untilStopped,
+  waitsForHealth,
+  waitsToRun,
 } from "./instance-step.ts";
 import { nodeFailure } from "./node-failure.ts";
 
@@ -55,14 +58,16 @@ function idsOf({ spec }: OperationResource): readonly string[] | undefined {
 }
 
 function watchSteps(sight: NodeSight) {
+  const waitsForDisk = (node: string): string => `waits for the disk on ${node}`;
   const materialise: OperationStepKind = {
     name: "materialise",
+    opening: (view, operation) => openingOf(view, operation, waitsForDisk),
     async run(context) {
       const since = context.store.revision;
       await context.until((store) => {
         const { instance, assignment } = assignedInstance(store, context.operation);
         const volume = rootVolumeOf(store, instance);
-        sayWhatKeeps(context, store, assignment.nodeId, `waits for the disk on ${assignment.node}`);
+        sayWhatKeeps(context, store, assignment.nodeId, waitsForDisk(assignment.node));
         if (volume?.assignment === undefined) return false;
         const disk = diskSeen(sight, assignment.nodeId, volume.metadata.id, volume.assignment.epoch, since);
         if (disk?.state === "failed") throw nodeFailure(disk, "The node could not make the disk.");
@@ -84,6 +89,7 @@ function watchSteps(sight: NodeSight) {
   };
   const start: OperationStepKind = {
     name: "start",
+    opening: (view, operation) => openingOf(view, operation, () => waitsToRun),
     async run(context) {
       const { instance, assignment } = assignedInstance(context.store, context.operation);
       await untilRunning(context, sight, assignment.nodeId, instance.metadata.id, assignment.epoch);
@@ -91,6 +97,7 @@ function watchSteps(sight: NodeSight) {
   };
   const healthy: OperationStepKind = {
     name: "healthy",
+    opening: (view, operation) => openingOf(view, operation, () => waitsForHealth),
     async run(context) {
       const { instance, assignment } = assignedInstance(context.store, context.operation);
       await untilHealthy(context, sight, assignment.nodeId, instance.metadata.id, assignment.epoch);
