@@ -140,6 +140,9 @@ export const Instance = defineKind({
     seenAt: optional(Timestamp),
     /** The spec's generation that the node has applied. */
     observedGeneration: optional(Type.Integer()),
-    conditions: Type.Array(Condition),
+    conditions: Type.Array(Condition, {
+      description:
+        "Failing: what its node fails at, and the remedy. Reachable: only where its node is not heard; all the rest is as old.",
+    }),
   }),
 });

@@ -51,6 +51,9 @@ export const Volume = defineKind({
     digest: optional(Digest),
     error: optional(Type.String()),
     seenAt: optional(Timestamp),
-    conditions: Type.Array(Condition),
+    conditions: Type.Array(Condition, {
+      description:
+        "Failing: what its node fails at, and the remedy. Reachable: only where its node is not heard; all the rest is as old.",
+    }),
   }),
 });

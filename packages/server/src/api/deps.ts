@@ -1,4 +1,4 @@
-import type { KindName, ResourceOf } from "@skerry/model";
+import type { Condition, KindName, ResourceOf } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
@@ -19,6 +19,8 @@ export interface ApiDeps {
   readonly freshen: <R extends ResourceOf<KindName>>(resource: R) => R;
   /** When a node last reported an object that it owns, milliseconds since 1970: what `freshen` puts into instances and volumes. */
   readonly seenAtMs: (nodeId: string, objectId: string) => number | undefined;
+  /** That a node is not heard now, as a condition of what is on it: put into these as well. */
+  readonly unreachable: (nodeId: string) => Condition | undefined;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

@@ -41,6 +41,7 @@ export function describeApi(version: string): ApiDescription {
     gateway: absent(),
     freshen: absent(),
     seenAtMs: absent(),
+    unreachable: absent(),
     agentRoutes: agents,
     tokens: absent(),
     failures: absent(),

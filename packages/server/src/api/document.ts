@@ -1,4 +1,4 @@
-import type { KindName } from "@skerry/model";
+import type { Condition, KindName } from "@skerry/model";
 import type { StoredDocument } from "@skerry/store";
 import { decide, placeOf } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
@@ -30,26 +30,44 @@ export function seesDocument(principal: Principal, kind: KindName, document: Sto
   return decide(principal, "read", kind, { project: kind === "Project" ? name : project }) === "allowed";
 }
 
-/** A quote inside a string is escaped, and labels have no capitals: where this stands, the status has its `seenAt`. */
-const seenAtField = Buffer.from('"seenAt":"');
-const timestampLength = "2026-01-01T00:00:00.000Z".length;
+/** What a node said last, and whether it is heard now. */
+export interface Sight {
+  readonly seenAtMs: (nodeId: string, objectId: string) => number | undefined;
+  readonly unreachable: (nodeId: string) => Condition | undefined;
+}
 
-/** Writes a document's JSON into `target`, with when its node last saw it; returns where it ends. */
+/* A quote inside a string is escaped, and labels have texts only: where one of these stands, it is the status that has it. */
+const seenAtField = Buffer.from('"seenAt":"');
+const conditionsField = Buffer.from('"conditions":[');
+const timestampLength = "2026-01-01T00:00:00.000Z".length;
+const [quote, closing] = [0x22, 0x5d];
+
+/** A document's JSON as it leaves the server, to be copied: the store's own bytes unless its node is not heard. */
+export function documentJson({ json, nodeId }: StoredDocument, { unreachable }: Sight): Uint8Array {
+  const condition = nodeId === undefined ? undefined : unreachable(nodeId);
+  if (condition === undefined) return json;
+  const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+  const field = bytes.indexOf(conditionsField);
+  if (field === -1) return json;
+  const from = field + conditionsField.length;
+  const inserted = JSON.stringify(condition) + (bytes[from] === closing ? "" : ",");
+  return Buffer.concat([bytes.subarray(0, from), Buffer.from(inserted), bytes.subarray(from)]);
+}
+
+/** Copies what `documentJson` gave into `target`, with when its node last saw it; returns where it ends. */
 export function writeDocument(
   target: Buffer,
   at: number,
-  document: StoredDocument,
-  seenAtMs: (nodeId: string, objectId: string) => number | undefined,
+  { id, nodeId }: StoredDocument,
+  json: Uint8Array,
+  { seenAtMs }: Sight,
 ): number {
-  const { json, nodeId } = document;
   target.set(json, at);
   const end = at + json.length;
-  const seenMs = nodeId === undefined ? undefined : seenAtMs(nodeId, document.id);
+  const seenMs = nodeId === undefined ? undefined : seenAtMs(nodeId, id);
   if (seenMs === undefined) return end;
   const field = target.subarray(at, end).indexOf(seenAtField);
   const from = at + field + seenAtField.length;
   if (field !== -1 && target[from + timestampLength] === quote) target.write(timestamp(seenMs), from);
   return end;
 }
-
-const quote = 0x22;

@@ -2,7 +2,7 @@ import { SkerryError, optional, parserOf, strict, type KindName, type ResourceOf
 import type { Documents, Key, StoredDocument } from "@skerry/store";
 import { Type, type Static } from "typebox";
 import type { Principal } from "../authorisation/principal.ts";
-import { isPlain, seesDocument, writeDocument } from "./document.ts";
+import { documentJson, isPlain, seesDocument, writeDocument, type Sight } from "./document.ts";
 import { parseFields } from "./field-projection.ts";
 import { parseLabelSelector } from "./label-selector.ts";
 import { atRevision } from "./reached-revision.ts";
@@ -41,7 +41,7 @@ interface DocumentScope {
   readonly kind: KindName;
   /** One project's, or all. */
   readonly project: string | undefined;
-  readonly seenAtMs: (nodeId: string, objectId: string) => number | undefined;
+  readonly sight: Sight;
   /** Called for each item that is shown and was not copied. */
   readonly finish: (item: ResourceOf<KindName>) => ResourceOf<KindName>;
 }
@@ -51,7 +51,7 @@ interface DocumentScope {
  * is plain and whole items are asked for. Costs the page and a binary search; about 1 us an item that is copied.
  */
 export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>): Reply {
-  const { documents, revision, principal, kind, project, seenAtMs, finish } = scope;
+  const { documents, revision, principal, kind, project, sight, finish } = scope;
   const limit = Math.min(Number(query.limit ?? defaultListLimit), maxListLimit);
   const selects = query.labelSelector === undefined ? undefined : parseLabelSelector(query.labelSelector);
   const show = query.fields === undefined ? undefined : parseFields(query.fields);
@@ -66,26 +66,23 @@ export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>)
   }
   const last = page.at(-1)?.key;
   const next = more && last !== undefined ? { nextCursor: encodeCursor([last.project ?? "", last.name]) } : {};
-  if (show === undefined && isPlain(kind)) return { status: 200, json: joined(page, { revision, ...next }, seenAtMs) };
+  if (show === undefined && isPlain(kind)) return { status: 200, json: joined(page, { revision, ...next }, sight) };
   const item = show ?? ((whole: object): unknown => whole);
   const items = page.map((document) => item(finish(represent(document.object()))));
   return { status: 200, body: { items, revision, ...next } };
 }
 
-function joined(
-  page: readonly StoredDocument[],
-  rest: object,
-  seenAtMs: (nodeId: string, objectId: string) => number | undefined,
-): Buffer {
+function joined(page: readonly StoredDocument[], rest: object, sight: Sight): Buffer {
   const head = '{"items":[';
   const tail = `],${JSON.stringify(rest).slice(1)}`;
+  const parts = page.map((document) => ({ document, json: documentJson(document, sight) }));
   let bytes = head.length + tail.length + Math.max(0, page.length - 1);
-  for (const { json } of page) bytes += json.length;
+  for (const { json } of parts) bytes += json.length;
   const target = Buffer.allocUnsafe(bytes);
   let at = target.write(head);
-  for (const [index, document] of page.entries()) {
+  for (const [index, { document, json }] of parts.entries()) {
     if (index > 0) target[at++] = 0x2c;
-    at = writeDocument(target, at, document, seenAtMs);
+    at = writeDocument(target, at, document, json, sight);
   }
   target.write(tail, at);
   return target;

@@ -2,7 +2,7 @@ import { kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerr
 import type { Key } from "@skerry/store";
 import { placeOf, type Place } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
-import { isPlain, writeDocument } from "./document.ts";
+import { documentJson, isPlain, writeDocument } from "./document.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
 import { ListQuery, listReply } from "./list.ts";
 import { mutate, type Write } from "./mutations.ts";
@@ -33,8 +33,7 @@ function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
     // A tenant's list costs what the tenant has, however many others there are.
     const project = params.project ?? (kinds[kind].scope === "project" ? principal.project : undefined);
     const { documents, revision } = deps.store;
-    const { seenAtMs, freshen } = deps;
-    return listReply({ documents, revision, principal, kind, project, seenAtMs, finish: freshen }, query);
+    return listReply({ documents, revision, principal, kind, project, sight: deps, finish: deps.freshen }, query);
   };
   const shape = {
     method: "GET",
@@ -87,9 +86,10 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
       if (document === undefined) throw notFound(kind, key);
       const headers = { etag: `"${document.revision}"` };
       if (!isPlain(kind)) return { status: 200, headers, body: deps.freshen(represent(document.object())) };
-      const json = Buffer.allocUnsafe(document.json.length);
-      writeDocument(json, 0, document, deps.seenAtMs);
-      return { status: 200, headers, json };
+      const json = documentJson(document, deps);
+      const copy = Buffer.allocUnsafe(json.length);
+      writeDocument(copy, 0, document, json, deps);
+      return { status: 200, headers, json: copy };
     },
   };
 }

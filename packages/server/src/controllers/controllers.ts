@@ -1,4 +1,4 @@
-import type { KindName, ProviderResource, ResourceOf } from "@skerry/model";
+import type { Condition, KindName, ProviderResource, ResourceOf } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { Gateway, GatewayDelegate } from "../gateway/gateway.ts";
 import type { IntentTable } from "../intents.ts";
@@ -17,6 +17,7 @@ import { makeIntents } from "./intents.ts";
 import { LeaseBook } from "./lease-book.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
+import { unreachableCondition, withReachability } from "./reachability.ts";
 import { Replacing } from "./replacing.ts";
 import { TokenCleaning } from "./token-cleaning.ts";
 import { WantedStates } from "./wanted-states.ts";
@@ -49,6 +50,8 @@ export interface Controllers {
   freshen<R extends ResourceOf<KindName>>(resource: R): R;
   /** When the node last reported an object that it owns, milliseconds since 1970. */
   seenAtMs(nodeId: string, objectId: string): number | undefined;
+  /** That a node is not heard now, as a condition of what is on it. */
+  unreachable(nodeId: string): Condition | undefined;
   /** Begins to push wanted states through the gateway, and resumes operations. */
   start(gateway: Pick<Gateway, "isConnected" | "push" | "disconnect">): Promise<void>;
   stop(): Promise<void>;
@@ -91,6 +94,10 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   });
   const replacing = new Replacing({ store, clock, log, leases, engine, sweepMs: deps.heartbeatMs });
   const cleaning = new TokenCleaning({ store, clock, log });
+  const unreachable = (nodeId: string): Condition | undefined => {
+    const heard = { linked: isLinked(nodeId), heardMs: reports.get(nodeId)?.receivedAtMs };
+    return unreachableCondition(store, nodeId, heard, deps.heartbeatMs, clock.nowMs());
+  };
   let unsubscribe = () => {};
   return {
     intents: makeIntents({ ...deps, engine, allocation, addresses, fleet }),
@@ -103,7 +110,8 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       grant: (nodeId) => (leases.grant(nodeId) ? wanted.get(nodeId)?.revision : undefined),
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
-    freshen: (resource) => addresses.counted(withFreshSeenAt(reports, resource)),
+    freshen: (resource) => addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable)),
+    unreachable,
     seenAtMs: (nodeId, objectId) => reports.seenAtMs(nodeId, objectId),
     async start(link) {
       gateway = link;

@@ -70,6 +70,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     agentRoutes: gateway.routes,
     freshen: (resource) => controllers.freshen(resource),
     seenAtMs: (nodeId, objectId) => controllers.seenAtMs(nodeId, objectId),
+    unreachable: (nodeId) => controllers.unreachable(nodeId),
     tokens,
     makeId,
     stopping: stopping.signal,

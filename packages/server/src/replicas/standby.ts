@@ -4,17 +4,21 @@ import { buildApi } from "../api/app.ts";
 import type { ApiDeps } from "../api/deps.ts";
 import { makeTokenWatch } from "../authorisation/token-watch.ts";
 import { AddressBook } from "../controllers/addressing/address-book.ts";
+import { storedUnreachable, withReachability } from "../controllers/reachability.ts";
 import { makeForward, type ForwardDeps } from "./forward.ts";
 import { servingOf, type ClosableServing } from "./serving.ts";
 
 export interface StandbyDeps
-  extends Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "freshen" | "seenAtMs" | "stopping">, ForwardDeps {}
+  extends
+    Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "freshen" | "seenAtMs" | "unreachable" | "stopping">,
+    ForwardDeps {}
 
 /** What a replica that follows serves: reads and event streams from its own memory, everything else by the leader. */
 export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> {
   const stopping = new AbortController();
   const tokens = makeTokenWatch(deps.store, deps.clock);
   const addresses = new AddressBook(deps.store);
+  const unreachable = (nodeId: string) => storedUnreachable(deps.store, nodeId, deps.clock.nowMs());
   const { app } = await buildApi({
     ...deps,
     tokens,
@@ -23,8 +27,9 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     },
     agentRoutes: [],
     // What agents report between two records of it is the leader's alone.
-    freshen: (resource) => addresses.counted(resource),
+    freshen: (resource) => addresses.counted(withReachability(resource, unreachable)),
     seenAtMs: () => undefined,
+    unreachable,
     stopping: stopping.signal,
   });
   const own = servingOf(app);

@@ -79,6 +79,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     gateway: { openStream: () => Promise.reject(new Error("no gateway in this test")) },
     freshen: (resource) => resource,
     seenAtMs: () => undefined,
+    unreachable: () => undefined,
     agentRoutes: [],
     log: { info: note, warn: note, error: note },
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),

@@ -3,6 +3,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import type { InstanceResource, NodeResource } from "@skerry/model";
 import type { ObservedState } from "@skerry/protocol";
 import type { Store } from "@skerry/store";
+import { storedUnreachable } from "../../src/controllers/reachability.ts";
 import { empty, openScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet, heartbeatMs } from "./model-fleet.ts";
 import type { ModelNode } from "./model-node.ts";
@@ -226,6 +227,32 @@ describe("what nodes report", () => {
     assert.equal(nodeOf(other).status.connected, true);
     await observe(owner);
     assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [true, "Reporting"]);
+  });
+
+  test("is told as old in replies about what it has, from the third silent beat on, and nothing of that is stored", async () => {
+    const told = () =>
+      fleet.controllers
+        .freshen(web())
+        .status.conditions.map(({ type, state, reason, message }) => [type, state, reason, message]);
+    const quiet = (seconds: number) =>
+      `Node ${owner.name} was last heard ${seconds} s ago: what is told here is as of then.`;
+    const { revision } = store;
+    const inst = web();
+    await observe(owner);
+    fleet.clock.moveTo(fleet.clock.nowMs() + 2 * heartbeatMs);
+    assert.deepEqual([told(), fleet.controllers.unreachable(owner.id)], [[], undefined]);
+    fleet.clock.moveTo(fleet.clock.nowMs() + 2000);
+    const [silence] = told();
+    assert.deepEqual(silence, ["Reachable", "unknown", "NodeSilent", quiet((2 * heartbeatMs) / 1000 + 2)]);
+    assert.equal(fleet.controllers.unreachable(owner.id)?.reason, "NodeSilent");
+    assert.deepEqual([store.revision, web()], [revision, inst]);
+    await fleet.unlink(owner);
+    assert.deepEqual(told()[0]?.slice(0, 3), ["Reachable", "false", "NodeDisconnected"]);
+    assert.deepEqual(storedUnreachable(store, owner.id, fleet.clock.nowMs())?.reason, "NodeDisconnected");
+    assert.equal(storedUnreachable(store, other.id, fleet.clock.nowMs()), undefined);
+    assert.equal(web(), inst, "one write tells of the node, none of what it has");
+    await fleet.calm();
+    assert.deepEqual(told(), []);
   });
 
   test("ends with the link, unless a newer link is up", async () => {
