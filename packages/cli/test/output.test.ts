@@ -55,7 +55,7 @@ test("a list tells what is wrong with a row, and has no column for it where noth
       kind: "Volume",
       metadata: { name: "web", project: "shop", createdAt: "2026-01-01T00:00:00Z" },
       spec: { sizeMiB: 64, instance: "web" },
-      status: { state: "failed", conditions },
+      status: { state: "failed", conditions, seenAt: "1969-12-31T23:59:48Z" },
     } as unknown as ResourceOf<"Volume">;
     await renderList({ out, err: out, live: false } as unknown as Terminal, "Volume", [volume], "table", 0);
     return String(out.read()).split("\n").map(stripVTControlCharacters);
@@ -64,6 +64,8 @@ test("a list tells what is wrong with a row, and has no column for it where noth
   const [titles, row] = await listed([failing]);
   assert.match(titles ?? "", /AGE {2}CONDITION$/);
   assert.match(row ?? "", / StorageFull$/);
+  const silent = { ...failing, type: "Reachable", state: "unknown", reason: "NodeSilent" } as const;
+  assert.match((await listed([silent, failing]))[1] ?? "", / NodeSilent 12s, StorageFull$/);
   assert.match((await listed([{ ...failing, state: "false" }]))[0] ?? "", /AGE$/);
 });
 

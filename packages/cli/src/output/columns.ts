@@ -19,8 +19,16 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
   const condition = {
     title: "CONDITION",
     sparse: true,
-    cell: (row: { status: { conditions: readonly Condition[] } }) => troubles(terminal, row.status.conditions),
+    // Each as its one word; `show` has the sentences.
+    cell: ({ status }: { status: Seen }) =>
+      troublesOf(status)
+        .map(({ type, reason }) => (type === "Reachable" ? `${reason} ${formatAge(status.seenAt, nowMs)}` : reason))
+        .map((words) => paint(terminal.out, "red", words))
+        .join(", ") || "-",
   };
+  // What a node said before it fell silent is neither good nor bad news.
+  const stale = ({ status }: { status: Seen }) => troublesOf(status).some(({ type }) => type === "Reachable");
+  const seenState = (row: { status: Seen }, word: string) => (stale(row) ? word : state(word));
   return {
     Organisation: [name, { title: "DISPLAY NAME", cell: (row) => row.spec.displayName ?? "-" }, age],
     Project: [name, { title: "ORGANISATION", cell: (row) => row.spec.organisation }, age],
@@ -65,7 +73,7 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
     Volume: [
       name,
       project,
-      { title: "STATE", cell: (row) => state(row.status.state) },
+      { title: "STATE", cell: (row) => seenState(row, row.status.state) },
       { title: "SIZE", align: "right", cell: (row) => mebibytes(row.spec.sizeMiB) },
       { title: "INSTANCE", cell: (row) => row.spec.instance ?? "-" },
       { title: "NODE", cell: (row) => row.assignment?.node ?? "-" },
@@ -84,8 +92,8 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
     Instance: [
       name,
       project,
-      { title: "STATE", cell: (row) => state(row.status.state) },
-      { title: "HEALTH", cell: (row) => state(row.status.health) },
+      { title: "STATE", cell: (row) => seenState(row, row.status.state) },
+      { title: "HEALTH", cell: (row) => seenState(row, row.status.health) },
       { title: "NODE", cell: (row) => row.assignment?.node ?? "-" },
       { title: "ADDRESS", cell: (row) => row.status.addresses.map((entry) => entry.address).join(" ") || "-" },
       { title: "VCPUS", align: "right", cell: (row) => String(row.spec.vcpus) },
@@ -125,16 +133,21 @@ function mebibytes(value: number | undefined): string {
 }
 
 /** Whether it is the presence or the absence of a condition that is trouble. */
-const troubleWhen: Readonly<Record<string, Condition["state"]>> = {
-  Failing: "true",
-  Strangers: "true",
-  Overlay: "false",
+const troubleWhen: Readonly<Record<string, readonly Condition["state"][]>> = {
+  Failing: ["true"],
+  Strangers: ["true"],
+  Overlay: ["false"],
+  Reachable: ["false", "unknown"],
 };
 
-/** What is wrong, each as its one word; `show` has the sentences. */
-function troubles(terminal: Terminal, conditions: readonly Condition[]): string {
-  const words = conditions.filter(({ type, state }) => troubleWhen[type] === state).map(({ reason }) => reason);
-  return words.length === 0 ? "-" : paint(terminal.out, "red", words.join(" "));
+/** What is known of an object, and as of when. */
+interface Seen {
+  readonly conditions: readonly Condition[];
+  readonly seenAt?: string;
+}
+
+function troublesOf({ conditions }: Seen): readonly Condition[] {
+  return conditions.filter(({ type, state }) => troubleWhen[type]?.includes(state) === true);
 }
 
 const good = new Set(["running", "healthy", "ready", "connected", "succeeded"]);
