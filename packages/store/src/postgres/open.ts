@@ -6,6 +6,7 @@ import { ObjectStore } from "../object-store.ts";
 import type { ReplicatedStore } from "../replicated-store.ts";
 import type { ObjectRow, Origin } from "../rows.ts";
 import type { BaseState } from "../state.ts";
+import { bootTimeMs } from "./boot-time.ts";
 import { Connection, ConnectionLost } from "./connection.ts";
 import { originOf, prepareDatabase, refuseHalfRestored, unreachable } from "./database.ts";
 import { PostgresLog } from "./postgres-log.ts";
@@ -22,6 +23,8 @@ export interface PostgresStoreOptions {
   readonly keepChanges?: number;
   /** Milliseconds since 1970; the system's clock where absent. */
   readonly now?: () => number;
+  /** Milliseconds of a clock that never jumps and counts suspended time; by it a leader knows how long it heard nothing. */
+  readonly monotonicMs?: () => number;
   readonly pace?: Partial<Pace>;
 }
 
@@ -38,7 +41,7 @@ const commitPatienceMs = 8000;
  * promise durability, or has a damaged row (which is named, with the way out)
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<ReplicatedStore> {
-  const { url, keepChanges = 100_000, now = Date.now } = options;
+  const { url, keepChanges = 100_000, now = Date.now, monotonicMs = bootTimeMs } = options;
   const pace = { ...defaultPace, ...options.pace };
   const origin = originOf(url);
   const connect = (patienceMs: number): Connection => new Connection({ url, patienceMs });
@@ -60,6 +63,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     reader: connect(statementMs),
     patienceMs: commitPatienceMs,
     keep: keepChanges,
+    monotonicMs,
   });
   const store = new ObjectStore({ log, ...loaded, keep: keepChanges, now });
   await store.pause(following());
@@ -69,7 +73,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     connection: connect(statementMs),
     candidate: { id: makeId("rep", now(), randomBytes(10)), url: options.replicaUrl },
     pace,
-    monotonicMs: () => performance.now(),
+    monotonicMs,
   });
   replica.start();
   return replicated(store, replica);

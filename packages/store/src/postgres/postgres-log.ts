@@ -47,6 +47,8 @@ export interface PostgresLogParts {
   /** How long a commit is tried while the database can't be reached. */
   readonly patienceMs: number;
   readonly keep: number;
+  /** Milliseconds of a clock that never jumps and counts suspended time: the replica's. */
+  readonly monotonicMs: () => number;
 }
 
 /** The revision log in PostgreSQL: only the leader of the current epoch can add to it. */
@@ -55,7 +57,7 @@ export class PostgresLog implements CommitLog {
   #trimAt = 0;
   /** Of the leadership that commits are made under. */
   epoch = 0;
-  /** When the database last took a commit, by the monotonic clock; each is a sign of the leader's life. */
+  /** When the commit that the database took last was asked for, by the monotonic clock; each is a sign of the leader's life. */
   lastCommitMs = 0;
 
   constructor(parts: PostgresLogParts) {
@@ -65,8 +67,9 @@ export class PostgresLog implements CommitLog {
   async commit(changes: readonly Change[]): Promise<void> {
     const { epoch } = this;
     const rows = changes.map(changeRow);
-    const askedMs = performance.now();
+    const askedMs = this.#parts.monotonicMs();
     const statement = { name: "commit", text: commitText, values: commitValues(epoch, rows) };
+    // Time in which it was tried: while suspended it was not.
     const untilMs = performance.now() + this.#parts.patienceMs;
     const last = rows.at(-1)?.revision ?? 0;
     // Only the first answer is plain. After any failure the log itself is asked whether the changes are in it.

@@ -29,7 +29,7 @@ export interface ReplicaParts {
   readonly connection: Connection;
   readonly candidate: Candidate;
   readonly pace: Pace;
-  /** Milliseconds of a clock that never jumps. */
+  /** Milliseconds of a clock that never jumps and counts suspended time; the log's too. */
   readonly monotonicMs: () => number;
 }
 
@@ -55,7 +55,7 @@ export class Replica {
     return this.#role;
   }
 
-  /** Whether nobody else can have led for longer than a take-over takes: also right after this process was suspended. */
+  /** Whether nobody else can have led for longer than a take-over takes: also right after this process was stopped or its machine suspended. */
   get surelyLeads(): boolean {
     return this.#role.kind === "leader" && this.#silentMs() <= 2 * this.#parts.pace.takeOverMs;
   }

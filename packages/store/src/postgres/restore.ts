@@ -3,6 +3,7 @@ import pg from "pg";
 import { SkerryError, makeId } from "@skerry/model";
 import type { BackupContent } from "../backup/backup-file.ts";
 import { restoreInto } from "../backup/restore.ts";
+import { bootTimeMs } from "./boot-time.ts";
 import { Connection, ConnectionLost } from "./connection.ts";
 import { markRestoring, originOf, prepareDatabase, refuseHalfRestored, unreachable } from "./database.ts";
 import { readLeadership, resignLeadership, takeLeadership } from "./leadership.ts";
@@ -29,7 +30,14 @@ export async function restorePostgres(
   const origin = originOf(url);
   const connection = new Connection({ url, patienceMs });
   const reader = new Connection({ url, patienceMs });
-  const log = new PostgresLog({ origin, writer: connection, reader, patienceMs, keep: Number.MAX_SAFE_INTEGER });
+  const log = new PostgresLog({
+    origin,
+    writer: connection,
+    reader,
+    patienceMs,
+    keep: Number.MAX_SAFE_INTEGER,
+    monotonicMs: bootTimeMs,
+  });
   try {
     await prepareDatabase(connection, origin, content.head.zoneId, family);
     await refuseHalfRestored(connection, origin);

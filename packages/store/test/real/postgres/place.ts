@@ -10,6 +10,7 @@ export interface ReplicaOptions {
   readonly family?: string;
   readonly keepChanges?: number;
   readonly now?: () => number;
+  readonly monotonicMs?: () => number;
 }
 
 export function openReplica(url: string, options: ReplicaOptions = {}): Promise<ReplicatedStore> {

@@ -116,6 +116,19 @@ describe("replicas of one PostgreSQL store", () => {
     assert.equal(follower.surelyLeads, false);
   });
 
+  test("a leader whose machine was suspended is not sure of it either, also where its process counts none of that time", async (t) => {
+    let suspendedMs = 0;
+    const open = await replicasFor(t);
+    const store = await open({ monotonicMs: () => performance.now() + suspendedMs });
+    await roleOf(store, "leader");
+    await put(store, 1);
+    assert.equal(store.surelyLeads, true);
+    suspendedMs = 3_600_000;
+    assert.deepEqual([store.role.kind, store.surelyLeads], ["leader", false]);
+    await put(store, 2);
+    assert.equal(store.surelyLeads, true);
+  });
+
   test("the database restarted in the middle of commits, every transaction is made once, and known to be", async (t) => {
     const open = await replicasFor(t);
     const store = await open();
