@@ -3,6 +3,7 @@ import { SkerryError, makeId } from "@skerry/model";
 import type { ReplicatedStore } from "@skerry/store";
 import type { Listener } from "../api/listener.ts";
 import { makeIntents } from "../controllers/intents.ts";
+import { pause } from "../operations/clock.ts";
 import { startLeading, type Foundation } from "./leading.ts";
 import type { ClosableServing } from "./serving.ts";
 import { startStandby } from "./standby.ts";
@@ -22,12 +23,21 @@ export interface RoleDeps {
   readonly lost: (cause: SkerryError) => void;
 }
 
-/** Serves as the store's role says, and changes over with it, one change at a time; resolves once it serves. */
+/** How long a change that failed is left before it is tried again: doubling, up to the longest. */
+const firstRetryMs = 250;
+const longestRetryMs = 4000;
+
+/**
+ * Serves as the store's role says, and changes over with it, one change at a time; resolves once it serves. A change that
+ * fails leaves what served before, and is tried again until it is made, the role is another, or this is closed.
+ */
 export async function followRoles(deps: RoleDeps): Promise<{ close(): Promise<void> }> {
   const { foundation, store, listener, lost } = deps;
-  const { log } = foundation;
+  const { log, clock } = foundation;
   let current: { readonly leads: boolean; readonly serving: ClosableServing } | undefined;
   let closed = false;
+  /** Ends a wait for the next try. */
+  let waiting = new AbortController();
 
   const change = async (): Promise<void> => {
     const { role } = store;
@@ -44,20 +54,35 @@ export async function followRoles(deps: RoleDeps): Promise<{ close(): Promise<vo
     );
     await before?.serving.close();
   };
+  const changeInTheEnd = async (): Promise<void> => {
+    for (let retryMs = firstRetryMs; ; retryMs = Math.min(longestRetryMs, retryMs * 2)) {
+      // A new role, and the end, cut the wait short.
+      waiting = new AbortController();
+      const { signal } = waiting;
+      try {
+        return await change();
+      } catch (error) {
+        if (closed) return;
+        log.error({ error, role: store.role, retryMs }, "the role could not be changed; it is tried again");
+      }
+      await pause(clock, retryMs, signal).catch(() => undefined);
+    }
+  };
   let turn = change();
   const stop = store.onRole((role) => {
     if (role.kind === "lost") {
       lost(role.cause);
       return;
     }
-    // A change that fails, as where the leadership was lost again meanwhile, leaves what served before.
-    turn = turn.then(change).catch((error: unknown) => log.error({ error, role }, "the role could not be changed"));
+    waiting.abort();
+    turn = turn.then(changeInTheEnd);
   });
   await turn;
   return {
     async close() {
       closed = true;
       stop();
+      waiting.abort();
       await turn;
       await current?.serving.close();
     },
