@@ -129,6 +129,11 @@ export class ObjectStore implements Store {
     return this.#ended;
   }
 
+  /** Why it takes no transactions now: it was told to pause, or lost the log to another. */
+  get paused(): SkerryError | undefined {
+    return this.#paused;
+  }
+
   /** Takes no transactions until `resume`; resolves when none is in flight. */
   async pause(cause: SkerryError): Promise<void> {
     this.#paused = cause;

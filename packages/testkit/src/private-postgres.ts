@@ -19,31 +19,43 @@ export interface PrivatePostgres extends AsyncDisposable {
   makeDatabase(): Promise<string>;
   /** The first column of the first row that a statement gives, as text. */
   query(database: string, sql: string): Promise<string>;
-  /** Ends it and starts it again: "fast" ends connections first, "immediate" is as a crash. */
+  /** Ends it, where it has not ended by itself, and starts it again: "fast" ends connections first, "immediate" is as a crash. */
   restart(mode: "fast" | "immediate"): Promise<void>;
+  /** Resolves when it has ended by itself. */
+  ended(): Promise<void>;
+  /** What it has logged. */
+  log(): Promise<string>;
+}
+
+export interface PostgresOptions {
+  /** Lines of postgresql.conf. */
+  readonly settings?: readonly string[];
+  /** An existing directory in which its data lie; one of its own where absent. */
+  readonly dataIn?: string;
+  /** The same for the write-ahead log; beside the data where absent. */
+  readonly walIn?: string;
 }
 
 /** PostgreSQL refuses to run as root; this user owns nothing else. */
 const unprivileged = "nobody";
 const startMs = 20_000;
 
-/** Starts it, with Debian's package, which is installed where it is missing. @param settings lines of postgresql.conf */
-export async function startPostgres(settings: readonly string[] = []): Promise<PrivatePostgres> {
+/** Starts it, with Debian's package, which is installed where it is missing. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PrivatePostgres> {
+  const { settings = [], dataIn, walIn } = options;
   const binaries = await findBinaries();
   const folder = await mkdtemp(join(tmpdir(), "skerry-postgres-"));
-  const directory = join(folder, "data");
+  const directory = join(dataIn ?? folder, "data");
+  const wal = walIn === undefined ? undefined : join(walIn, "wal");
   const identity = await identityArgv();
-  await mkdir(directory, { mode: 0o700 });
-  if (identity.length > 0) for (const path of [folder, directory]) await giveAway(path);
+  const made = wal === undefined ? [directory] : [directory, wal];
+  for (const path of made) await mkdir(path, { mode: 0o700 });
+  if (identity.length > 0) for (const path of [folder, ...made]) await giveAway(path);
   const port = await freePort();
   const [initdb, ...rest] = [...identity, join(binaries, "initdb")];
-  await run(
-    initdb,
-    [...rest, "-D", directory, "-U", "skerry", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-    {
-      cwd: folder,
-    },
-  );
+  const walArgs = ["--wal-segsize=1", ...(wal === undefined ? [] : ["--waldir", wal])];
+  const args = ["-D", directory, "-U", "skerry", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", ...walArgs];
+  await run(initdb, [...rest, ...args], { cwd: folder });
   const lines = [
     "listen_addresses = '127.0.0.1'",
     `port = ${port}`,
@@ -57,7 +69,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
 
   const start = async (): Promise<ChildProcess> => {
     const log = await open(join(folder, "log"), "a");
-    const [program, ...args] = [
+    const [program, ...words] = [
       "setpriv",
       "--pdeathsig",
       "INT",
@@ -66,7 +78,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       "-D",
       directory,
     ];
-    const child = spawn(program, args, { stdio: ["ignore", log.fd, log.fd], cwd: folder });
+    const child = spawn(program, words, { stdio: ["ignore", log.fd, log.fd], cwd: folder });
     await log.close();
     const untilMs = performance.now() + startMs;
     while (!(await answers(binaries, port))) {
@@ -77,6 +89,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     return child;
   };
   const stop = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> => {
+    if (hasEnded(child)) return;
     const ended = once(child, "exit");
     child.kill(signal);
     await ended;
@@ -99,11 +112,19 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       await stop(child, mode === "fast" ? "SIGINT" : "SIGQUIT");
       child = await start();
     },
+    async ended() {
+      if (!hasEnded(child)) await once(child, "exit");
+    },
+    log: () => readFile(join(folder, "log"), "utf8"),
     async [Symbol.asyncDispose]() {
       await stop(child, "SIGQUIT");
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 async function findBinaries(): Promise<string> {

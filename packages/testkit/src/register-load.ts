@@ -99,8 +99,9 @@ export function startRegisterLoad(clients: readonly Client[], perClient: number)
 
 /** Only an answer that rules the change out counts as a refusal. */
 function outcomeOf(error: unknown): "refused" | "unknown" {
-  const code = error instanceof SkerryError ? error.code : undefined;
-  return code === "revision-mismatch" || code === "already-exists" ? "refused" : "unknown";
+  if (!(error instanceof SkerryError) || error.facts?.["applied"] === "unknown") return "unknown";
+  const { code } = error;
+  return code === "revision-mismatch" || code === "already-exists" || code === "storage-full" ? "refused" : "unknown";
 }
 
 /** The registers' changes that one replica's event stream gives, from the first through `revision`. */

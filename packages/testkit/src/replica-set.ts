@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Client } from "@skerry/sdk";
 import { createNodeClient } from "@skerry/sdk/node";
 import { openPath, type CuttablePath } from "./cuttable-path.ts";
-import { freePort, startPostgres, type PrivatePostgres } from "./private-postgres.ts";
+import { freePort, startPostgres, type PostgresOptions, type PrivatePostgres } from "./private-postgres.ts";
 
 const program = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 
@@ -18,6 +18,8 @@ export interface ReplicaProcess {
   readonly index: number;
   readonly url: string;
   readonly client: Client;
+  /** One that has written nothing, and so takes what the replica has. */
+  makeClient(): Client;
   readonly pathToDatabase: CuttablePath;
   /** Sends a signal to the process; SIGKILL resolves when it is gone. */
   signal(name: "SIGKILL" | "SIGSTOP" | "SIGCONT"): Promise<void>;
@@ -39,9 +41,9 @@ export interface ReplicaSet extends AsyncDisposable {
 
 const startMs = 60_000;
 
-export async function startReplicaSet(size: number): Promise<ReplicaSet> {
+export async function startReplicaSet(size: number, options: PostgresOptions = {}): Promise<ReplicaSet> {
   const folder = await mkdtemp(join(tmpdir(), "skerry-replicas-"));
-  const postgres = await startPostgres();
+  const postgres = await startPostgres(options);
   const direct = await postgres.makeDatabase();
   const replicas: ReplicaProcess[] = [];
   const children = new Map<number, ChildProcess>();
@@ -69,10 +71,10 @@ export async function startReplicaSet(size: number): Promise<ReplicaSet> {
     // The first one makes the zone's authority and the administrator's token, which the others need.
     const token = (await untilRead(join(first, "admin.token"), limit)).trim();
     const authority = await readFile(join(first, "pki/ca.pem"), "utf8");
+    const makeClient = (): Client => createNodeClient({ server: url, token, authority });
     replicas.push({
-      index,
-      url,
-      client: createNodeClient({ server: url, token, authority }),
+      ...{ index, url, makeClient },
+      client: makeClient(),
       pathToDatabase: path,
       start,
       async signal(name) {

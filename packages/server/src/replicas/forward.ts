@@ -143,7 +143,7 @@ function refuse(socket: Duplex, error: unknown): void {
 
 function noLeader(): SkerryError {
   return new SkerryError("unavailable", "No replica leads at the moment.", {
-    remedy: "Ask again in a second or two: another one takes over.",
+    remedy: "Ask again in a second or two: another one takes over. If none does, look whether PostgreSQL runs.",
   });
 }
 

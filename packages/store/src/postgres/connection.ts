@@ -26,6 +26,13 @@ export interface Statement {
   readonly values?: readonly unknown[];
 }
 
+/** What takes statements. */
+export interface Statements {
+  /** @throws ConnectionLost; pg.DatabaseError where the server refused the statement, which then did nothing */
+  query<Row extends object>(statement: Statement): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
 /** SQLSTATE classes after which the server ends the connection: connection exception, operator intervention. */
 const endsConnection = /^(08|57P)/;
 const settings = `
@@ -33,7 +40,7 @@ const settings = `
   WHERE name = 'synchronous_commit' AND setting IN ('off', 'local')`;
 
 /** One connection, made when it is needed and made anew after it was lost. Statements run one after another. */
-export class Connection {
+export class Connection implements Statements {
   readonly #options: ConnectionOptions;
   #client: Promise<Opened> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -43,7 +50,6 @@ export class Connection {
     this.#options = options;
   }
 
-  /** @throws ConnectionLost; pg.DatabaseError where the server refused the statement, which then did nothing */
   query<Row extends object>(statement: Statement): Promise<Row[]> {
     const answer = this.#turn.then(() => this.#run<Row>(statement));
     this.#turn = answer.catch(() => undefined);

@@ -1,4 +1,4 @@
-import type { Connection } from "./connection.ts";
+import type { Statements } from "./connection.ts";
 
 /** The one row that says who leads. No clock is in it: whether a leader lives shows in whether `renewals` grows. */
 export interface Leadership {
@@ -22,7 +22,7 @@ export interface Candidate {
   readonly url: string;
 }
 
-export async function readLeadership(connection: Connection): Promise<Leadership> {
+export async function readLeadership(connection: Statements): Promise<Leadership> {
   const text = "SELECT epoch, renewals, holder, url FROM skerry_leadership WHERE one = 1";
   const [row] = await connection.query<Row>({ name: "read-leadership", text });
   if (row === undefined) throw new Error("the table skerry_leadership has lost its row");
@@ -34,7 +34,7 @@ export async function readLeadership(connection: Connection): Promise<Leadership
  * did succeed can be read. @returns the new epoch, undefined where the leader lives or another was faster
  */
 export async function takeLeadership(
-  connection: Connection,
+  connection: Statements,
   seen: Leadership,
   { id, url }: Candidate,
 ): Promise<number | undefined> {
@@ -45,13 +45,13 @@ export async function takeLeadership(
 }
 
 /** Shows that the leader of `epoch` lives; false where another leads. */
-export async function renewLeadership(connection: Connection, epoch: number): Promise<boolean> {
+export async function renewLeadership(connection: Statements, epoch: number): Promise<boolean> {
   const text = "UPDATE skerry_leadership SET renewals = renewals + 1 WHERE one = 1 AND epoch = $1 RETURNING epoch";
   return (await connection.query<Row>({ name: "renew-leadership", text, values: [epoch] })).length === 1;
 }
 
 /** Lets another replica lead at once. */
-export async function resignLeadership(connection: Connection, epoch: number): Promise<void> {
+export async function resignLeadership(connection: Statements, epoch: number): Promise<void> {
   const text = "UPDATE skerry_leadership SET holder = '', renewals = renewals + 1 WHERE one = 1 AND epoch = $1";
   await connection.query({ text, values: [epoch] });
 }

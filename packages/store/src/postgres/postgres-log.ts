@@ -5,7 +5,7 @@ import { LostLeadership, type CommitLog } from "../commit-log.ts";
 import type { Change } from "../object.ts";
 import { changeRow, readChange, type ChangeRow, type Origin } from "../rows.ts";
 import type { ChangeEvent } from "../store.ts";
-import { ConnectionLost, type Connection } from "./connection.ts";
+import { ConnectionLost, type Statements } from "./connection.ts";
 import { readLeadership } from "./leadership.ts";
 
 /**
@@ -38,12 +38,14 @@ const uniqueViolation = "23505";
 const transient: readonly string[] = ["40001", "40P01", "53300", "55P03"];
 
 const pauseMs = 50;
+const freeSpace =
+  "Free some space there, and start PostgreSQL again where that has ended it; Skerry goes on by itself then.";
 
 export interface PostgresLogParts {
   readonly origin: Origin;
   /** For commits alone. */
-  readonly writer: Connection;
-  readonly reader: Connection;
+  readonly writer: Statements;
+  readonly reader: Statements;
   /** How long a commit is tried while the database can't be reached. */
   readonly patienceMs: number;
   readonly keep: number;
@@ -73,17 +75,29 @@ export class PostgresLog implements CommitLog {
     const untilMs = performance.now() + this.#parts.patienceMs;
     const last = rows.at(-1)?.revision ?? 0;
     // Only the first answer is plain. After any failure the log itself is asked whether the changes are in it.
+    let isOpen = false;
+    let refused: unknown;
+    let full: unknown;
     for (let attempt = 1; ; attempt++) {
       try {
         const fate = attempt === 1 ? "open" : await this.#fateOf(epoch, last);
         if (fate === "deposed") throw deposed();
+        if (fate === "open" && refused !== undefined) {
+          throw isOpen ? new LostLeadership(unknown(refused, full)) : failed(this.#parts.origin, refused);
+        }
         if (fate === "done" || (await this.#parts.writer.query(statement)).length === 1) {
           this.lastCommitMs = askedMs;
           return await this.#trim(last);
         }
       } catch (error) {
-        if (error instanceof LostLeadership) throw error;
-        if (performance.now() > untilMs) throw new LostLeadership(unknown(error));
+        if (error instanceof LostLeadership || error instanceof SkerryError) throw error;
+        // Refused, where the server lives on. One that can't write its own log says the same and dies, and may find the
+        // changes in it when it is back; so may whatever a lost connection left behind.
+        refused = isDiskFull(error) ? error : undefined;
+        full = refused ?? full;
+        isOpen ||= error instanceof ConnectionLost;
+        if (performance.now() > untilMs) throw new LostLeadership(unknown(error, full));
+        if (refused !== undefined) continue;
         if (!isWorthAnotherTry(error)) throw failed(this.#parts.origin, error);
         await delay(pauseMs);
       }
@@ -169,11 +183,15 @@ function isWorthAnotherTry(error: unknown): boolean {
   return code === uniqueViolation || transient.includes(code ?? "");
 }
 
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === diskFull;
+}
+
 function failed({ store }: Origin, error: unknown): SkerryError {
   const { code, message } = error as { code?: string; message: string };
   if (code === diskFull) {
     return new SkerryError("storage-full", `The disk of the database ${store} is full; nothing was written.`, {
-      remedy: "Free some space there; Skerry goes on by itself then.",
+      remedy: freeSpace,
       cause: error,
     });
   }
@@ -192,10 +210,11 @@ function deposed(): LostLeadership {
   );
 }
 
-function unknown(cause: unknown): SkerryError {
-  return new SkerryError("unavailable", "The database can't be reached; it isn't known whether the change was made.", {
-    remedy: "Look whether it was before asking again.",
-    facts: { applied: "unknown" },
-    cause,
-  });
+/** @param full what the database said of its disk, where it said so before */
+function unknown(cause: unknown, full: unknown): SkerryError {
+  const open = "it isn't known whether the change was made";
+  const details = { remedy: "Look whether it was before asking again.", facts: { applied: "unknown" }, cause };
+  if (full === undefined) return new SkerryError("unavailable", `The database can't be reached; ${open}.`, details);
+  const remedy = `${freeSpace} Look whether it was made before asking again.`;
+  return new SkerryError("storage-full", `The disk of the database is full; ${open}.`, { ...details, remedy });
 }

@@ -13,7 +13,7 @@ import {
   type Candidate,
   type Leadership,
 } from "./leadership.ts";
-import type { PostgresLog } from "./postgres-log.ts";
+import { isDiskFull, type PostgresLog } from "./postgres-log.ts";
 
 /** How often replicas look and leaders show that they live, and how long a silent leader is left in peace. */
 export interface Pace {
@@ -97,9 +97,11 @@ export class Replica {
           return;
         }
         // The database can't be reached. A follower goes on looking; a leader gives up later than others might take over,
-        // since its commits are fenced anyway and the database may only have been restarted.
+        // since its commits are fenced anyway and the database may only have been restarted. Where the disk is full nobody
+        // can take over, and it goes on telling so.
         this.#watch.reset();
-        if (this.#role.kind === "leader" && this.#silentMs() > 2 * pace.takeOverMs) await this.#follow(cutOff);
+        if (this.#role.kind === "leader" && this.#silentMs() > 2 * pace.takeOverMs && !isDiskFull(error))
+          await this.#follow(cutOff);
       }
       const waitMs = this.#role.kind === "leader" ? pace.renewMs : pace.pollMs;
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
@@ -107,8 +109,10 @@ export class Replica {
   }
 
   async #lead(epoch: number): Promise<void> {
-    const { failure } = this.#parts.store;
+    const { failure, paused } = this.#parts.store;
     if (failure !== undefined) throw failure;
+    // A commit whose fate is open may still come in: under a new epoch it can't.
+    if (paused !== undefined && !this.#stopping.signal.aborted) return this.#follow(() => paused);
     const askedMs = this.#parts.monotonicMs();
     if (await renewLeadership(this.#parts.connection, epoch)) this.#lastSignMs = askedMs;
     else await this.#follow(deposed);

@@ -170,11 +170,62 @@ describe("replicas of one PostgreSQL store", () => {
     );
   });
 
+  test("a change whose fate nobody knows ends the epoch, so that it can't come in any more, and the replica goes on under the next", async (t) => {
+    const url = await postgres.makeDatabase();
+    const store = await openReplica(url);
+    t.after(() => store.close());
+    const { epoch } = await roleOf(store, "leader");
+    const client = new pg.Client(url);
+    await client.connect();
+    t.after(() => client.end());
+    // The first commit loses its connection, the second one finds the disk full; sequences count what is undone as well.
+    await client.query("CREATE SEQUENCE turns");
+    await client.query(`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+      DECLARE turn bigint := nextval('turns');
+      BEGIN
+        IF turn = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+        IF turn = 2 THEN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END IF;
+        RETURN NEW;
+      END $$`);
+    await client.query("CREATE TRIGGER fail BEFORE INSERT ON skerry_objects FOR EACH ROW EXECUTE FUNCTION fail()");
+    const follows = roleOf(store, "follower");
+    await assert.rejects(put(store, 1), (error: SkerryError) => {
+      assert.deepEqual([error.code, error.facts?.["applied"]], ["storage-full", "unknown"]);
+      return true;
+    });
+    await follows;
+    assert.equal((await roleOf(store, "leader")).epoch, epoch + 1);
+    assert.equal((await put(store, 2)).revision, 1);
+    assert.deepEqual(
+      store.list("Instance").map(({ metadata }) => metadata.name),
+      ["i-2"],
+    );
+  });
+
+  test("a leader that can't even show that it lives, for want of room, stays the leader, who says so", async (t) => {
+    const url = await postgres.makeDatabase();
+    const store = await openReplica(url);
+    t.after(() => store.close());
+    const role = await roleOf(store, "leader");
+    await postgres.query(
+      url,
+      `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$;
+       CREATE TRIGGER fail BEFORE UPDATE ON skerry_leadership FOR EACH ROW EXECUTE FUNCTION fail()`,
+    );
+    const untilMs = performance.now() + 3000;
+    while (performance.now() < untilMs) await assert.rejects(put(store, 1), { code: "storage-full" });
+    assert.deepEqual(store.role, role);
+    assert.equal(store.surelyLeads, false);
+    await postgres.query(url, "DROP TRIGGER fail ON skerry_leadership");
+    assert.equal((await put(store, 1)).revision, 1);
+  });
+
   test("a database of another zone's authority, and one that does not promise durability, are refused", async (t) => {
     const open = await replicasFor(t);
     await open({ family: "one" });
     await assert.rejects(open({ family: "other" }), { code: "unavailable", message: /another authority/ });
-    await using hasty = await startPostgres(["fsync = off"]);
+    await using hasty = await startPostgres({ settings: ["fsync = off"] });
     await assert.rejects(openReplica(await hasty.makeDatabase()), { code: "unavailable", message: /fsync is off/ });
   });
 
