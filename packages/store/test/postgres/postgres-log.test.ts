@@ -56,8 +56,11 @@ class FaultyDatabase implements Statements {
 
 const object = organisation(1, "acme");
 const { id, name } = object.metadata;
-const event = { revision: 1, kind: object.kind, id, project: undefined, name, type: "created", object } as const;
-const change: Change = { event, body: JSON.stringify(object), timeMs: 0 };
+const place = { kind: object.kind, id, project: undefined, name };
+const change: Change = {
+  event: { revision: 1, ...place, type: "created", object, json: JSON.stringify(object) },
+  timeMs: 0,
+};
 
 async function commit(
   ...faults: readonly Fault[]
