@@ -5,6 +5,7 @@ import type { ApiDeps } from "./deps.ts";
 import { eventRoute } from "./event-stream.ts";
 import { imageUploadRoute } from "./image-upload.ts";
 import { openApiDocument } from "./openapi.ts";
+import { planRoute } from "./plan-route.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
 import { streamRoutes } from "./stream-routes.ts";
@@ -19,6 +20,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     whoAmI,
     versionRoute(deps),
     ...resourceRoutes(deps),
+    planRoute(deps),
     imageUploadRoute(deps),
     ...streamRoutes(deps),
     eventRoute(deps),

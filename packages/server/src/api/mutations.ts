@@ -54,7 +54,7 @@ export async function mutate(deps: ApiDeps, answers: IdempotentAnswers, call: Ca
   );
 }
 
-function contextOf(deps: ApiDeps, call: Call): WriteContext {
+export function contextOf(deps: ApiDeps, call: Call): WriteContext {
   return {
     intents: deps.intents,
     sealer: deps.sealer,

@@ -97,6 +97,7 @@ function componentSchemas(): Record<string, object> {
         }),
       ),
     }),
+    Plan: object({ plan: { type: "array", items: schemaRef("PlannedChange") } }, ["plan"]),
     ErrorCode: {
       enum: errorCodes,
       description: errorCodes.map((code) => `${code}: ${errorCatalogue[code].title}.`).join(" "),
@@ -118,10 +119,7 @@ function componentSchemas(): Record<string, object> {
       ["resource"],
     );
     schemas[`${kind}MutationOrPlan`] = {
-      oneOf: [
-        schemaRef(`${kind}Mutation`),
-        object({ plan: { type: "array", items: schemaRef("PlannedChange") } }, ["plan"]),
-      ],
+      oneOf: [schemaRef(`${kind}Mutation`), schemaRef("Plan")],
     };
   }
   return schemas;
