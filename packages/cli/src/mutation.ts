@@ -99,7 +99,15 @@ export async function showPlan<K extends KindName>(
   mutation: PlannedMutation<K>,
   signal: AbortSignal,
 ): Promise<void> {
-  const changes = await session.client.plan(kind, key, mutation, signal);
+  await showChanges(terminal, session, await session.client.plan(kind, key, mutation, signal));
+}
+
+/** Prints a plan. */
+export async function showChanges(
+  terminal: Terminal,
+  session: Session,
+  changes: readonly PlannedChange[],
+): Promise<void> {
   if (session.output !== "table") return renderValue(terminal, changes, session.output);
   if (changes.length === 0) terminal.err.write("Nothing would change.\n");
   for (const change of changes) terminal.out.write(`${planText(terminal, change)}\n`);

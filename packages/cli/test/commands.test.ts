@@ -102,6 +102,21 @@ describe("the command line", { timeout: 120_000 }, () => {
     await done("image", "upload", "again", "--file", file);
   });
 
+  test("files are rehearsed whole: what stands on another one of them finds it there, and nothing of it is kept", async () => {
+    const file = join(folder, "shop.yaml");
+    const documents = [
+      "kind: Network\nmetadata: {name: lan, project: shop}\nspec: {cidr: 10.7.0.0/24}",
+      "kind: Project\nmetadata: {name: shop}\nspec: {organisation: trade}",
+      "kind: Organisation\nmetadata: {name: trade}\nspec: {}",
+    ];
+    await writeFile(file, documents.join("\n---\n"));
+    const planned = await done("apply", "-f", file, "--dry-run");
+    assert.deepEqual(planned.match(/^\+ .*$/gm), ["+ Organisation trade", "+ Project shop", "+ Network shop/lan"]);
+    await assert.rejects(client.get("Project", { name: "shop" }), /no project shop/i);
+    await writeFile(file, documents[0]?.replace("shop", "nowhere") ?? "");
+    assert.match((await skerry("apply", "-f", file, "--dry-run")).err, /Network lan: There is no project nowhere/);
+  });
+
   test("provisioning a known node needs its name alone, and keeps what the flags do not say", async () => {
     const spec = { site: "cadiz", address: "127.0.0.1", capacityOverride: { vcpus: 1, memoryMiB: 512, diskMiB: 4096 } };
     await client.put("Node", { name: "known" }, { spec });

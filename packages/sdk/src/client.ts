@@ -112,6 +112,8 @@ export interface Client {
     mutation: PlannedMutation<K>,
     signal?: AbortSignal,
   ): Promise<readonly PlannedChange[]>;
+  /** What putting all of these, one after the other, would change; each sees those before it. */
+  planAll(resources: readonly PlannedResource[], signal?: AbortSignal): Promise<readonly PlannedChange[]>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */
   watch(since: number, signal: AbortSignal, kinds?: readonly KindName[]): AsyncIterable<WatchEvent>;
   /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */
@@ -131,6 +133,17 @@ export interface Client {
   openConsole(key: ResourceKey, signal?: AbortSignal): Promise<ByteStream>;
   openConsoleLog(key: ResourceKey, options: { readonly follow: boolean }, signal?: AbortSignal): Promise<ByteStream>;
   openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;
+}
+
+/** A resource as a file describes it. */
+export interface PlannedResource {
+  readonly kind: KindName;
+  readonly metadata: {
+    readonly name: string;
+    readonly project?: string | undefined;
+    readonly labels?: Readonly<Record<string, string>> | undefined;
+  };
+  readonly spec: ResourceOf<KindName>["spec"];
 }
 
 export type PlannedMutation<K extends KindName> =

@@ -95,6 +95,10 @@ export function createClient(options: ClientOptions): Client {
       })) as { plan: readonly PlannedChange[] };
       return answer.plan;
     },
+    planAll: async (resources, signal) => {
+      const answer = await transport.json({ method: "POST", path: "/api/v1/plan", body: { resources }, signal });
+      return (answer as { plan: readonly PlannedChange[] }).plan;
+    },
     watch: (since, signal, kindsOnly) => watchEvents(transport, since, kindsOnly, signal),
     waitForOperation: (name, onChange, signal) => waitForOperation(client, name, onChange, signal),
     uploadImage: async (key, content, sizeBytes, signal) => {

@@ -2,7 +2,7 @@ import { readFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { SkerryError, isKindName, kindNames, kinds, parserOf, type KindName, type ResourceOf } from "@skerry/model";
-import { concludeMutation, showPlan } from "../mutation.ts";
+import { concludeMutation, showChanges } from "../mutation.ts";
 import { openSession, withMutation } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
 
@@ -16,19 +16,24 @@ export function addApplyCommand(program: Command, { terminal, signal }: CommandD
       const documents = (await Promise.all(flags.file.map(readDocuments)))
         .flat()
         .toSorted((a, b) => kindNames.indexOf(a.kind) - kindNames.indexOf(b.kind));
-      for (const { kind, name, project, labels, spec } of documents) {
-        const key =
-          kinds[kind].scope === "project" && project !== undefined ? { project, name } : session.key(kind, name);
-        const draft = { spec, labels };
-        if (flags.dryRun ?? false) await showPlan(terminal, session, kind, key, { verb: "put", draft }, signal);
-        else
-          await concludeMutation(
-            terminal,
-            session,
-            "applied",
-            await session.client.put(kind, key, draft, {}, signal),
-            signal,
-          );
+      const resources = documents.map(({ kind, name, project, labels, spec }) => ({
+        kind,
+        key: kinds[kind].scope === "project" && project !== undefined ? { project, name } : session.key(kind, name),
+        draft: { spec, labels },
+      }));
+      if (flags.dryRun ?? false) {
+        // One rehearsal of all, so that what stands on an earlier one finds it there.
+        const plan = resources.map(({ kind, key, draft: { spec, labels } }) => ({
+          kind,
+          metadata: { ...key, labels },
+          spec,
+        }));
+        if (plan.length === 0) return showChanges(terminal, session, []);
+        return showChanges(terminal, session, await session.client.planAll(plan, signal));
+      }
+      for (const { kind, key, draft } of resources) {
+        const mutation = await session.client.put(kind, key, draft, {}, signal);
+        await concludeMutation(terminal, session, "applied", mutation, signal);
       }
     });
 }
