@@ -6,6 +6,7 @@ import { timestamp } from "../operations/clock.ts";
 import { withInstanceFailure } from "./instance-failure.ts";
 import { withConfirmedLease } from "./instance-lease.ts";
 import { reapInstance } from "./reap.ts";
+import { isGone, withRemovalSeen } from "./removal.ts";
 
 /** Takes what a node reports of instances into the status of those that it owns, and forgets former places that it has left. */
 export function applyObservedInstances(
@@ -22,7 +23,7 @@ export function applyObservedInstances(
     let next = withStatus(tx, stored, nodeId, seen, observed, nowMs);
     next = withoutFormer(next, nodeId, seen, observed.wantedRevision);
     next = withConfirmedLease(next, nodeId, seen, observed.wantedRevision);
-    next = withRemoval(next, nodeId, seen, observed.wantedRevision);
+    next = withRemovalSeen(next, nodeId, seen, observed.wantedRevision);
     const instance = next === stored ? stored : tx.put(next);
     if (instance.metadata.deletedAt !== undefined) reapInstance(tx, instance);
   }
@@ -78,27 +79,4 @@ function withoutFormer(
   if (assignment?.former === undefined || !isGone(seen)) return instance;
   const former = assignment.former.filter((place) => place.nodeId !== nodeId || wantedRevision <= place.since);
   return former.length === assignment.former.length ? instance : { ...instance, assignment: { ...assignment, former } };
-}
-
-function withRemoval(
-  instance: InstanceResource,
-  nodeId: string,
-  seen: ObservedInstance | undefined,
-  wantedRevision: number,
-): InstanceResource {
-  const { assignment } = instance;
-  const removal = assignment?.removal;
-  if (
-    assignment?.nodeId !== nodeId ||
-    removal === undefined ||
-    removal.done ||
-    !isGone(seen) ||
-    wantedRevision <= removal.since
-  )
-    return instance;
-  return { ...instance, assignment: { ...assignment, removal: { ...removal, done: true } } };
-}
-
-function isGone(seen: ObservedInstance | undefined): boolean {
-  return seen === undefined || seen.state === "absent";
 }

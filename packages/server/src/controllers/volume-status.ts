@@ -5,6 +5,7 @@ import type { Transaction, View } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
 import { withFailure } from "./condition.ts";
 import { reapInstance } from "./reap.ts";
+import { isGone, withRemovalSeen } from "./removal.ts";
 
 /**
  * Takes what a node reports of volumes into the status of those that it owns, and forgets copies that it no longer has. Must run
@@ -23,7 +24,7 @@ export function applyObservedVolumes(
     const seen = observed.volumes.find((candidate) => candidate.id === id);
     let next = withStatus(stored, nodeId, seen, nowMs);
     next = withoutCopy(next, nodeId, seen, observed.wantedRevision);
-    next = withRemoval(next, nodeId, seen, observed.wantedRevision);
+    next = withRemovalSeen(next, nodeId, seen, observed.wantedRevision);
     next = settled(tx, next, nodeId, observed);
     if (next === stored) continue;
     const volume = tx.put(next);
@@ -79,25 +80,6 @@ function withoutCopy(
   return copies.length === assignment.copies.length ? volume : { ...volume, assignment: { ...assignment, copies } };
 }
 
-function withRemoval(
-  volume: VolumeResource,
-  nodeId: string,
-  seen: ObservedVolume | undefined,
-  wantedRevision: number,
-): VolumeResource {
-  const { assignment } = volume;
-  const removal = assignment?.removal;
-  if (
-    assignment?.nodeId !== nodeId ||
-    removal === undefined ||
-    removal.done ||
-    !isGone(seen) ||
-    wantedRevision <= removal.since
-  )
-    return volume;
-  return { ...volume, assignment: { ...assignment, removal: { ...removal, done: true } } };
-}
-
 /**
  * A copy that a move has left behind on `hold` may go once its owner is certain and well: no operation works with it, and the
  * owner's node itself reports, at the owner's epoch, the disk ready and the instance as it is wanted.
@@ -131,8 +113,4 @@ function instanceOf(view: View, volume: VolumeResource): InstanceResource | unde
   return instance === undefined
     ? undefined
     : view.get("Instance", { project: volume.metadata.project, name: instance });
-}
-
-function isGone(seen: ObservedVolume | undefined): boolean {
-  return seen === undefined || seen.state === "absent";
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError, type Capacity, type InstanceResource } from "@skerry/model";
 import type { Store, Transaction, View } from "@skerry/store";
 import { Allocation } from "../../src/controllers/allocation.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
 
@@ -111,14 +111,8 @@ const history: fc.Arbitrary<readonly Event[]> = fc
   .map(([wishes, later]) => [{ kind: "wishes", wishes }, { kind: "calm" }, ...later.flat()]);
 
 describe("what many wishes take of nodes and networks", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened));
 
   test("is never an address twice or more than there is, always equals a new count, and is nothing in the end", async (t) => {
     t.diagnostic(`seed ${seed}, ${runs} runs (SKERRY_TEST_SEED, SKERRY_TEST_RUNS)`);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type { Capacity, InstanceResource } from "@skerry/model";
 import type { Store, Transaction, View } from "@skerry/store";
 import { Allocation } from "../../src/controllers/allocation.ts";
 import type { IntentTable } from "../../src/intents.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
-import { ModelFleet } from "./model-fleet.ts";
-import { act, contextAt, create, instanceSpec, seedZone, update } from "./zone-fixture.ts";
+import { calmZone, useFleet } from "./fleet-suite.ts";
+import type { ModelFleet } from "./model-fleet.ts";
+import { act, contextAt, create, instanceSpec, update } from "./zone-fixture.ts";
 
 /** The same sums, counted anew from all objects. */
 function counted(view: View, nodeId: string): Capacity {
@@ -23,7 +23,6 @@ function counted(view: View, nodeId: string): Capacity {
 }
 
 describe("what is taken on nodes", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
   let fleet: ModelFleet;
   let intents: IntentTable;
@@ -36,24 +35,13 @@ describe("what is taken on nodes", () => {
     for (const node of view.list("Node")) assert.deepEqual(used(node.metadata.id), counted(view, node.metadata.id));
   };
 
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  beforeEach(async () => {
-    fleet?.killServer();
-    await empty(store);
-    fleet = new ModelFleet(store);
-    await fleet.startServer();
-    ({ intents } = fleet.controllers);
-    await seedZone(store, intents, nowMs());
-    fleet.addNodes();
-    await fleet.calm();
-  });
-  after(async () => {
-    fleet.killServer();
-    await scratch[Symbol.asyncDispose]();
-  });
+  useFleet(
+    (suite) => ({ store, fleet } = suite),
+    async (suite) => {
+      await calmZone()(suite);
+      ({ intents } = fleet.controllers);
+    },
+  );
 
   test("is right at every moment of an instance's life, in flight or durable", async () => {
     const allocation = new Allocation(store);

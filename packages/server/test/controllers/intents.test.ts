@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type { ErrorCode, InstanceResource, KindName, ResourceOf } from "@skerry/model";
 import { parseJoinToken } from "@skerry/protocol";
 import type { Store, Transaction } from "@skerry/store";
 import type { IntentOutcome, IntentTable, KindIntents } from "../../src/intents.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
-import { ModelFleet } from "./model-fleet.ts";
-import { act, contextAt, create, imageSpec, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
+import { calmZone, useFleet } from "./fleet-suite.ts";
+import type { ModelFleet } from "./model-fleet.ts";
+import { act, contextAt, create, imageSpec, instanceSpec, nodeFacts, update } from "./zone-fixture.ts";
 
 describe("intents", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
   let fleet: ModelFleet;
   let intents: IntentTable;
@@ -50,24 +49,13 @@ describe("intents", () => {
     return get("Instance", name, "shop");
   };
 
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  beforeEach(async () => {
-    fleet?.killServer();
-    await empty(store);
-    fleet = new ModelFleet(store);
-    await fleet.startServer();
-    ({ intents } = fleet.controllers);
-    await seedZone(store, intents, nowMs());
-    fleet.addNodes();
-    await fleet.calm();
-  });
-  after(async () => {
-    fleet.killServer();
-    await scratch[Symbol.asyncDispose]();
-  });
+  useFleet(
+    (suite) => ({ store, fleet } = suite),
+    async (suite) => {
+      await calmZone()(suite);
+      ({ intents } = fleet.controllers);
+    },
+  );
 
   describe("of the zone's kinds", () => {
     test("refuse references to what is not there, naming the field", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type { Store } from "@skerry/store";
-import { memoryFolder, openScratchStore } from "../fakes/scratch-store.ts";
+import { memoryFolder, useScratchStore } from "../fakes/scratch-store.ts";
 import { playLeases, seededRandom } from "./lease-play.ts";
 import { guardRoundMs, overlaps } from "./writers.ts";
 
@@ -9,14 +9,8 @@ const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 200);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe("leases", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now(), memoryFolder);
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened), Date.now, memoryFolder);
 
   test("the judge sees two writers, and excuses one round of the guard after a suspension", () => {
     const one = { instanceId: "ins_1", node: "a", epoch: 1, fromMs: 0, untilMs: 5000 };

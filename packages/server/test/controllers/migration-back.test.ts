@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
-import { openScratchStore } from "../fakes/scratch-store.ts";
+import { useScratchStore } from "../fakes/scratch-store.ts";
 import { playJourney, type Leg } from "./migration-journey.ts";
 import { incident, type Incident } from "./migration-scenario.ts";
 
@@ -10,14 +10,8 @@ const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 15);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe("a move back onto a node that holds an old copy of the disk", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened));
 
   const work = (...nodes: readonly (0 | 1)[]): Incident[] => nodes.map((node) => ({ kind: "work", node }));
   const cut = (node: 0 | 1): Incident => ({ kind: "cut", node });

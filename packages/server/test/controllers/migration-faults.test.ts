@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 import type { Store } from "@skerry/store";
 import {
   holdStopped,
@@ -11,25 +11,19 @@ import {
   switchOwner,
 } from "../../src/operations/kinds/migration-orders.ts";
 import { isOver } from "../../src/operations/transitions.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ask, instanceOf, playMigration, settleIn, type Incident } from "./migration-scenario.ts";
 import { ModelFleet } from "./model-fleet.ts";
 
 /* Each of these guards is behind another one, so that chance alone seldom comes to it. */
 describe("a cold migration's second guards", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
   let fleet: ModelFleet;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
+  useScratchStore((opened) => (store = opened));
   beforeEach(async () => {
     await empty(store);
     fleet = new ModelFleet(store);
   });
-  after(() => scratch[Symbol.asyncDispose]());
 
   const volume = () => store.get("Volume", { project: "shop", name: "web" });
   const work = (...nodes: readonly (0 | 1)[]): Incident[] => nodes.map((node) => ({ kind: "work", node }));

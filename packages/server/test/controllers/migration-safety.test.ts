@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
-import { openScratchStore } from "../fakes/scratch-store.ts";
+import { useScratchStore } from "../fakes/scratch-store.ts";
 import { isDone } from "../operations/engine-run.ts";
 import { anyScenario, ask, playMigration, type Incident, type Scenario } from "./migration-scenario.ts";
 
@@ -10,14 +10,8 @@ const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 25);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe("a cold migration", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened));
 
   const calm: Scenario = { incidents: [], running: true, sickTarget: false };
 

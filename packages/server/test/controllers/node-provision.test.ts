@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { SkerryError, type OperationResource } from "@skerry/model";
 import { parseJoinToken } from "@skerry/protocol";
 import type { Store } from "@skerry/store";
@@ -9,12 +9,11 @@ import {
   type HostToProvision,
 } from "../../src/operations/host-provisioner.ts";
 import { isOver } from "../../src/operations/transitions.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
-import { ModelFleet } from "./model-fleet.ts";
+import { useFleet } from "./fleet-suite.ts";
+import type { ModelFleet } from "./model-fleet.ts";
 import { act, create } from "./zone-fixture.ts";
 
 describe("provisioning a node", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
   let fleet: ModelFleet;
   let hosts: HostToProvision[];
@@ -39,14 +38,7 @@ describe("provisioning a node", () => {
     },
   };
 
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  beforeEach(async () => {
-    fleet?.killServer();
-    await empty(store);
-    fleet = new ModelFleet(store);
+  const begin = async () => {
     fleet.provisioner = provisioner;
     [hosts, done, tokens] = [[], [], []];
     deeds = {
@@ -77,11 +69,8 @@ describe("provisioning a node", () => {
       create(tx, intents, "Node", { name: "bil-1", labels: { rack: "7" } }, spec, nowMs);
     });
     fleet.addNodes();
-  });
-  after(async () => {
-    fleet.killServer();
-    await scratch[Symbol.asyncDispose]();
-  });
+  };
+  useFleet((suite) => ({ store, fleet } = suite), begin);
 
   async function provision(): Promise<OperationResource> {
     const node = store.get("Node", { name: "bil-1" }) ?? assert.fail("no node");

@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 import type { InstanceResource, NodeResource } from "@skerry/model";
 import type { ObservedState } from "@skerry/protocol";
 import type { Store } from "@skerry/store";
 import { storedUnreachable } from "../../src/controllers/reachability.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
-import { ModelFleet, heartbeatMs } from "./model-fleet.ts";
+import { calmZone, useFleet } from "./fleet-suite.ts";
+import { heartbeatMs, type ModelFleet } from "./model-fleet.ts";
 import type { ModelNode } from "./model-node.ts";
-import { create, instanceSpec, nodeFacts, seedZone } from "./zone-fixture.ts";
+import { create, instanceSpec, nodeFacts } from "./zone-fixture.ts";
 
 describe("what nodes report", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
   let fleet: ModelFleet;
   let owner: ModelNode;
@@ -26,29 +25,15 @@ describe("what nodes report", () => {
     await observed;
   };
 
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
+  useFleet((suite) => ({ store, fleet } = suite), calmZone(2));
   beforeEach(async () => {
-    fleet?.killServer();
-    await empty(store);
-    fleet = new ModelFleet(store);
-    await fleet.startServer();
     const { intents } = fleet.controllers;
-    await seedZone(store, intents, fleet.clock.nowMs(), 2);
-    fleet.addNodes();
-    await fleet.calm();
     await store.transact((tx) =>
       create(tx, intents, "Instance", { name: "web", project: "shop" }, instanceSpec, fleet.clock.nowMs()),
     );
     await fleet.calm();
     owner = fleet.nodes.find(({ id }) => id === web().assignment?.nodeId) ?? assert.fail("no owner");
     other = fleet.nodes.find((node) => node !== owner) ?? assert.fail("no other");
-  });
-  after(async () => {
-    fleet.killServer();
-    await scratch[Symbol.asyncDispose]();
   });
 
   test("becomes the status of what they own", () => {

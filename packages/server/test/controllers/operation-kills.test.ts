@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
-import { openScratchStore } from "../fakes/scratch-store.ts";
+import { useScratchStore } from "../fakes/scratch-store.ts";
 import { dueEnding, registeredKinds, targetsOf, troublesOf, victimsOf, type Target } from "./operation-kills.ts";
 import { isOwnMoment, nameOf, placesOf, type Point } from "./operation-moments.ts";
 import { describePlay, playOperation, type Trouble } from "./operation-play.ts";
@@ -15,14 +15,8 @@ const points: readonly Point[] = ["before its record", "recorded", "done, not re
 
 /* A few of what test/nightly plays in full: each step of each kind, forwards and backwards, with a death of each sort. */
 describe("every registered operation", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened));
 
   test("has a scenario by which it is killed", () => {
     assert.deepEqual(Object.keys(scenarios).sort(), registeredKinds.map(({ type }) => type).sort());

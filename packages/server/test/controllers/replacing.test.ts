@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import type { InstanceResource, OnDisconnect, OperationResource, PlacementConstraints } from "@skerry/model";
 import type { Static } from "typebox";
 import type { Store } from "@skerry/store";
 import { isOver } from "../../src/operations/transitions.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import type { ModelNode } from "./model-node.ts";
 import { create, instanceSpec, seedZone, update } from "./zone-fixture.ts";
@@ -14,13 +14,8 @@ const minuteMs = 60_000;
 const afterTenMinutes: OnDisconnect = { replaceAfterSeconds: 600 };
 
 describe("replacing", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened));
 
   const web = (): InstanceResource => store.get("Instance", key) ?? assert.fail("there is no instance");
   const replacements = (): readonly OperationResource[] =>

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
@@ -11,7 +11,7 @@ import { NodeIndex } from "../../src/controllers/node-index.ts";
 import { wantedStateOf } from "../../src/controllers/wanted-state.ts";
 import { WantedStates } from "../../src/controllers/wanted-states.ts";
 import { evenRandom } from "../fakes/quiet.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { contextAt, instanceSpec, nodeFacts, seedZone } from "./zone-fixture.ts";
 
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
@@ -39,14 +39,11 @@ const change = fc.oneof(
 type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
 
 describe("the wanted states of all nodes", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => startMs);
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore(
+    (opened) => (store = opened),
+    () => startMs,
+  );
 
   test("follow every change as if they were made anew, tell of each node whose state changed, and rise in revision only then", async (t) => {
     t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);

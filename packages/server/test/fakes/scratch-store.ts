@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after, before } from "node:test";
 import { kindNames } from "@skerry/model";
 import { openSqliteStore, type Store } from "@skerry/store";
 
@@ -22,6 +23,16 @@ export async function openScratchStore(
       await rm(directory, { recursive: true });
     },
   };
+}
+
+/** Gives a suite's tests one such store, which goes after the last of them. */
+export function useScratchStore(take: (store: Store) => void, now: () => number = Date.now, parent?: string): void {
+  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
+  before(async () => {
+    scratch = await openScratchStore(now, parent);
+    take(scratch.store);
+  });
+  after(() => scratch[Symbol.asyncDispose]());
 }
 
 /** Makes room for the next run of a property over the same store. */

@@ -1,26 +1,20 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { SkerryError, type OperationResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { OperationKind } from "../../src/operations/operation-kind.ts";
 import { startEngine, submit, untilDone } from "./engine-run.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
 import type { Death } from "../fakes/mortal-store.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { WorkSite, failing } from "./work-site.ts";
 
 /** More transactions than any of these operations needs. */
 const mostTransactions = 40;
 
 describe("an engine killed at any transaction of an operation", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
-
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
-  });
-  after(() => scratch[Symbol.asyncDispose]());
+  useScratchStore((opened) => (store = opened));
 
   /** Kills the first run at `death`, and the second at the same distance; a third goes to the end. */
   async function runWithDeaths(

@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, beforeEach, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import { passTime, stillness } from "../fakes/passing-time.ts";
 import { isDone, startEngine, submit, untilDone, type EngineRun } from "./engine-run.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
-import { empty, openScratchStore } from "../fakes/scratch-store.ts";
+import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { WorkSite, endless, failing } from "./work-site.ts";
 
 const minuteMs = 60_000;
 
 describe("the operation engine", () => {
-  let scratch: Awaited<ReturnType<typeof openScratchStore>>;
   let store: Store;
   let clock: ManualClock;
   let site: WorkSite;
@@ -23,19 +22,15 @@ describe("the operation engine", () => {
     return run;
   };
 
-  before(async () => {
-    scratch = await openScratchStore(() => Date.now());
-    ({ store } = scratch);
+  after(() => {
+    for (const run of runs) run.store.kill();
   });
+  useScratchStore((opened) => (store = opened));
   beforeEach(async () => {
     for (const run of runs.splice(0)) run.store.kill();
     await empty(store);
     clock = new ManualClock();
     site = new WorkSite();
-  });
-  after(async () => {
-    for (const run of runs) run.store.kill();
-    await scratch[Symbol.asyncDispose]();
   });
 
   test("runs steps in their order, hands notes on, and ends as succeeded with a result", async () => {

@@ -4,7 +4,7 @@ import { fleetOf, idle, requestOf, violationsOn } from "../../controllers/placin
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind, StepContext } from "../operation-kind.ts";
 import type { Random } from "../random.ts";
-import { diskSeen, guestSeen, sayWhatKeeps, untilHealthy, untilRunning, untilStopped } from "./instance-step.ts";
+import { diskSeen, guestSeen, sayWhatKeeps, untilGuest, untilStopped } from "./instance-step.ts";
 import {
   holdStopped,
   isLeftOn,
@@ -195,9 +195,9 @@ function start({ sight }: MigrationDeps): OperationStepKind {
     async run(context) {
       const migration = migrationOf(context.operation);
       const { nodeId, epoch } = subjectOf(context.store, migration).instance.assignment;
-      if (context.notes["wasHealthy"] === true) await untilHealthy(context, sight, nodeId, migration.instanceId, epoch);
-      else if (context.notes["wasRunning"] === true)
-        await untilRunning(context, sight, nodeId, migration.instanceId, epoch);
+      const guest = { nodeId, id: migration.instanceId, epoch };
+      if (context.notes["wasHealthy"] === true) await untilGuest(context, sight, "healthy", guest);
+      else if (context.notes["wasRunning"] === true) await untilGuest(context, sight, "running", guest);
       else {
         const since = context.store.revision;
         await context.until(() => guestSeen(sight, nodeId, migration.instanceId, epoch, since)?.state === "stopped");

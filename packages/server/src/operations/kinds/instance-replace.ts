@@ -1,6 +1,6 @@
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind, StepContext } from "../operation-kind.ts";
-import { instanceOf, untilHealthy, untilRunning } from "./instance-step.ts";
+import { instanceOf, untilGuest } from "./instance-step.ts";
 import { decide, reasonToLeave, replacementOf, type Outcome, type ReplacementDeps } from "./replacement.ts";
 
 export interface ReplaceKindDeps extends ReplacementDeps {
@@ -87,8 +87,9 @@ function start({ sight }: ReplaceKindDeps): OperationStepKind {
       if (context.notes["left"] !== undefined) return;
       const { metadata, assignment, spec } = instanceOf(context.store, context.operation);
       if (assignment === undefined) return;
-      const wait = spec.healthCheck === undefined ? untilRunning : untilHealthy;
-      await wait(context, sight, assignment.nodeId, metadata.id, assignment.epoch);
+      const { nodeId, epoch } = assignment;
+      const goal = spec.healthCheck === undefined ? "running" : "healthy";
+      await untilGuest(context, sight, goal, { nodeId, id: metadata.id, epoch });
     },
   };
 }

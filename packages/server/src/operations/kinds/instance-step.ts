@@ -46,40 +46,29 @@ export function diskSeen(
   return sight.report(nodeId)?.volumes.find((disk) => disk.id === id && disk.epoch === epoch);
 }
 
-export const waitsToRun = "waits for the guest to run";
-export const waitsForHealth = "waits for the health check to pass";
+/** Sights of a guest that may be waited for: that it runs, and that its health check passes too. */
+export const goals = {
+  running: { message: "waits for the guest to run", isThere: (guest: ObservedInstance) => guest.state === "running" },
+  healthy: {
+    message: "waits for the health check to pass",
+    isThere: (guest: ObservedInstance) => guest.state === "running" && guest.health === "healthy",
+  },
+} as const;
 
-/** Waits until the guest runs. @throws SkerryError node-driver-failed or storage-full, with the node's words */
-export async function untilRunning(
+/** Waits until the guest of that epoch is so. @throws SkerryError node-driver-failed or storage-full, with the node's words */
+export async function untilGuest(
   context: StepContext,
   sight: NodeSight,
-  nodeId: string,
-  id: string,
-  epoch: number,
+  goal: keyof typeof goals,
+  { nodeId, id, epoch }: { readonly nodeId: string; readonly id: string; readonly epoch: number },
 ): Promise<ObservedInstance> {
   const since = context.store.revision;
+  const { message, isThere } = goals[goal];
   return context.until((store) => {
-    sayWhatKeeps(context, store, nodeId, waitsToRun);
+    sayWhatKeeps(context, store, nodeId, message);
     const guest = guestSeen(sight, nodeId, id, epoch, since);
     if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
-    return guest?.state === "running" ? guest : undefined;
-  });
-}
-
-/** Waits until the guest runs and its health check passes. */
-export async function untilHealthy(
-  context: StepContext,
-  sight: NodeSight,
-  nodeId: string,
-  id: string,
-  epoch: number,
-): Promise<ObservedInstance> {
-  const since = context.store.revision;
-  return context.until((store) => {
-    sayWhatKeeps(context, store, nodeId, waitsForHealth);
-    const guest = guestSeen(sight, nodeId, id, epoch, since);
-    if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
-    return guest?.state === "running" && guest.health === "healthy" ? guest : undefined;
+    return guest !== undefined && isThere(guest) ? guest : undefined;
   });
 }
 

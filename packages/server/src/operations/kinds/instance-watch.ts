@@ -7,15 +7,13 @@ import type { OperationKind, OperationStepKind } from "../operation-kind.ts";
 import {
   assignedInstance,
   diskSeen,
+  goals,
   guestSeen,
   instanceOf,
   openingOf,
   sayWhatKeeps,
-  untilHealthy,
-  untilRunning,
+  untilGuest,
   untilStopped,
-  waitsForHealth,
-  waitsToRun,
 } from "./instance-step.ts";
 import { nodeFailure } from "./node-failure.ts";
 
@@ -87,22 +85,17 @@ function watchSteps(sight: NodeSight) {
       await context.until((view) => view.getById("Instance", String(operation.spec.input["instanceId"])) === undefined);
     },
   };
-  const start: OperationStepKind = {
-    name: "start",
-    opening: (view, operation) => openingOf(view, operation, () => waitsToRun),
+  const until = (name: string, goal: keyof typeof goals): OperationStepKind => ({
+    name,
+    opening: (view, operation) => openingOf(view, operation, () => goals[goal].message),
     async run(context) {
       const { instance, assignment } = assignedInstance(context.store, context.operation);
-      await untilRunning(context, sight, assignment.nodeId, instance.metadata.id, assignment.epoch);
+      const { nodeId, epoch } = assignment;
+      await untilGuest(context, sight, goal, { nodeId, id: instance.metadata.id, epoch });
     },
-  };
-  const healthy: OperationStepKind = {
-    name: "healthy",
-    opening: (view, operation) => openingOf(view, operation, () => waitsForHealth),
-    async run(context) {
-      const { instance, assignment } = assignedInstance(context.store, context.operation);
-      await untilHealthy(context, sight, assignment.nodeId, instance.metadata.id, assignment.epoch);
-    },
-  };
+  });
+  const start = until("start", "running");
+  const healthy = until("healthy", "healthy");
   const stop: OperationStepKind = {
     name: "stop",
     async run(context) {
