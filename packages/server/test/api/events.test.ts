@@ -2,14 +2,11 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
-import { request as httpsRequest } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { listen, type Listener } from "../../src/api/listener.ts";
-import { servingOf } from "../../src/replicas/serving.ts";
-import type { Authority } from "../../src/pki/authority.ts";
-import { specs, startApi, type ApiHarness } from "./api-harness.ts";
+import { before, describe, test } from "node:test";
+import { specs, type ApiHarness } from "./api-harness.ts";
+import { useTlsApi, type TlsApi } from "./tls-suite.ts";
 
 interface ServerEvent {
   readonly event: string;
@@ -43,40 +40,10 @@ async function* eventsOf(response: IncomingMessage): AsyncGenerator<ServerEvent,
 
 describe("over real TLS", { timeout: 60_000 }, () => {
   let api: ApiHarness;
-  let authority: Authority;
-  let listener: Listener;
-  before(async () => {
-    api = await startApi((base) => {
-      authority = base.authority;
-      return {};
-    });
-    listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
-    listener.serve(servingOf(api.api.app));
-    for (const project of ["ours", "theirs"])
-      await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
-  });
-  after(async () => {
-    await listener.close(100);
-    await api[Symbol.asyncDispose]();
-  });
+  let call: TlsApi["call"];
+  let watch: TlsApi["watch"];
+  useTlsApi((tls) => ({ api, call, watch } = tls), ["ours", "theirs"]);
 
-  const call = (token: string, method: string, path: string, headers: Record<string, string> = {}) =>
-    httpsRequest({
-      host: "127.0.0.1",
-      port: listener.addresses[0]?.port,
-      ca: authority.certificate,
-      agent: false,
-      method,
-      path,
-      headers: { authorization: `Bearer ${token}`, ...headers },
-    });
-
-  async function watch(token: string, query: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
-    const request = call(token, "GET", `/api/v1/events${query}`, headers);
-    request.end();
-    const [response] = (await once(request, "response")) as [IncomingMessage];
-    return response;
-  }
   const create = (project: string, name: string) =>
     api.ask(api.admin, "PUT", `/api/v1/projects/${project}/volumes/${name}`, { spec: specs.Volume });
 

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { request as httpsRequest } from "node:https";
 import type { IncomingMessage } from "node:http";
-import { after, before, describe, test } from "node:test";
-import { listen, type Listener } from "../../src/api/listener.ts";
-import type { Authority } from "../../src/pki/authority.ts";
-import { servingOf } from "../../src/replicas/serving.ts";
-import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
+import { describe, test } from "node:test";
+import { draft, specs, type ApiHarness } from "./api-harness.ts";
+import { useTlsApi, type TlsApi } from "./tls-suite.ts";
 
 const projects = ["red", "green", "blue"];
 const watchersEach = 12;
@@ -32,37 +28,9 @@ async function readIds(response: IncomingMessage, last: number, isSlow: boolean)
 
 describe("many watchers", { timeout: 120_000 }, () => {
   let api: ApiHarness;
-  let authority: Authority;
-  let listener: Listener;
-
-  before(async () => {
-    api = await startApi((base) => {
-      authority = base.authority;
-      return {};
-    });
-    listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
-    listener.serve(servingOf(api.api.app));
-    for (const project of projects)
-      await api.ask(api.admin, "PUT", `/api/v1/projects/${project}`, { spec: specs.Project });
-  });
-  after(async () => {
-    await listener.close(100);
-    await api[Symbol.asyncDispose]();
-  });
-
-  async function watch(token: string): Promise<IncomingMessage> {
-    const request = httpsRequest({
-      host: "127.0.0.1",
-      port: listener.addresses[0]?.port,
-      ca: authority.certificate,
-      agent: false,
-      path: `/api/v1/events?since=${api.store.revision}`,
-      headers: { authorization: `Bearer ${token}` },
-    });
-    request.end();
-    const [response] = (await once(request, "response")) as [IncomingMessage];
-    return response;
-  }
+  let watchAll: TlsApi["watch"];
+  useTlsApi((tls) => ({ api, watch: watchAll } = tls), projects);
+  const watch = (token: string): Promise<IncomingMessage> => watchAll(token, `?since=${api.store.revision}`);
 
   test("each see every change of their project once and in order, fast or slow, while others are written", async () => {
     const watchers: { readonly project: string | undefined; readonly response: IncomingMessage }[] = [];
