@@ -63,12 +63,12 @@ export class NodeWatch {
   /** Resolves when it is durable, and what follows from it too. */
   observed(nodeId: string, state: ObservedState): Promise<void> {
     const receivedAtMs = this.#deps.clock.nowMs();
-    this.#heardMs.set(nodeId, receivedAtMs);
+    this.#heardMs.set(nodeId, this.#deps.clock.monotonicMs());
     return this.#queue(nodeId, { report: { state, receivedAtMs } });
   }
 
   linked(nodeId: string): Promise<void> {
-    this.#heardMs.set(nodeId, this.#deps.clock.nowMs());
+    this.#heardMs.set(nodeId, this.#deps.clock.monotonicMs());
     return this.#queue(nodeId, { link: "up" });
   }
 
@@ -146,7 +146,7 @@ export class NodeWatch {
 
   #sweepLater(): void {
     this.#cancelSweep = this.#deps.clock.setTimer(this.#deps.heartbeatMs, () => {
-      const nowMs = this.#deps.clock.nowMs();
+      const nowMs = this.#deps.clock.monotonicMs();
       for (const [nodeId, heardMs] of this.#heardMs) {
         if (nowMs - heardMs <= silentHeartbeats * this.#deps.heartbeatMs) continue;
         this.#heardMs.delete(nodeId);

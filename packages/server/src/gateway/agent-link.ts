@@ -75,7 +75,7 @@ export class AgentLink {
   constructor(webSocket: WebSocket, deps: AgentLinkDeps) {
     this.#webSocket = webSocket;
     this.#deps = deps;
-    this.#heardMs = deps.clock.nowMs();
+    this.#heardMs = deps.clock.monotonicMs();
     this.#sinceMs = this.#heardMs;
     webSocket.on("message", (data, isBinary) => this.#receive(data as Buffer, isBinary));
     webSocket.once("error", (error) => (this.#fault = error.message));
@@ -103,7 +103,7 @@ export class AgentLink {
 
   /** How long it is or was open, ms. */
   get ageMs(): number {
-    return this.#deps.clock.nowMs() - this.#sinceMs;
+    return this.#deps.clock.monotonicMs() - this.#sinceMs;
   }
 
   /** @param reason at most 123 bytes */
@@ -128,7 +128,7 @@ export class AgentLink {
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (this.#ended) return;
-    this.#heardMs = this.#deps.clock.nowMs();
+    this.#heardMs = this.#deps.clock.monotonicMs();
     let message: AgentMessage;
     try {
       if (isBinary) throw new SkerryError("invalid-request", "Messages are text.");
@@ -205,7 +205,7 @@ export class AgentLink {
   #beat(): void {
     const { clock, heartbeatMs } = this.#deps;
     this.#cancelTimer = clock.setTimer(heartbeatMs, () => {
-      if (clock.nowMs() - this.#heardMs > silentHeartbeats * heartbeatMs) {
+      if (clock.monotonicMs() - this.#heardMs > silentHeartbeats * heartbeatMs) {
         this.#cut(`silent for more than ${(silentHeartbeats * heartbeatMs) / 1000} s`);
         return;
       }

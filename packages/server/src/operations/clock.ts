@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number;
+  /** Milliseconds of a clock that nobody sets: for how long something has lasted. */
+  monotonicMs(): number;
   /** Calls back once after `delayMs`; returns how to call it off. */
   setTimer(delayMs: number, callback: () => void): () => void;
 }
@@ -11,6 +13,7 @@ const longestTimerMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   setTimer(delayMs, callback) {
     const timer = setTimeout(callback, Math.min(Math.max(delayMs, 0), longestTimerMs));
     return () => clearTimeout(timer);

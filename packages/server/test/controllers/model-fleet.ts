@@ -48,6 +48,7 @@ export class ModelFleet {
       store,
       clock: {
         nowMs: () => this.clock.nowMs() + this.wallOffsetMs,
+        monotonicMs: () => this.clock.nowMs(),
         setTimer: (delayMs, callback) => this.#setTimer(delayMs, callback),
       },
       random: evenRandom,

@@ -214,6 +214,22 @@ describe("what nodes report", () => {
     assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [true, "Reporting"]);
   });
 
+  test("is missed neither sooner nor later where the server's clock is set on or back", async () => {
+    for (const wallOffsetMs of [86_400_000, -86_400_000]) {
+      await observe(owner);
+      await observe(other);
+      fleet.wallOffsetMs = wallOffsetMs;
+      await fleet.tick(heartbeatMs);
+      await fleet.tick(heartbeatMs);
+      assert.deepEqual([nodeOf(owner).status.connected, nodeOf(other).status.connected], [true, true]);
+    }
+    for (let beat = 0; beat < 3; beat++) {
+      await observe(other);
+      await fleet.tick(heartbeatMs);
+    }
+    assert.deepEqual([nodeOf(owner).status.connected, nodeOf(other).status.connected], [false, true]);
+  });
+
   test("is told as old in replies about what it has, from the third silent beat on, and nothing of that is stored", async () => {
     const told = () =>
       fleet.controllers

@@ -8,6 +8,7 @@ interface Timer {
 /** A clock that stands still until it is moved. */
 export class ManualClock implements Clock {
   #nowMs: number;
+  #jumpedMs = 0;
   readonly #timers = new Set<Timer>();
 
   constructor(nowMs = Date.UTC(2026, 0, 1)) {
@@ -15,7 +16,16 @@ export class ManualClock implements Clock {
   }
 
   nowMs(): number {
+    return this.#nowMs + this.#jumpedMs;
+  }
+
+  monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** Sets the wall clock on or back, as an administrator does; no timer is due by that. */
+  jump(ms: number): void {
+    this.#jumpedMs += ms;
   }
 
   setTimer(delayMs: number, callback: () => void): () => void {

@@ -254,6 +254,29 @@ describe("with a clock that is moved by hand", { timeout: 60_000 }, () => {
     assert.ok(zone.gateway.isConnected(lively.nodeId));
   });
 
+  test("a wall clock that is set on or back cuts no link, and hides no silence", async () => {
+    const dayMs = 86_400_000;
+    const clock = new ManualClock(Date.now());
+    await using zone = await startGateway(clock);
+    const key = makeAgentKey();
+    const { nodeId } = await joinAs(zone.access, await zone.joinToken("t1"), key, "n1");
+    const agent = new SmallAgent(zone.access);
+    await agent.hello(nodeId, key);
+    for (const jumpMs of [dayMs, -2 * dayMs]) {
+      clock.jump(jumpMs);
+      clock.moveTo(clock.monotonicMs() + heartbeatMs);
+      await agent.next("ping");
+      agent.send({ type: "pong" });
+      agent.webSocket.ping();
+      await once(agent.webSocket, "pong");
+      assert.ok(zone.gateway.isConnected(nodeId));
+    }
+    const cut = agent.closed();
+    clock.jump(-dayMs);
+    for (let beat = 0; beat < 5; beat++) clock.moveTo(clock.monotonicMs() + heartbeatMs);
+    assert.equal((await cut).code, 1006);
+  });
+
   test("a link without a hello is closed after five seconds", async () => {
     const clock = new ManualClock(Date.now());
     await using zone = await startGateway(clock);
