@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { openSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -18,8 +18,10 @@ export interface ReplicaProcess {
   readonly index: number;
   readonly url: string;
   readonly client: Client;
-  /** One that has written nothing, and so takes what the replica has. */
-  makeClient(): Client;
+  /** One that has written nothing, and so takes what the replica has; the administrator's where no token is given. */
+  makeClient(token?: string): Client;
+  /** Sets its wall clock so much off the machine's; resolves when it runs by that. */
+  setClock(offsetMs: number): Promise<void>;
   readonly pathToDatabase: CuttablePath;
   /** Sends a signal to the process; SIGKILL resolves when it is gone. */
   signal(name: "SIGKILL" | "SIGSTOP" | "SIGCONT"): Promise<void>;
@@ -35,11 +37,14 @@ export interface ReplicaSet extends AsyncDisposable {
   readonly folder: string;
   /** The replica that the database names as the leader. */
   leader(): Promise<ReplicaProcess>;
+  /** How often the leader has changed. */
+  epoch(): Promise<number>;
   /** Resolves once every replica answers. */
   allAnswer(signal: AbortSignal): Promise<void>;
 }
 
 const startMs = 60_000;
+const shiftedClock = new URL("./shifted-clock.ts", import.meta.url).href;
 
 export async function startReplicaSet(size: number, options: PostgresOptions = {}): Promise<ReplicaSet> {
   const folder = await mkdtemp(join(tmpdir(), "skerry-replicas-"));
@@ -61,22 +66,31 @@ export async function startReplicaSet(size: number, options: PostgresOptions = {
     database.port = String(path.port);
     const port = await freePort();
     const url = `https://127.0.0.1:${port}`;
+    const clockFile = join(folder, `clock-${index}`);
     const start = (): void => {
       const log = openSync(join(folder, `replica-${index}.log`), "a");
       const words = ["server", "--store", database.href, "--data-dir", dataDir, "--listen", `127.0.0.1:${port}`];
-      const argv = ["--disable-warning=ExperimentalWarning", program, ...words, "--images-dir", join(folder, "images")];
-      children.set(index, spawn(process.execPath, argv, { stdio: ["ignore", log, log] }));
+      const options = ["--disable-warning=ExperimentalWarning", "--import", shiftedClock];
+      const argv = [...options, program, ...words, "--images-dir", join(folder, "images")];
+      const env = { ...process.env, SKERRY_TEST_CLOCK: clockFile };
+      children.set(index, spawn(process.execPath, argv, { env, stdio: ["ignore", log, log] }));
     };
     start();
     // The first one makes the zone's authority and the administrator's token, which the others need.
     const token = (await untilRead(join(first, "admin.token"), limit)).trim();
     const authority = await readFile(join(first, "pki/ca.pem"), "utf8");
-    const makeClient = (): Client => createNodeClient({ server: url, token, authority });
+    const makeClient = (own = token): Client => createNodeClient({ server: url, token: own, authority });
     replicas.push({
       ...{ index, url, makeClient },
       client: makeClient(),
       pathToDatabase: path,
       start,
+      async setClock(offsetMs) {
+        await writeFile(clockFile, String(offsetMs));
+        children.get(index)?.kill("SIGUSR2");
+        const signal = AbortSignal.timeout(startMs);
+        while ((await untilRead(`${clockFile}.seen`, signal)) !== String(offsetMs)) await delay(10);
+      },
       async signal(name) {
         const child = children.get(index);
         if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -106,6 +120,7 @@ export async function startReplicaSet(size: number, options: PostgresOptions = {
       if (found === undefined) throw new Error(`no replica serves at "${url}"`);
       return found;
     },
+    epoch: async () => Number(await postgres.query(direct, "SELECT epoch FROM skerry_leadership")),
     async allAnswer(signal) {
       await Promise.all(replicas.map((replica) => answers(replica, signal)));
     },

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -8,6 +9,7 @@ import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
+import { SkerryError } from "@skerry/model";
 import { startReplicaSet, survive, type ReplicaProcess, type ReplicaSet } from "@skerry/testkit";
 import { imageFlags } from "../../src/commands/image-flags.ts";
 import { eventually } from "../zone.ts";
@@ -53,6 +55,52 @@ describe("three replicas under load", { timeout: 300_000 }, () => {
   test("the database restarted, softly and hard", async (t) => {
     t.diagnostic(await survives(() => set.postgres.restart("fast")));
     t.diagnostic(await survives(() => set.postgres.restart("immediate")));
+  });
+
+  test("wall clocks set on and back by an hour and a day, of the leader and of those that follow: the leader leads on", async (t) => {
+    const hourMs = 3_600_000;
+    const told = await survive(set, async (leader) => {
+      const epoch = await set.epoch();
+      for (const replica of set.replicas) {
+        for (const offsetMs of [hourMs, -hourMs, 24 * hourMs, -24 * hourMs, 0]) {
+          await replica.setClock(offsetMs);
+          await replica.client.put("Organisation", { name: "clock" }, { spec: { displayName: `${offsetMs}` } });
+        }
+      }
+      // Its own clock stamps what it writes, so that the test has set what it meant to set.
+      await leader.setClock(24 * hourMs);
+      await leader.client.put("Organisation", { name: "clock" }, { spec: { displayName: "ahead" } });
+      const { updatedAt } = (await leader.client.get("Organisation", { name: "clock" })).metadata;
+      assert.ok(Date.parse(updatedAt) - Date.now() > 23 * hourMs, updatedAt);
+      await leader.setClock(0);
+      assert.deepEqual([await set.epoch(), (await set.leader()).index], [epoch, leader.index]);
+    });
+    t.diagnostic(told);
+  });
+
+  test("a token holds by the wall clock of the replica that is asked, and is as it was when that is set right", async () => {
+    const hourMs = 3_600_000;
+    const [asked] = set.replicas;
+    if (asked === undefined) throw new Error("there are no replicas");
+    const { secret = "" } = await asked.client.put(
+      "ApiToken",
+      { name: "brief" },
+      { spec: { role: "viewer", lifetimeSeconds: 7200 } },
+    );
+    const brief = asked.makeClient(secret);
+    for (const [offsetMs, holds] of [
+      [hourMs, true],
+      [3 * hourMs, false],
+      [-24 * hourMs, true],
+      [0, true],
+    ] as const) {
+      await asked.setClock(offsetMs);
+      const answer = await brief.list("Organisation").then(
+        () => true,
+        (error: unknown) => (error instanceof SkerryError ? error.code : error),
+      );
+      assert.equal(answer, holds || "unauthenticated");
+    }
   });
 
   test("an agent is linked through whichever replica it dials, and gets work from each leader in turn", async (t) => {
