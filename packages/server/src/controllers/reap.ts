@@ -11,6 +11,14 @@ export function rootVolumeOf(view: View, instance: InstanceResource): VolumeReso
   return volume?.spec.instance === name ? volume : undefined;
 }
 
+/** The instance that a volume belongs to and goes with; undefined where it has lost it. */
+export function ownerOf(view: View, volume: VolumeResource): InstanceResource | undefined {
+  const { instance } = volume.spec;
+  if (instance === undefined) return undefined;
+  const owner = view.get("Instance", { project: volume.metadata.project, name: instance });
+  return owner !== undefined && rootVolumeOf(view, owner)?.metadata.id === volume.metadata.id ? owner : undefined;
+}
+
 function isGone(object: InstanceResource | VolumeResource): boolean {
   const { assignment, metadata } = object;
   if (metadata.deletedAt === undefined) return false;
@@ -29,6 +37,16 @@ export function reapInstance(tx: Transaction, instance: InstanceResource): boole
     if (network !== undefined) reapNetwork(tx, network);
   }
   return true;
+}
+
+/** Deletes a volume that was asked to go and has no instance, once nothing of it is left on any node that there is. */
+export function reapVolume(tx: Transaction, volume: VolumeResource): void {
+  const { metadata, assignment } = volume;
+  if (metadata.deletedAt === undefined || ownerOf(tx, volume) !== undefined) return;
+  const isHere = (nodeId: string) => tx.getById("Node", nodeId) !== undefined;
+  const left = !isGone(volume) && assignment !== undefined && isHere(assignment.nodeId);
+  if (left || assignment?.copies?.some(({ nodeId }) => isHere(nodeId)) === true) return;
+  tx.delete("Volume", metadata.id);
 }
 
 /** Deletes a network that was asked to go, once no node carries it. */

@@ -4,7 +4,7 @@ import type { ObservedState, ObservedVolume } from "@skerry/protocol";
 import type { Transaction, View } from "@skerry/store";
 import { timestamp } from "../operations/clock.ts";
 import { withFailure } from "./condition.ts";
-import { reapInstance } from "./reap.ts";
+import { reapInstance, reapVolume } from "./reap.ts";
 import { isGone, withRemovalSeen } from "./removal.ts";
 
 /**
@@ -28,8 +28,10 @@ export function applyObservedVolumes(
     next = settled(tx, next, nodeId, observed);
     if (next === stored) continue;
     const volume = tx.put(next);
-    const instance = volume.metadata.deletedAt === undefined ? undefined : instanceOf(tx, volume);
-    if (instance !== undefined) reapInstance(tx, instance);
+    if (volume.metadata.deletedAt === undefined) continue;
+    const instance = instanceOf(tx, volume);
+    if (instance === undefined) reapVolume(tx, volume);
+    else reapInstance(tx, instance);
   }
 }
 

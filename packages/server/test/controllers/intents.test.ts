@@ -84,7 +84,7 @@ describe("intents", () => {
       const { assignment } = get("Instance", "web", "shop");
       refuses(remove(get("Node", assignment?.node ?? "")), "in-use", /instance shop\/web/);
       refuses(remove(get("Network", "lan", "shop")), "in-use", /instance web/);
-      refuses(remove(get("Volume", "web", "shop")), "in-use", /instance web/);
+      refuses(remove(get("Volume", "web", "shop")), "in-use", /instance shop\/web/);
     });
 
     test("give each node a place in the overlay of its own", async () => {
@@ -226,12 +226,58 @@ describe("intents", () => {
       await does(remove(get("Image", "islet", "shop")));
     });
 
+    test("let an image go that guests were made from, and these stop, grow, move and start without it", async () => {
+      await does(instance("web"));
+      await fleet.calm();
+      await does(remove(get("Image", "islet", "shop")));
+      await does((tx) => act(tx, intents, get("Instance", "web", "shop"), "stop", {}, nowMs()));
+      await fleet.calm();
+      await does((tx) => update(tx, intents, get("Instance", "web", "shop"), { diskMiB: 128 }, nowMs()));
+      await fleet.calm();
+      const { node = "" } = get("Instance", "web", "shop").assignment ?? {};
+      await does((tx) => act(tx, intents, get("Instance", "web", "shop"), "migrate", {}, nowMs()));
+      await fleet.calm();
+      await does((tx) => act(tx, intents, get("Instance", "web", "shop"), "start", {}, nowMs()));
+      await fleet.calm();
+      const { status, assignment } = get("Instance", "web", "shop");
+      assert.equal(status.state, "running");
+      assert.notEqual(assignment?.node, node);
+    });
+
+    test("keep an image from which an instance would be started anew, and name the instance", async () => {
+      await running("web", { onDisconnect: { replaceAfterSeconds: 60 } });
+      const gone = () => remove(get("Image", "islet", "shop"));
+      refuses(gone(), "in-use", /still used by instance shop\/web, which would start anew from it/);
+      await does((tx) => update(tx, intents, get("Instance", "web", "shop"), { onDisconnect: "keep" }, nowMs()));
+      await does(gone());
+      const again = { onDisconnect: { replaceAfterSeconds: 60 } };
+      refuses(
+        (tx) => update(tx, intents, get("Instance", "web", "shop"), again, nowMs()),
+        "conflict",
+        /image islet is not there any more/,
+      );
+    });
+
+    test("delete a volume that has no instance, on its node first, and refuse one that has, with the command", async () => {
+      const web = await running("web");
+      const volume = () => get("Volume", "web", "shop");
+      refuses(remove(volume()), "in-use", /used by instance shop\/web/);
+      // As a restored or older state may have it.
+      await store.transact((tx) => tx.delete("Instance", web.metadata.id));
+      for (const node of fleet.nodes) node.guests.clear();
+      await does(remove(volume()));
+      assert.ok(volume().metadata.deletedAt !== undefined, "its node still has it");
+      await fleet.calm();
+      assert.equal(store.get("Volume", { project: "shop", name: "web" }), undefined);
+      assert.ok(fleet.nodes.every((node) => node.disks.size === 0));
+    });
+
     test("tell the owner of a shared image that other projects need it, and not which", async () => {
       await does(make("Project", "lab", { organisation: "acme" }));
       await store.transact((tx) => update(tx, intents, get("Image", "islet", "shop"), { shared: true }, nowMs()));
       const { networks: _ofShop, ...spec } = instanceSpec;
       await does(make("Instance", "secret", { ...spec, image: "shop/islet" }, "lab"));
-      const noNames = /^(?!.*(lab|secret)).*still used by a volume of another project/;
+      const noNames = /^(?!.*(lab|secret)).*still used by one of another project/;
       refuses(remove(get("Image", "islet", "shop")), "in-use", noNames);
     });
 

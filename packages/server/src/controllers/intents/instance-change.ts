@@ -3,6 +3,7 @@ import type { Transaction, View } from "@skerry/store";
 import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
 import type { UsedOn } from "../allocation.ts";
+import { replaceAfterOf } from "../instance-lease.ts";
 import { fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { checkImageFits, findImage } from "../references.ts";
@@ -33,6 +34,7 @@ export function checkChange(view: View, used: UsedOn, before: InstanceResource, 
     throw invalidField("/spec/rebootGeneration", `may only rise; it is ${before.spec.rebootGeneration ?? 0}`);
   }
   if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, used, before, after);
+  if (replaceAfterOf(after) !== undefined && replaceAfterOf(before) === undefined) checkReplaceable(view, after);
   if (JSON.stringify(before.spec.placement) === JSON.stringify(after.spec.placement)) return;
   const { assignment } = after;
   const request = requestOf(view, after);
@@ -45,6 +47,15 @@ export function checkChange(view: View, used: UsedOn, before: InstanceResource, 
       `Migrate it to where it may be first: skerry instance migrate ${name} --to-provider P`,
     );
   }
+}
+
+/** Its image may have gone since it was made. */
+function checkReplaceable(view: View, { metadata, spec }: InstanceResource): void {
+  if (findImage(view, metadata.project ?? "", spec.image)?.status.state === "ready") return;
+  throw conflict(
+    `${metadata.name} could not be started anew on another node: its image ${spec.image} is not there any more.`,
+    `Bring the image back first: skerry image create ${spec.image.replace(/^.*\//, "")} --file FILE`,
+  );
 }
 
 function checkResize(view: View, used: UsedOn, before: InstanceResource, after: InstanceResource): void {

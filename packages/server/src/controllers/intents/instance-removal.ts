@@ -1,4 +1,4 @@
-import type { InstanceResource, Removal, VolumeAssignment } from "@skerry/model";
+import type { InstanceResource, Removal, VolumeAssignment, VolumeResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { IntentContext, IntentOutcome } from "../../intents.ts";
 import { timestamp } from "../../operations/clock.ts";
@@ -30,20 +30,26 @@ export function orderRemoval(tx: Transaction, instance: InstanceResource, nowMs:
   const removal = { since: tx.revision, done: false };
   const deletedAt = timestamp(nowMs);
   const volume = rootVolumeOf(tx, instance);
-  if (volume !== undefined && volume.metadata.deletedAt === undefined) {
-    const metadata = { ...volume.metadata, deletedAt };
-    tx.put(
-      volume.assignment === undefined
-        ? { ...volume, metadata }
-        : { ...volume, metadata, assignment: removedEverywhere(volume.assignment, removal) },
-    );
-  }
+  if (volume !== undefined) orderVolumeRemoval(tx, volume, nowMs);
   if (instance.metadata.deletedAt !== undefined) return instance;
   const metadata = { ...instance.metadata, deletedAt };
   const { assignment } = instance;
   if (assignment === undefined) return reaped(tx, tx.put({ ...instance, metadata }));
   const { movingTo: _abandoned, heldBy: _freed, ...kept } = assignment;
   return reaped(tx, tx.put({ ...instance, metadata, assignment: { ...kept, removal } }));
+}
+
+/** Marks a volume as to be removed wherever it is. Safe to repeat. */
+export function orderVolumeRemoval(tx: Transaction, volume: VolumeResource, nowMs: number): VolumeResource {
+  if (volume.metadata.deletedAt !== undefined) return volume;
+  const metadata = { ...volume.metadata, deletedAt: timestamp(nowMs) };
+  const { assignment } = volume;
+  const removal = { since: tx.revision, done: false };
+  return tx.put(
+    assignment === undefined
+      ? { ...volume, metadata }
+      : { ...volume, metadata, assignment: removedEverywhere(assignment, removal) },
+  );
 }
 
 function removedEverywhere(assignment: VolumeAssignment, removal: Removal): VolumeAssignment {

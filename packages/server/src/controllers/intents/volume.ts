@@ -1,8 +1,10 @@
 import type { KindIntents } from "../../intents.ts";
+import { ownerOf, reapVolume } from "../reap.ts";
 import { conflict, inUse } from "../refusal.ts";
+import { orderVolumeRemoval } from "./instance-removal.ts";
 import { store } from "./zone-kind.ts";
 
-/** Volumes are made, grown, moved and deleted with the instance that they belong to. */
+/** Volumes are made, grown, moved and deleted with the instance that they belong to; one that has lost it is deleted by itself. */
 export const volumeIntents: KindIntents<"Volume"> = {
   initialStatus: { state: "absent", conditions: [] },
   create() {
@@ -20,13 +22,19 @@ export const volumeIntents: KindIntents<"Volume"> = {
     }
     return store(tx, after);
   },
-  remove(_tx, volume) {
-    const owner = volume.spec.instance ?? volume.metadata.name;
-    throw inUse(
-      `The volume ${volume.metadata.name}`,
-      [`instance ${owner}`],
-      "Delete the instance; its volume goes with it.",
-    );
+  remove(tx, volume, context) {
+    const { name, project = "" } = volume.metadata;
+    const owner = ownerOf(tx, volume);
+    if (owner !== undefined) {
+      throw inUse(
+        `The volume ${name}`,
+        [`instance ${project}/${owner.metadata.name}`],
+        `Delete the instance, and its volume goes with it: skerry instance delete ${owner.metadata.name} --project ${project}`,
+      );
+    }
+    const marked = orderVolumeRemoval(tx, volume, context.nowMs);
+    reapVolume(tx, marked);
+    return { resource: marked };
   },
   actions: {},
 };
