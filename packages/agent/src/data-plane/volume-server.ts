@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
 import type { TLSSocket } from "node:tls";
 import { SkerryError, toProblem } from "@skerry/model";
 import { formatEndpoint } from "@skerry/protocol";
@@ -97,24 +96,38 @@ async function bind(server: Server, host: string, port: number): Promise<void> {
 async function answer(request: IncomingMessage, response: ServerResponse, deps: VolumeServerDeps): Promise<void> {
   const { offer, signal } = permitted(request, deps);
   const offset = offsetOf(request);
-  const { sizeBytes, stream } = await deps.volumes.read(offer.volumeId, offset, signal);
-  if (offset > sizeBytes) {
-    stream.destroy();
+  const { sizeBytes, bytes } = await deps.volumes.read(offer.volumeId, offset, signal);
+  if (offset > sizeBytes)
     throw new SkerryError("invalid-request", `The volume has ${sizeBytes} bytes; there are none at ${offset}.`);
-  }
   response.writeHead(offset === 0 ? 200 : 206, {
     "content-type": "application/octet-stream",
     "content-length": sizeBytes - offset,
     ...(offset === 0 ? {} : { "content-range": `bytes ${offset}-${sizeBytes - 1}/${sizeBytes}` }),
     [digestHeader]: offer.digest,
   });
-  if (request.method === "HEAD") {
-    stream.destroy();
-    response.end();
-    return;
-  }
   // An offer that ends cuts the transfer: the disk may be written again from then on.
-  await pipeline(stream, response, { signal });
+  if (request.method === "GET") await send(bytes, response, signal);
+  response.end();
+}
+
+/** Passes chunks on, each only once the one before has left: they share one buffer. */
+async function send(bytes: AsyncIterable<Uint8Array>, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  let fail: (reason: Error) => void = () => undefined;
+  response.once("close", () => fail(new Error("the transfer was cut", { cause: signal.reason })));
+  const cut = (): void => void response.destroy();
+  signal.addEventListener("abort", cut, { once: true });
+  try {
+    for await (const chunk of bytes) {
+      signal.throwIfAborted();
+      if (response.destroyed) throw new Error("the other node has closed the connection");
+      const left = Promise.withResolvers<void>();
+      fail = left.reject;
+      response.write(chunk, (error) => (error ? left.reject(error) : left.resolve()));
+      await left.promise;
+    }
+  } finally {
+    signal.removeEventListener("abort", cut);
+  }
 }
 
 /** The offer that this peer may have; whatever is missing or wrong, the answer is that there is nothing. */

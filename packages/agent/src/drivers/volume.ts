@@ -29,12 +29,12 @@ export interface VolumeDriver {
   setEpoch(id: string, epoch: number, signal: AbortSignal): Promise<void>;
   /** What hypervisors open; only for `ready` volumes. */
   attachment(id: string): { readonly path: string; readonly format: "qcow2" | "raw" };
-  /** The file's bytes from `offset`, as they travel to another node. */
+  /** The file's bytes from `offset`, as they travel to another node; a chunk is overwritten when the next one is asked for. */
   read(
     id: string,
     offset: number,
     signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number; readonly stream: Readable }>;
+  ): Promise<{ readonly sizeBytes: number; readonly bytes: AsyncIterable<Uint8Array> }>;
   /** sha256 of the whole file, hex, with `sha256:` before it. */
   digest(id: string, signal: AbortSignal): Promise<string>;
   /** Begins or continues an import; gives the bytes that are already there. */

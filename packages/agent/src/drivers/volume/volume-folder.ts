@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { chmod, mkdir, open, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { addAbortSignal } from "node:stream";
@@ -6,7 +5,7 @@ import type { Readable } from "node:stream";
 import { SkerryError } from "@skerry/model";
 import { isDiskFull } from "../../disk-full.ts";
 import { renameDurably, syncDirectory, syncFile, writeDurably } from "../../durable-file.ts";
-import { chunkBytes, digestOfFile, isMissing, sizeOfFile, writeStream } from "../../file-bytes.ts";
+import { chunksOfFile, digestOfFile, isMissing, sizeOfFile, writeStream } from "../../file-bytes.ts";
 import { checkedId } from "../server-made-id.ts";
 import type { VolumeFile } from "../volume.ts";
 
@@ -95,12 +94,13 @@ export class VolumeFolder {
     return size;
   }
 
-  async read(id: string, offset: number, signal: AbortSignal): Promise<{ sizeBytes: number; stream: Readable }> {
+  async read(
+    id: string,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<{ sizeBytes: number; bytes: AsyncIterable<Uint8Array> }> {
     const sizeBytes = await this.sizeOfReady(id);
-    return {
-      sizeBytes,
-      stream: createReadStream(this.finalPath(id), { start: offset, highWaterMark: chunkBytes, signal }),
-    };
+    return { sizeBytes, bytes: chunksOfFile(this.finalPath(id), offset, signal) };
   }
 
   async digest(id: string, signal: AbortSignal): Promise<string> {
