@@ -16,10 +16,12 @@ export interface Trial {
   readonly cutMs?: number;
 }
 
+type InstanceSpec = typeof islet;
+
 /** A running instance that is moved to and fro, by trials. */
-export async function makeMover(zone: RealZone, name: string): Promise<ResourceKey> {
+export async function makeMover(zone: RealZone, name: string, spec: InstanceSpec = islet): Promise<ResourceKey> {
   const key = { project, name };
-  const made = await ended(zone.client, await zone.client.put("Instance", key, { spec: islet }));
+  const made = await ended(zone.client, await zone.client.put("Instance", key, { spec }));
   assert.equal(made.status.state, "succeeded", JSON.stringify(made.status.problem));
   return key;
 }
