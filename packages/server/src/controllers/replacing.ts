@@ -2,7 +2,14 @@ import { SkerryError, type InstanceResource } from "@skerry/model";
 import type { ChangeEvent, Store, Transaction, View } from "@skerry/store";
 import type { Clock } from "../operations/clock.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
-import { isLeaseOver, reasonToLeave, replacementOf, type Leases } from "../operations/kinds/replacement.ts";
+import {
+  isLeaseOver,
+  reasonToLeave,
+  replacementOf,
+  replacingCondition,
+  withoutReplacing,
+  type Leases,
+} from "../operations/kinds/replacement.ts";
 import type { Log } from "../operations/log.ts";
 import { isOver } from "../operations/transitions.ts";
 import { targetsOf } from "./intents/instance-change.ts";
@@ -25,6 +32,8 @@ export class Replacing {
   readonly #deps: ReplacingDeps;
   /** Instances that hold a lease. */
   readonly #leased = new Set<string>();
+  /** Instances that say what their replacement waits for. */
+  readonly #waiting = new Set<string>();
   /** The operation that was last asked for, by instance. */
   readonly #asked = new Map<string, { readonly operationId: string; readonly epoch: number }>();
   #cancelTimer: () => void = () => undefined;
@@ -62,14 +71,17 @@ export class Replacing {
       if (event.type !== "deleted") this.#note(event.object as InstanceResource);
       else {
         this.#leased.delete(event.id);
+        this.#waiting.delete(event.id);
         this.#asked.delete(event.id);
       }
     }
   }
 
-  #note({ metadata, assignment }: InstanceResource): void {
+  #note({ metadata, assignment, status }: InstanceResource): void {
     if (assignment?.lease === undefined) this.#leased.delete(metadata.id);
     else this.#leased.add(metadata.id);
+    if (status.conditions.some(({ type }) => type === replacingCondition)) this.#waiting.add(metadata.id);
+    else this.#waiting.delete(metadata.id);
   }
 
   #sweepLater(): void {
@@ -83,14 +95,20 @@ export class Replacing {
   }
 
   async #sweep(): Promise<void> {
-    const { store, leases } = this.#deps;
+    const { store, leases, clock } = this.#deps;
     const due = [...this.#leased].filter((id) => {
       const instance = store.getById("Instance", id);
       return instance !== undefined && isDue(store, instance, leases) && !this.#isAsked(instance);
     });
-    if (due.length === 0) return;
+    // Whatever ended the wait: its node is back, it was stopped, or is to be kept now.
+    const settled = [...this.#waiting].filter((id) => isSettled(store, store.getById("Instance", id)));
+    if (due.length === 0 && settled.length === 0) return;
     await store.transact((tx) => {
       for (const id of due.slice(0, maxPerSweep)) this.#ask(tx, id);
+      for (const id of settled.slice(0, maxPerSweep)) {
+        const instance = tx.getById("Instance", id);
+        if (instance !== undefined && isSettled(tx, instance)) tx.put(withoutReplacing(instance, clock.nowMs()));
+      }
     });
   }
 
@@ -127,4 +145,8 @@ export class Replacing {
 
 function isDue(view: View, instance: InstanceResource, leases: Pick<Leases, "isOver">): boolean {
   return reasonToLeave(view, instance) === undefined && isLeaseOver(instance, leases);
+}
+
+function isSettled(view: View, instance: InstanceResource | undefined): boolean {
+  return instance !== undefined && reasonToLeave(view, instance) !== undefined;
 }

@@ -18,6 +18,7 @@ describe("replacing", () => {
   useScratchStore((opened) => (store = opened));
 
   const web = (): InstanceResource => store.get("Instance", key) ?? assert.fail("there is no instance");
+  const said = () => web().status.conditions.find(({ type }) => type === "Replacing");
   const replacements = (): readonly OperationResource[] =>
     store.list("Operation").filter(({ spec }) => spec.type === "instance.replace");
 
@@ -94,6 +95,8 @@ describe("replacing", () => {
       async (fleet) => {
         const [operation] = replacements();
         assert.match(operation?.status.steps[0]?.message ?? "", /no other node will do/);
+        assert.deepEqual([said()?.state, said()?.reason], ["false", "NoOtherNode"]);
+        assert.match(said()?.message ?? "", /^mad-1 is away, and no other node will do: /);
         assert.equal(web().assignment?.epoch, 1);
         await store.transact((tx) => {
           const { intents } = fleet.controllers;
@@ -104,6 +107,7 @@ describe("replacing", () => {
         fleet.addNodes();
         await work(fleet, 3);
         assert.deepEqual([web().assignment?.node, web().status.health], ["mad-2", "healthy"]);
+        assert.equal(said(), undefined);
       },
       whereItIs,
     );
@@ -120,8 +124,37 @@ describe("replacing", () => {
         const [operation] = replacements();
         assert.equal(operation?.status.result?.["replaced"], false);
         assert.deepEqual([owner.runs, web().assignment?.epoch], [true, 1]);
+        assert.equal(said(), undefined);
       },
       only,
+    );
+  });
+
+  test("an instance says no more why it is not replaced once its owner has stopped it", async () => {
+    await away(
+      afterTenMinutes,
+      20,
+      async (fleet) => {
+        assert.equal(said()?.reason, "NoOtherNode");
+        const { intents } = fleet.controllers;
+        await store.transact((tx) => update(tx, intents, web(), { power: "stopped" }, fleet.clock.nowMs()));
+        await work(fleet, 2);
+        assert.equal(said(), undefined);
+      },
+      { countries: ["ES"] },
+    );
+  });
+
+  test("a wait for a place changes the instance once, however often it looks", async () => {
+    await away(
+      afterTenMinutes,
+      20,
+      async (fleet) => {
+        const { revision } = web().metadata;
+        await work(fleet, 10);
+        assert.equal(web().metadata.revision, revision);
+      },
+      { countries: ["ES"] },
     );
   });
 

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import type { InstanceResource, OperationResource, VolumeResource } from "@skerry/model";
 import { SkerryError } from "@skerry/model";
 import type { Candidate } from "@skerry/placement";
 import type { Transaction, View } from "@skerry/store";
+import { withCondition } from "../../controllers/condition.ts";
 import { freshLease } from "../../controllers/instance-lease.ts";
 import { chooseNode, requestOf } from "../../controllers/placing.ts";
 import { readyImage } from "../../controllers/references.ts";
@@ -40,7 +42,10 @@ export type Outcome =
   | { readonly kind: "replaced"; readonly toNodeId: string }
   /** There is no need any more, or never was. */
   | { readonly kind: "void"; readonly why: string }
-  | { readonly kind: "waiting"; readonly why: string };
+  | { readonly kind: "waiting"; readonly reason: "LeaseHeld" | "NoOtherNode"; readonly why: string };
+
+/** Of an instance that waits to be replaced: why it is still down. */
+export const replacingCondition = "Replacing";
 
 export function replacementOf(operation: OperationResource): Replacement {
   const input = operation.spec.input as unknown as Omit<Replacement, "operationId">;
@@ -64,8 +69,33 @@ export function isLeaseOver({ assignment }: InstanceResource, leases: Pick<Lease
   return assignment?.lease !== undefined && leases.isOver(assignment.nodeId, assignment.lease.seconds);
 }
 
-/** Decides, within the transaction that makes it true. Safe to repeat. */
+/** Decides, within the transaction that makes it true, and has the instance say what it waits for. Safe to repeat. */
 export function decide(tx: Transaction, replacement: Replacement, deps: ReplacementDeps, nowMs: number): Outcome {
+  const outcome = outcomeOf(tx, replacement, deps, nowMs);
+  const instance = tx.getById("Instance", replacement.instanceId);
+  if (outcome.kind === "waiting" && instance !== undefined) sayWhyDown(tx, instance, outcome, nowMs);
+  return outcome;
+}
+
+function sayWhyDown(
+  tx: Transaction,
+  instance: InstanceResource,
+  { reason, why }: Extract<Outcome, { readonly kind: "waiting" }>,
+  nowMs: number,
+): void {
+  const { conditions } = instance.status;
+  const message = `${instance.assignment?.node ?? "its node"} is away, and ${why}`.slice(0, 2048);
+  const next = withCondition(conditions, replacingCondition, { state: "false", reason, message }, nowMs);
+  if (!isDeepStrictEqual(conditions, next)) tx.put({ ...instance, status: { ...instance.status, conditions: next } });
+}
+
+/** Takes back what it said of being replaced, once it needs that no longer. */
+export function withoutReplacing(instance: InstanceResource, nowMs: number): InstanceResource {
+  const conditions = withCondition(instance.status.conditions, replacingCondition, undefined, nowMs);
+  return { ...instance, status: { ...instance.status, conditions } };
+}
+
+function outcomeOf(tx: Transaction, replacement: Replacement, deps: ReplacementDeps, nowMs: number): Outcome {
   const operation = tx.getById("Operation", replacement.operationId);
   if (operation === undefined || isOver(operation.status.state)) return { kind: "void", why: "it was called off" };
   const instance = tx.getById("Instance", replacement.instanceId);
@@ -80,7 +110,7 @@ export function decide(tx: Transaction, replacement: Replacement, deps: Replacem
   if (why !== undefined) return { kind: "void", why };
   // A server that has just started does not know what the one before has granted.
   if (!isLeaseOver(instance, deps.leases))
-    return { kind: "waiting", why: `${replacement.from.node} may still hold its lease` };
+    return { kind: "waiting", reason: "LeaseHeld", why: `${replacement.from.node} may still hold its lease` };
   const volume = rootVolumeOf(tx, instance);
   if (volume?.assignment === undefined) return { kind: "void", why: "it has no disk" };
   try {
@@ -95,7 +125,7 @@ export function decide(tx: Transaction, replacement: Replacement, deps: Replacem
     return { kind: "replaced", toNodeId: to.nodeId };
   } catch (error) {
     if (!(error instanceof SkerryError)) throw error;
-    return { kind: "waiting", why: `no other node will do: ${error.message}` };
+    return { kind: "waiting", reason: "NoOtherNode", why: `no other node will do: ${error.message}` };
   }
 }
 
@@ -131,7 +161,7 @@ function replace(
       state: "pending",
       health: "unknown",
       addresses: instance.status.addresses,
-      conditions: instance.status.conditions,
+      conditions: withCondition(instance.status.conditions, replacingCondition, undefined, nowMs),
     },
   });
   tx.put({
