@@ -5,3 +5,4 @@ export { readLog, startRegisterLoad, type RegisterLoad } from "./register-load.t
 export { startReplicaSet, type ReplicaProcess, type ReplicaSet } from "./replica-set.ts";
 export { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
 export { survive } from "./trial.ts";
+export { guardRoundMs, overlaps, WriterHistory, type Writing } from "./writers.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import type { InstanceResource, OnDisconnect } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import { WriterHistory, overlaps } from "@skerry/testkit";
 import { empty } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import type { ModelNode } from "./model-node.ts";
-import { WriterHistory, overlaps } from "./writers.ts";
 import { create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
 
 /*

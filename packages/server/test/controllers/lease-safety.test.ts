@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Store } from "@skerry/store";
 import { memoryFolder, useScratchStore } from "../fakes/scratch-store.ts";
+import { guardRoundMs, overlaps } from "@skerry/testkit";
 import { playLeases, seededRandom } from "./lease-play.ts";
-import { guardRoundMs, overlaps } from "./writers.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 200);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
