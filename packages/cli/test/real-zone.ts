@@ -53,6 +53,10 @@ export interface RealZone {
   killAgent(node: NodeName): Promise<void>;
   /** Cuts the two hosts off from each other, not from the server, until the returned function is called. */
   cut(how: "drop" | "reset"): Promise<() => Promise<void>>;
+  /** Lets nothing pass between a host and the server, other hosts or anybody, until the returned function is called. */
+  cutOff(node: NodeName): Promise<() => Promise<void>>;
+  /** SIGKILL, and systemd leaves it dead until the returned function is called. */
+  leaveAgentDead(node: NodeName): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
@@ -115,6 +119,24 @@ export async function startRealZone(image?: () => Promise<GuestImage>): Promise<
         ];
         await inHost("alpha", "nft", ["add table inet cut", ...rules].join("; "));
         return async () => void (await inHost("alpha", "nft", "delete table inet cut"));
+      },
+      cutOff: async (node) => {
+        const chain = (hook: string, way: string): string =>
+          `add chain inet island ${hook} { type filter hook ${hook} priority -300; policy drop; }; ` +
+          `add rule inet island ${hook} ${way} lo accept`;
+        await inHost(node, "nft", `add table inet island; ${chain("input", "iif")}; ${chain("output", "oif")}`);
+        return async () => void (await inHost(node, "nft", "delete table inet island"));
+      },
+      leaveAgentDead: async (node) => {
+        const folder = "/run/systemd/system/skerry-agent.service.d";
+        await inHost(node, "sh", "-c", `mkdir -p ${folder} && printf '[Service]\nRestart=no\n' > ${folder}/dead.conf`);
+        await inHost(node, "systemctl", "daemon-reload");
+        await inHost(node, "systemctl", "kill", "--signal=KILL", "skerry-agent");
+        return async () => {
+          await inHost(node, "rm", "-r", folder);
+          await inHost(node, "systemctl", "daemon-reload");
+          await inHost(node, "systemctl", "restart", "skerry-agent");
+        };
       },
       close,
     };

@@ -158,9 +158,13 @@ export async function ended<K extends "Instance">(
   return client.waitForOperation(mutation.operation.metadata.name, onChange, AbortSignal.timeout(120_000));
 }
 
-/** Asks again until the answer is truthy, at most a minute; errors count as not yet. */
-export async function eventually<T>(what: string, question: () => Promise<T | false | undefined>): Promise<T> {
-  const deadline = performance.now() + 60_000;
+/** Asks again until the answer is truthy, at most a minute or as long as told; errors count as not yet. */
+export async function eventually<T>(
+  what: string,
+  question: () => Promise<T | false | undefined>,
+  limitMs = 60_000,
+): Promise<T> {
+  const deadline = performance.now() + limitMs;
   for (;;) {
     let reason: unknown;
     try {
@@ -169,7 +173,7 @@ export async function eventually<T>(what: string, question: () => Promise<T | fa
     } catch (error) {
       reason = error;
     }
-    if (performance.now() > deadline) throw new Error(`not within a minute: ${what}`, { cause: reason });
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs / 1000} s: ${what}`, { cause: reason });
     await delay(50);
   }
 }
