@@ -136,6 +136,9 @@ export const Instance = defineKind({
     driver: optional(oneOf(computeDrivers)),
     accelerator: optional(oneOf(accelerators)),
     error: optional(Type.String()),
+    /** Of the node that it is on. */
+    site: optional(Name),
+    provider: optional(Name),
     /** When the node last reported it: the age of all the above. */
     seenAt: optional(Timestamp),
     /** The spec's generation that the node has applied. */

@@ -16,11 +16,13 @@ export function applyObservedInstances(
   ids: readonly string[],
   nowMs: number,
 ): void {
+  let place: Place | undefined;
   for (const id of ids) {
     const stored = tx.getById("Instance", id);
     if (stored === undefined) continue;
+    place ??= placeOf(tx, nodeId);
     const seen = observed.instances.find((candidate) => candidate.id === id);
-    let next = withStatus(tx, stored, nodeId, seen, observed, nowMs);
+    let next = withStatus(tx, stored, { nodeId, ...place }, seen, observed, nowMs);
     next = withoutFormer(next, nodeId, seen, observed.wantedRevision);
     next = withConfirmedLease(next, nodeId, seen, observed.wantedRevision);
     next = withRemovalSeen(next, nodeId, seen, observed.wantedRevision);
@@ -29,10 +31,22 @@ export function applyObservedInstances(
   }
 }
 
+interface Place {
+  readonly site?: string;
+  readonly provider?: string;
+}
+
+/** Where a node is now, as people name it. */
+function placeOf(view: View, nodeId: string): Place {
+  const site = view.getById("Node", nodeId)?.spec.site;
+  const provider = site === undefined ? undefined : view.get("Site", { name: site })?.spec.provider;
+  return { ...(site === undefined ? {} : { site }), ...(provider === undefined ? {} : { provider }) };
+}
+
 function withStatus(
   view: View,
   instance: InstanceResource,
-  nodeId: string,
+  { nodeId, ...place }: Place & { readonly nodeId: string },
   seen: ObservedInstance | undefined,
   observed: ObservedState,
   nowMs: number,
@@ -45,7 +59,7 @@ function withStatus(
   let next: InstanceResource["status"];
   if (seen === undefined || seen.state === "absent") {
     if (status.state === "pending" || status.state === "absent") return instance;
-    next = { state: "absent", health: "unknown", addresses, conditions, seenAt };
+    next = { state: "absent", health: "unknown", addresses, conditions, ...place, seenAt };
   } else {
     if (seen.epoch !== assignment.epoch) return instance;
     next = {
@@ -56,6 +70,7 @@ function withStatus(
       ...(seen.bootMs === undefined ? {} : { bootMs: seen.bootMs }),
       driver: facts.driver,
       accelerator: facts.accelerator,
+      ...place,
       ...(seen.error === undefined ? {} : { error: seen.error }),
       seenAt,
       observedGeneration: seen.generation,

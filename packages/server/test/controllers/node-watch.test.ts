@@ -44,6 +44,18 @@ describe("what nodes report", () => {
     assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.state], [true, "true"]);
   });
 
+  test("says at which site and provider an instance is, also when its node comes to another site", async () => {
+    const place = ({ status }: InstanceResource) => [status.site, status.provider];
+    const { site } = nodeOf(owner).spec;
+    const { provider } = store.get("Site", { name: site })?.spec ?? assert.fail("no site");
+    assert.deepEqual(place(web()), [site, provider]);
+    const [elsewhere] = store.list("Site").filter(({ metadata }) => metadata.name !== site);
+    const { metadata, spec } = elsewhere ?? assert.fail("no other site");
+    await store.transact((tx) => tx.put({ ...nodeOf(owner), spec: { ...nodeOf(owner).spec, site: metadata.name } }));
+    await observe(owner);
+    assert.deepEqual(place(web()), [metadata.name, spec.provider]);
+  });
+
   test("never becomes the status of what another node owns, or of another epoch", async () => {
     const before = web();
     const claim = owner

@@ -141,8 +141,18 @@ export function switchOwner(tx: Transaction, migration: Migration, nowMs: number
   ];
   const kept = { ...from, epoch: volume.assignment.epoch, purpose: "hold" as const, since: tx.revision };
   const copies = [...(volume.assignment.copies ?? []).filter((copy) => copy !== imported), kept];
-  tx.put({ ...instance, assignment: { ...left, ...to, epoch, since, reason: migration.reason, former } });
+  const assignment = { ...left, ...to, epoch, since, reason: migration.reason, former };
+  tx.put({ ...instance, assignment, status: withoutPlace(instance.status) });
   tx.put({ ...volume, assignment: { ...to, epoch, since, reason: migration.reason, filled: true, copies } });
+}
+
+/** What is told of its place is the old node's, until the new one reports. */
+function withoutPlace({
+  site: _left,
+  provider: _its,
+  ...status
+}: InstanceResource["status"]): InstanceResource["status"] {
+  return status;
 }
 
 /**
@@ -173,7 +183,8 @@ export function switchBack(tx: Transaction, migration: Migration, stoppedEpoch: 
     ...(volume.assignment.copies ?? []).filter((copy) => copy.nodeId !== from.nodeId),
     { ...to, epoch: volume.assignment.epoch, purpose: "remove" as const, since: tx.revision },
   ];
-  tx.put({ ...instance, assignment: { ...instance.assignment, ...from, epoch, since, reason, former } });
+  const assignment = { ...instance.assignment, ...from, epoch, since, reason, former };
+  tx.put({ ...instance, assignment, status: withoutPlace(instance.status) });
   tx.put({ ...volume, assignment: { ...from, epoch, since, reason, filled: true, copies } });
 }
 
