@@ -69,6 +69,36 @@ test("a list tells what is wrong with a row, and has no column for it where noth
   assert.match((await listed([{ ...failing, state: "false" }]))[0] ?? "", /AGE$/);
 });
 
+test("a list keeps within a narrow terminal what matters most, and leaves nothing out elsewhere", async () => {
+  const titles = async (stream: object) => {
+    const out = Object.assign(new PassThrough(), stream);
+    const instance = {
+      kind: "Instance",
+      metadata: { name: "web-berlin", project: "demo", createdAt: "1970-01-01T00:00:00Z" },
+      spec: { vcpus: 1, memoryMiB: 512 },
+      assignment: { node: "berlin-1" },
+      status: {
+        ...{ state: "running", health: "healthy", provider: "meseta", site: "berlin", conditions: [] },
+        addresses: [{ address: "10.100.0.20" }],
+      },
+    } as unknown as ResourceOf<"Instance">;
+    await renderList({ out, err: out, live: false } as unknown as Terminal, "Instance", [instance], "table", 0);
+    const lines = String(out.read()).trimEnd().split("\n").map(stripVTControlCharacters);
+    const { columns = 1000 } = stream as { columns?: number };
+    assert.ok(
+      lines.every((line) => line.length <= columns),
+      lines.join("\n"),
+    );
+    return (lines[0] ?? "").split(/ {2,}/);
+  };
+  const all = "NAME PROJECT STATE HEALTH PROVIDER SITE NODE ADDRESS VCPUS MEMORY SEEN AGE".split(" ");
+  assert.deepEqual(await titles({}), all);
+  assert.deepEqual(await titles({ isTTY: true, columns: 200 }), all);
+  const narrow = "NAME PROJECT STATE HEALTH PROVIDER SITE NODE ADDRESS".split(" ");
+  assert.deepEqual(await titles({ isTTY: true, columns: 80 }), narrow);
+  assert.deepEqual(await titles({ isTTY: true, columns: 58 }), "NAME STATE PROVIDER NODE ADDRESS".split(" "));
+});
+
 describe("figures for people", () => {
   test("durations, ages and bytes are short and have units", () => {
     assert.equal(formatDuration(340.4), "340 ms");

@@ -1,7 +1,7 @@
 import { kinds, type KindName, type ResourceOf } from "@skerry/model";
 import { columnTable } from "./columns.ts";
-import { paint, type Terminal } from "./terminal.ts";
-import { filledColumns, tableLines, type Column } from "./table.ts";
+import { paint, widthOf, type Terminal } from "./terminal.ts";
+import { shownColumns, tableLines, type Column } from "./table.ts";
 
 export const outputFormats = ["table", "json", "yaml"] as const;
 export type OutputFormat = (typeof outputFormats)[number];
@@ -23,7 +23,7 @@ export async function renderList<K extends KindName>(
   const columns = columnTable(terminal, nowMs)[kind] as unknown as readonly Column<ResourceOf<K>>[];
   printLines(
     terminal,
-    tableLines(filledColumns(columns, items), items, (text) => paint(terminal.out, "bold", text)),
+    tableLines(shownColumns(columns, items, widthOf(terminal.out)), items, (text) => paint(terminal.out, "bold", text)),
   );
 }
 

@@ -18,6 +18,11 @@ export function openTerminal(): Terminal {
   };
 }
 
+/** Columns of a terminal; undefined where the text goes elsewhere, and may be as wide as it is. */
+export function widthOf(stream: NodeJS.WriteStream): number | undefined {
+  return stream.isTTY ? stream.columns : undefined;
+}
+
 /** Colours text where the stream is a terminal and NO_COLOR is not set. */
 export function paint(stream: NodeJS.WriteStream, style: Style, text: string): string {
   return styleText(style, text, { stream, validateStream: true });
