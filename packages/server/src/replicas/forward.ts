@@ -10,6 +10,8 @@ const forwardedHeader = "x-skerry-forwarded";
 /** TCP and TLS to the leader; after that the two ends decide how long it takes. */
 const defaultConnectMs = 5000;
 const maxSockets = 256;
+/** How soon a request that went to a leader which is none any more is given up. */
+const lookMs = 500;
 
 export interface ForwardDeps {
   /** Where the leader serves; undefined while nobody leads. */
@@ -27,6 +29,24 @@ export function makeForward({
   connectMs = defaultConnectMs,
 }: ForwardDeps): Serving & { close(): void } {
   const agent = new Agent({ keepAlive: true, maxSockets, ca: authority });
+
+  /** Requests under way, and where each went. */
+  const underWay = new Map<ClientRequest, string | undefined>();
+  let looking: NodeJS.Timeout | undefined;
+  /** A leader whose process is paused on a connection of old never answers; another one leads soon, which tells. */
+  const endWithLeader = (asked: ClientRequest): ClientRequest => {
+    underWay.set(asked, leaderUrl());
+    looking ??= setInterval(() => {
+      const url = leaderUrl();
+      for (const [each, wentTo] of underWay) if (wentTo !== url) each.destroy(new Error(`${wentTo} leads no more`));
+    }, lookMs);
+    return asked.once("close", () => {
+      underWay.delete(asked);
+      if (underWay.size > 0) return;
+      clearInterval(looking);
+      looking = undefined;
+    });
+  };
 
   const target = (incoming: IncomingMessage): RequestOptions => {
     const url = leaderUrl();
@@ -46,7 +66,7 @@ export function makeForward({
     request(incoming, response) {
       let asked;
       try {
-        asked = limitConnecting(httpsRequest(target(incoming)), connectMs);
+        asked = endWithLeader(limitConnecting(httpsRequest(target(incoming)), connectMs));
       } catch (error) {
         answer(response, error);
         return;
@@ -69,7 +89,7 @@ export function makeForward({
         const upgrade = { connection: "Upgrade", upgrade: headers.upgrade ?? "websocket" };
         const options = target(incoming);
         const headersOfBoth = { ...(options.headers as IncomingHttpHeaders), ...upgrade };
-        asked = limitConnecting(httpsRequest({ ...options, headers: headersOfBoth }), connectMs);
+        asked = endWithLeader(limitConnecting(httpsRequest({ ...options, headers: headersOfBoth }), connectMs));
       } catch (error) {
         refuse(socket, error);
         return;

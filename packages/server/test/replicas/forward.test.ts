@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer as createHttpServer, request, type IncomingMessage } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { mkdtemp } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
+import { openAuthority } from "../../src/pki/authority.ts";
 import { makeForward } from "../../src/replicas/forward.ts";
 
 /** Stands for a leader whose process is stopped: its kernel takes connections, and nobody ever answers on them. */
@@ -57,6 +62,46 @@ describe("what a follower passes on", { timeout: 20_000 }, () => {
     const answer = await ask({ connection: "Upgrade", upgrade: "websocket" });
     assert.equal(answer.statusCode, 503);
     assert.match(await detailOf(answer), /leads can't be reached/);
+  });
+
+  test("is answered where the leader stops on a connection of old, as soon as it leads no more", async () => {
+    const authority = await openAuthority(await mkdtemp(join(tmpdir(), "skerry-forward-")), Date.now);
+    const asked: string[] = [];
+    // Answers the first request and is paused at the second.
+    const { key, certificate: cert } = await authority.serverPair([]);
+    const old = createHttpsServer({ key, cert }, (incoming, response) => {
+      asked.push(incoming.url ?? "");
+      if (asked.length === 1) response.end("{}");
+    });
+    old.listen(0, "127.0.0.1");
+    await once(old, "listening");
+    const oldUrl = `https://127.0.0.1:${portOf(old)}`;
+    let leader: string | undefined = oldUrl;
+    const passing = makeForward({ leaderUrl: () => leader, authority: authority.certificate, connectMs: 2000 });
+    const between = createHttpServer((incoming, response) => passing.request(incoming, response));
+    between.listen(0, "127.0.0.1");
+    await once(between, "listening");
+    const get = async (): Promise<IncomingMessage> => {
+      const sent = request({ host: "127.0.0.1", port: portOf(between), path: "/api/v1/x" }).end();
+      const [answer] = (await once(sent, "response")) as [IncomingMessage];
+      return answer;
+    };
+    try {
+      assert.equal(await text(await get()), "{}");
+      const reached = once(old, "request");
+      const second = get();
+      await reached;
+      assert.equal(asked.length, 2);
+      leader = undefined;
+      const answer = await second;
+      assert.equal(answer.statusCode, 503);
+      assert.match(await detailOf(answer), /isn't known whether it did this/);
+    } finally {
+      passing.close();
+      between.close();
+      old.closeAllConnections();
+      old.close();
+    }
   });
 
   test("goes no further where it was passed on before, or nobody leads", async () => {
