@@ -40,7 +40,7 @@ export async function runAgent(options: AgentOptions, log: Log, signal: AbortSig
   await mkdir(dataFolder, { recursive: true });
   // Hypervisors run as users of their own and must reach the disks below, but not list what is here.
   await chmod(dataFolder, 0o711);
-  using journal = openJournal(dataFolder);
+  using journal = openJournal(dataFolder, log);
   const nowMs = (): number => Date.now();
   const random = (): number => Math.random();
   using drivers = await openDrivers(options.driver ?? "libvirt", dataFolder, options.simulated);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import { openJournal } from "../src/journal/journal.ts";
@@ -67,3 +68,42 @@ test("a second agent over the same folder is refused, and says what to do", asyn
   );
   assert.equal(journal.wanted(), undefined);
 });
+
+test("a wish that can't be read is told of, and everything else the journal knows stays", async () => {
+  await using folder = await temporaryFolder();
+  const disk = wantedVolume({ epoch: 3 });
+  {
+    using journal = openJournal(folder.path);
+    journal.accept(wish(newId("nod"), { volumes: [disk] }));
+  }
+  change(folder.path, "UPDATE wanted SET body = '{}'");
+  const remarks: string[] = [];
+  using journal = openJournal(folder.path, { warn: (_facts, message) => void remarks.push(message) });
+  assert.equal(journal.wanted(), undefined);
+  assert.match(remarks.join(), /last wish in the journal can't be read/);
+  assert.equal(journal.volume(disk.id).epoch, 3);
+});
+
+test("a record that can't be read is refused by its name, with what to do, and the journal is let go of", async () => {
+  await using folder = await temporaryFolder();
+  const disk = wantedVolume({ epoch: 3 });
+  {
+    using journal = openJournal(folder.path);
+    journal.accept(wish(newId("nod"), { volumes: [disk] }));
+  }
+  change(folder.path, 'UPDATE volumes SET body = \'{"epoch":4,"later":true}\'');
+  assert.throws(
+    () => openJournal(folder.path),
+    (error) =>
+      error instanceof SkerryError && error.message.includes(disk.id) && /sqlite3 .*DELETE/.test(error.remedy ?? ""),
+  );
+  change(folder.path, "DELETE FROM volumes");
+  using journal = openJournal(folder.path);
+  assert.equal(journal.volume(disk.id).epoch, 0);
+});
+
+function change(folder: string, sql: string): void {
+  const db = new DatabaseSync(join(folder, "journal.db"));
+  db.exec(sql);
+  db.close();
+}

@@ -14,7 +14,7 @@ describe("an agent's leases", () => {
   const kept = wantedInstance(newId("vol"));
   const nodeId = newId("nod");
 
-  function keeperOver(folder: string, state: { uptime: number; wanted: WantedState }) {
+  function keeperOver(folder: string, state: { uptime: number; wanted: WantedState | undefined }) {
     const guard = Object.assign(new LeaseFolder(folder), { missing: () => undefined });
     const keeper = new LeaseKeeper({
       guard,
@@ -69,6 +69,23 @@ describe("an agent's leases", () => {
     using booted = keeperOver(folder.path, state);
     assert.equal(leaseStage(booted.view().ageSeconds, 100), "over");
     assert.equal(deadline(folder.path, leased.id), 0);
+  });
+
+  test("stay as they are where the last wish can't be read", async () => {
+    await using folder = await temporaryFolder();
+    const state: { uptime: number; wanted: WantedState | undefined } = {
+      uptime: 1000,
+      wanted: wish(nodeId, { instances: [leased] }),
+    };
+    {
+      using keeper = keeperOver(folder.path, state);
+      keeper.granted(keeper.beat(), 1);
+    }
+    const before = deadline(folder.path, leased.id);
+    state.wanted = undefined;
+    using _next = keeperOver(folder.path, state);
+    assert.ok(before > 0);
+    assert.equal(deadline(folder.path, leased.id), before);
   });
 
   test("leave the guard to what has to go until it is gone, and take it from what is kept", async () => {

@@ -3,10 +3,14 @@ import { Digest, Id, NodeFacts, Timestamp, instanceStates, oneOf, optional, stri
 
 /* What a node sees, whole, in each report. The server stores it as status and never argues with it. */
 
+/** Characters of an error, and of the remedy beside it, that a report may hold. */
+export const mostOfError = 2000;
+export const mostOfRemedy = 1000;
+
 /** Beside an error: its code in the catalogue of whoever reports, and what to do about it. */
 const explanation = {
   errorCode: optional(Type.String({ maxLength: 64 })),
-  remedy: optional(Type.String({ maxLength: 1000 })),
+  remedy: optional(Type.String({ maxLength: mostOfRemedy })),
 };
 
 export const ObservedVolume = strict({
@@ -22,7 +26,7 @@ export const ObservedVolume = strict({
   digest: optional(Digest),
   /** True while the node serves it to the node it was offered to. */
   offered: optional(Type.Boolean()),
-  error: optional(Type.String()),
+  error: optional(Type.String({ maxLength: mostOfError })),
   ...explanation,
 });
 export type ObservedVolume = Static<typeof ObservedVolume>;
@@ -39,7 +43,7 @@ export const ObservedInstance = strict({
   rebootGeneration: Type.Integer({ minimum: 0 }),
   /** Of the lease without which the node does not let it run, as it is in force there. */
   leaseSeconds: optional(Type.Integer({ minimum: 1 })),
-  error: optional(Type.String()),
+  error: optional(Type.String({ maxLength: mostOfError })),
   ...explanation,
 });
 export type ObservedInstance = Static<typeof ObservedInstance>;
@@ -48,7 +52,7 @@ export const ObservedNetwork = strict({
   id: Id,
   state: oneOf(["absent", "ready", "failed"] as const),
   mtu: optional(Type.Integer()),
-  error: optional(Type.String()),
+  error: optional(Type.String({ maxLength: mostOfError })),
 });
 export type ObservedNetwork = Static<typeof ObservedNetwork>;
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SkerryError, parserOf } from "@skerry/model";
 import { WantedState } from "@skerry/protocol";
+import type { Log } from "../log.ts";
 import { emptyInstanceRecord, emptyVolumeRecord, parseInstanceRecord, parseVolumeRecord } from "./records.ts";
 import type { InstanceRecord, VolumeRecord } from "./records.ts";
 
@@ -32,25 +33,33 @@ export interface Journal extends JournalView, Disposable {
   forget(volumeIds: readonly string[], instanceIds: readonly string[]): void;
 }
 
+const quiet: Pick<Log, "warn"> = { warn: () => undefined };
 const parseWanted = parserOf(WantedState, "wanted state in the journal", "internal");
 
 /**
  * Opens the journal below the agent's data folder and locks it: the lock goes with the process, however it ends.
  * @throws SkerryError in-use where another agent has it open, internal where it can't be read
  */
-export function openJournal(dataFolder: string): Journal {
+export function openJournal(dataFolder: string, log: Pick<Log, "warn"> = quiet): Journal {
   mkdirSync(dataFolder, { recursive: true });
   const path = join(dataFolder, "journal.db");
   // It holds tenants' user data. SQLite gives the files beside it the mode of this one.
   closeSync(openSync(path, "a", 0o600));
-  return openJournalFile(path);
+  return openJournalFile(path, log);
 }
 
 /** The same over a path that SQLite takes. */
-export function openJournalFile(path: string): Journal {
+export function openJournalFile(path: string, log: Pick<Log, "warn"> = quiet): Journal {
   const db = openLocked(path);
-  const volumes = load(db, "volumes", parseVolumeRecord);
-  const instances = load(db, "instances", parseInstanceRecord);
+  let volumes: Map<string, VolumeRecord>;
+  let instances: Map<string, InstanceRecord>;
+  try {
+    volumes = load(db, path, "volumes", parseVolumeRecord);
+    instances = load(db, path, "instances", parseInstanceRecord);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   const statements = {
     volume: db.prepare(
       "INSERT INTO volumes (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
@@ -64,7 +73,7 @@ export function openJournalFile(path: string): Journal {
       "INSERT INTO wanted (one, body) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET body = excluded.body",
     ),
   };
-  let { wanted, text: wantedText } = loadWanted(db);
+  let { wanted, text: wantedText } = loadWanted(db, log);
 
   const volume = (id: string): VolumeRecord => volumes.get(id) ?? emptyVolumeRecord;
   const instance = (id: string): InstanceRecord => instances.get(id) ?? emptyInstanceRecord;
@@ -177,21 +186,44 @@ function restore<T>(records: Map<string, T>, before: ReadonlyMap<string, T>): vo
   for (const [id, record] of before) records.set(id, record);
 }
 
-function load<T>(db: DatabaseSync, table: "volumes" | "instances", parse: (value: unknown) => T): Map<string, T> {
+/** @throws SkerryError internal for a record that can't be read: without its epoch the node could take an old copy for the newest */
+function load<T>(
+  db: DatabaseSync,
+  path: string,
+  table: "volumes" | "instances",
+  parse: (value: unknown) => T,
+): Map<string, T> {
   const records = new Map<string, T>();
   for (const row of db.prepare(`SELECT id, body FROM ${table}`).iterate()) {
-    records.set(String(row["id"]), parse(JSON.parse(String(row["body"]))));
+    const id = String(row["id"]);
+    try {
+      records.set(id, parse(JSON.parse(String(row["body"]))));
+    } catch (error) {
+      throw new SkerryError("internal", `The journal ${path} has a record that can't be read (${id} in ${table}).`, {
+        remedy:
+          "Run the version of the agent that wrote it, if that is a newer one. If the record is damaged: delete what it stands for, " +
+          `then take it out with sqlite3 ${path} "DELETE FROM ${table} WHERE id = '${id}'".`,
+        cause: error,
+      });
+    }
   }
   return records;
 }
 
-function loadWanted(db: DatabaseSync): { wanted: WantedState | undefined; text: string | undefined } {
+function loadWanted(
+  db: DatabaseSync,
+  log: Pick<Log, "warn">,
+): { wanted: WantedState | undefined; text: string | undefined } {
   const body = db.prepare("SELECT body FROM wanted").get()?.["body"];
   if (typeof body !== "string") return { wanted: undefined, text: undefined };
   try {
     return { wanted: parseWanted(JSON.parse(body)), text: body };
-  } catch {
-    // Written by a version whose messages differ: guests are left as they are until the server sends its wish again.
+  } catch (error) {
+    // Written by a version whose messages differ, or damaged.
+    log.warn(
+      { error },
+      "the last wish in the journal can't be read: guests stay as they are until the server sends it again",
+    );
     return { wanted: undefined, text: undefined };
   }
 }

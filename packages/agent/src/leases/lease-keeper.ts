@@ -45,7 +45,9 @@ export class LeaseKeeper {
   /** Brings the guard up to the journal's wish; to be called after each new wish, before anything follows from it. */
   refresh(): void {
     const { guard, wanted } = this.#deps;
-    const instances = wanted()?.instances ?? [];
+    const instances = wanted()?.instances;
+    // A wish that is not known lets nobody off: what has a lease keeps its end.
+    if (instances === undefined) return;
     const known = new Map(instances.map((instance) => [instance.id, instance]));
     for (const id of guard.guarded()) {
       const instance = known.get(id);

@@ -1,11 +1,13 @@
 import { SkerryError } from "@skerry/model";
 import type { ErrorCode } from "@skerry/model";
-import type {
-  ObservedInstance,
-  ObservedNetwork,
-  ObservedState,
-  ObservedVolume,
-  WantedInstance,
+import {
+  mostOfError,
+  mostOfRemedy,
+  type ObservedInstance,
+  type ObservedNetwork,
+  type ObservedState,
+  type ObservedVolume,
+  type WantedInstance,
 } from "@skerry/protocol";
 import { isDiskFull } from "../disk-full.ts";
 import type { Action, ObjectKey } from "./action.ts";
@@ -60,14 +62,19 @@ export function failureOf(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   const known = error instanceof SkerryError ? error : undefined;
   const code = known?.code ?? (isDiskFull(error) ? "storage-full" : undefined);
-  return { message: message.slice(0, 2000), code, remedy: known?.remedy?.slice(0, 500) };
+  return { message, code, remedy: known?.remedy };
+}
+
+/** As much of an error as a report may hold: hypervisors quote whole logs. */
+function cut(error: string | undefined): string | undefined {
+  return error?.slice(0, mostOfError);
 }
 
 /** What programs and people do about a failure, as a report has it. */
 export function explanation(failure: Failure | undefined): { errorCode?: string; remedy?: string } {
   return {
     ...(failure?.code === undefined ? {} : { errorCode: failure.code }),
-    ...(failure?.remedy === undefined ? {} : { remedy: failure.remedy }),
+    ...(failure?.remedy === undefined ? {} : { remedy: failure.remedy.slice(0, mostOfRemedy) }),
   };
 }
 
@@ -75,7 +82,7 @@ function observeNetwork(id: string, situation: Situation, activity: Activity): O
   const { seen, memory } = situation;
   const network = seen.networks?.get(id);
   const failure = activity.failure(networkKey(id));
-  const error = failure?.message ?? activity.failure("overlay")?.message;
+  const error = cut(failure?.message ?? activity.failure("overlay")?.message);
   const isWanted = situation.wanted.networks.some((each) => each.id === id && each.presence === "present");
   const ready = network !== undefined && (!isWanted || memory.appliedNetworks.has(id));
   return {
@@ -94,7 +101,7 @@ function observeVolume(id: string, situation: Situation, activity: Activity): Ob
   const refusal = activity.plans.get(volumeKey(id))?.refusal;
   const order = wanted.volumes.find((volume) => volume.id === id);
   const progress = activity.progress(id);
-  const error = refusal ?? failure?.message;
+  const error = cut(refusal ?? failure?.message);
   const whole = file?.state === "ready" && (order === undefined || !isOtherCopy(order, situation));
   const lasting = refusal !== undefined || (failure !== undefined && lastingCodes.includes(failure.code));
   const state = (): ObservedVolume["state"] => {
@@ -129,7 +136,7 @@ function observeInstance(id: string, situation: Situation, activity: Activity): 
     endings > 1
       ? `the guest ended by itself soon after each of ${endings} starts; it is started again ever more rarely`
       : undefined;
-  const error = refusal ?? failure?.message ?? guest?.error ?? ending;
+  const error = cut(refusal ?? failure?.message ?? guest?.error ?? ending);
   const startedAtMs = running ? guest?.startedAtMs : undefined;
   const boot =
     record.boot !== undefined && startedAtMs !== undefined && isSameRun(record.boot.startedAtMs, startedAtMs)
