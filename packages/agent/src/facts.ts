@@ -119,7 +119,7 @@ function residentMiB(): number {
 async function operatingSystem(): Promise<string> {
   // Systems without it are told as what they are called by Node.
   const text = await readFile("/etc/os-release", "utf8").catch(() => "");
-  return /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(text)?.[1] ?? process.platform;
+  return /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(text)?.[1]?.slice(0, 200) ?? process.platform;
 }
 
 function architectureOf(name: string): NodeFacts["architecture"] {

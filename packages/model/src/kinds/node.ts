@@ -14,23 +14,26 @@ export const Capacity = strict({
 });
 export type Capacity = Static<typeof Capacity>;
 
+/** What a node says of itself is kept and shown to many: short. */
+const FactText = Type.String({ maxLength: 253 });
+
 /** What an agent knows of its host; it alone writes it. */
 export const NodeFacts = strict({
-  hostname: Type.String(),
-  operatingSystem: Type.String(),
-  kernel: Type.String(),
+  hostname: FactText,
+  operatingSystem: FactText,
+  kernel: FactText,
   architecture: oneOf(["x86_64", "aarch64"] as const),
   driver: oneOf(computeDrivers),
   accelerator: oneOf(accelerators),
-  agentVersion: Type.String(),
+  agentVersion: FactText,
   capacity: Capacity,
   /** host:port of the data plane (mutual TLS), reached by other nodes. */
-  dataEndpoint: optional(Type.String()),
+  dataEndpoint: optional(FactText),
   /** host:port of the encrypted overlay's UDP endpoint, and its public key (base64). */
-  overlayEndpoint: optional(Type.String()),
-  overlayPublicKey: optional(Type.String()),
+  overlayEndpoint: optional(FactText),
+  overlayPublicKey: optional(FactText),
   /** Versions of what the drivers stand on, for example `{ "libvirt": "9.0.0", "qemu": "7.2.0" }`. */
-  versions: Type.Record(Type.String(), Type.String()),
+  versions: Type.Record(Type.String(), FactText, { maxProperties: 32 }),
   /** The agent's own footprint. */
   agentResidentMiB: optional(Type.Number()),
 });
