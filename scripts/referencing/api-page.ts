@@ -26,8 +26,10 @@ All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.js
   operation goes on with it (its path is in \`Location\`), else 200. A secret is shown this once.
 - **Not overwriting others.** Every resource has a revision, its \`ETag\`; sent back as \`If-Match\` it refuses a change of anything newer.
 - **Trying first.** \`?dryRun=true\` answers \`{plan}\`: every object that would change, field by field. Nothing is committed.
-- **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once. Answers are kept in memory
-  for an hour, at most 10,000; after a restart of the server a repeated PUT finds its work done and a repeated action meets what it did.
+- **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once, for an hour. Answers are kept
+  in memory, at most 10,000. After a restart of the server, or where another replica leads, the key is found in what the request made: the
+  operation that it submitted (of which the last 10,000 that are over are kept), else what it changed, if no other key did since; the answer
+  then shows both as they are now, and a token's secret not again.
 - **Lists** take \`limit\` (at most 2000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
   event stream from that revision misses nothing.
 - **Events** are server-sent: \`change\` with the revision as its id, \`heartbeat\` with how far the stream has come, \`problem\` with why it ends.

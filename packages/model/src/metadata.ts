@@ -1,6 +1,18 @@
 import { Type, type Static } from "typebox";
 import { Id, Labels, Name, Timestamp, oneOf, optional, strict } from "./schema.ts";
 
+const Digest = Type.String({ pattern: "^[A-Za-z0-9_-]{22}$" });
+
+/** A request with an Idempotency-Key that was carried out: what tells a repeated one, by digests. */
+export const RequestMark = strict({
+  /** Of the token and the key. */
+  key: Digest,
+  /** Of method, path and body. */
+  request: Digest,
+  at: Timestamp,
+});
+export type RequestMark = Static<typeof RequestMark>;
+
 /** What every resource carries; the server makes all of it but name, project and labels. */
 export const Metadata = strict({
   name: Name,
@@ -16,6 +28,8 @@ export const Metadata = strict({
   updatedAt: Timestamp,
   /** Set once deletion was asked for; the object goes when everything it holds is released. */
   deletedAt: optional(Timestamp),
+  /** The request with an Idempotency-Key that made it (operations), or that made or changed it last (others). */
+  request: optional(RequestMark),
 });
 export type Metadata = Static<typeof Metadata>;
 

@@ -57,6 +57,19 @@ describe("three replicas under load", { timeout: 300_000 }, () => {
     t.diagnostic(await survives(() => set.postgres.restart("immediate")));
   });
 
+  test("a creation asked for again with its Idempotency-Key, of the next leader, is not made again", async () => {
+    const create = ({ client }: ReplicaProcess) =>
+      client.put("Organisation", { name: "once" }, { spec: {} }, { ifAbsent: true, idempotencyKey: "only-once" });
+    const leader = await set.leader();
+    const { resource } = await create(leader);
+    await leader.signal("SIGKILL");
+    const other = set.replicas.find((replica) => replica !== leader) ?? leader;
+    const again = await eventually("another leads", () => create(other));
+    leader.start();
+    await set.allAnswer(AbortSignal.timeout(60_000));
+    assert.deepEqual(again.resource, resource);
+  });
+
   test("wall clocks set on and back by an hour and a day, of the leader and of those that follow: the leader leads on", async (t) => {
     const hourMs = 3_600_000;
     const told = await survive(set, async (leader) => {

@@ -1,17 +1,17 @@
-import { createHash } from "node:crypto";
-import { SkerryError } from "@skerry/model";
+import { hash } from "node:crypto";
+import { SkerryError, type RequestMark } from "@skerry/model";
+import { timestamp } from "../operations/clock.ts";
 import type { Reply } from "./route.ts";
 
 /**
- * How long and how many answers are remembered. In memory only: after a restart of the server a repeated PUT finds its
- * work done, and a repeated action meets `busy` or the new state, so that nothing is done twice silently.
+ * How long and how many answers are remembered. They go with the process; `RecordedRequests` knows what was done from what it made.
  */
-const keptMs = 3_600_000;
+export const keptMs = 3_600_000;
 const keptAnswers = 10_000;
 const keptBytes = 32 * 1024 * 1024;
 
 interface Remembered {
-  readonly request: string;
+  readonly mark: RequestMark;
   readonly answer: Promise<Reply>;
   readonly untilMs: number;
   bytes: number;
@@ -33,21 +33,21 @@ export class IdempotentAnswers {
   #bytes = 0;
 
   /** @throws SkerryError conflict where the key was used for another request */
-  async once(request: IdempotentRequest, nowMs: number, work: () => Promise<Reply>): Promise<Reply> {
+  async once(request: IdempotentRequest, nowMs: number, work: (mark: RequestMark) => Promise<Reply>): Promise<Reply> {
     const id = `${request.tokenId} ${request.key}`;
-    const fingerprint = createHash("sha256")
-      .update(JSON.stringify([request.method, request.url, request.body ?? null]))
-      .digest("hex");
+    const mark: RequestMark = {
+      key: digest(id),
+      request: digest(JSON.stringify([request.method, request.url, request.body ?? null])),
+      at: timestamp(nowMs),
+    };
     this.#forgetOld(nowMs);
     const known = this.#remembered.get(id);
     if (known !== undefined) {
-      if (known.request === fingerprint) return known.answer;
-      throw new SkerryError("conflict", "This Idempotency-Key was used for another request.", {
-        remedy: "Make a new key for each request.",
-      });
+      checkSame(known.mark, mark);
+      return known.answer;
     }
-    const answer = work();
-    const entry: Remembered = { request: fingerprint, answer, untilMs: nowMs + keptMs, bytes: 0 };
+    const answer = work(mark);
+    const entry: Remembered = { mark, answer, untilMs: nowMs + keptMs, bytes: 0 };
     this.#remembered.set(id, entry);
     try {
       const reply = await answer;
@@ -71,6 +71,19 @@ export class IdempotentAnswers {
       this.#bytes -= entry.bytes;
     }
   }
+}
+
+/** 128 bits: nobody comes upon the same by chance, and what it is of can't be read from it. */
+function digest(text: string): string {
+  return hash("sha256", text, "base64url").slice(0, 22);
+}
+
+/** @throws SkerryError conflict where a key was used for another request */
+export function checkSame(known: RequestMark, asked: RequestMark): void {
+  if (known.request === asked.request) return;
+  throw new SkerryError("conflict", "This Idempotency-Key was used for another request.", {
+    remedy: "Make a new key for each request.",
+  });
 }
 
 /** @throws SkerryError invalid-request for a key that is empty, too long or not printable */

@@ -1,9 +1,10 @@
-import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/model";
+import { SkerryError, kinds, type KindName, type RequestMark, type ResourceOf } from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
 import { TouchedObjects, type PlannedChange } from "./plan.ts";
+import { recording, type RecordedRequests } from "./recorded-requests.ts";
 import { represent } from "./representation.ts";
 import { checkPreconditions, entityTag } from "./revision-match.ts";
 import type { Call, Reply } from "./route.ts";
@@ -11,6 +12,14 @@ import type { WriteContext, WriteOutcome } from "./writes.ts";
 
 /** Runs in one transaction, or in none where it is only rehearsed. */
 export type Write = (tx: Transaction, context: WriteContext) => WriteOutcome;
+
+/** What a mutation is of, and how one that is asked for again is known. */
+export interface Mutated {
+  readonly kind: KindName;
+  readonly key: Key;
+  readonly answers: IdempotentAnswers;
+  readonly recorded: RecordedRequests;
+}
 
 /** The path of a resource. */
 function pathOf(kind: KindName, key: Key): string {
@@ -22,7 +31,7 @@ function pathOf(kind: KindName, key: Key): string {
  * Commits a write and answers with what it made of the resource: 201 where it is new, 202 where an operation goes on
  * with it. With `?dryRun=true` nothing is committed, and the answer is the plan.
  */
-export async function mutate(deps: ApiDeps, answers: IdempotentAnswers, call: Call, write: Write): Promise<Reply> {
+export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write: Write): Promise<Reply> {
   const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call));
   if (call.query.dryRun === "true") {
     const { result } = deps.store.rehearse((tx): readonly PlannedChange[] => {
@@ -32,13 +41,13 @@ export async function mutate(deps: ApiDeps, answers: IdempotentAnswers, call: Ca
     });
     return { status: 200, body: { plan: result } };
   }
-  const commit = async (): Promise<Reply> => {
+  const commit = async (mark?: RequestMark): Promise<Reply> => {
     const { result } = await deps.store.transact((tx) => {
       // The token may have gone while the body was on its way, or while earlier transactions ran.
       if (!stillHolds(tx, call.principal, deps.clock.nowMs())) {
         throw new SkerryError("unauthenticated", "The token has expired, was changed or was deleted.");
       }
-      const outcome = run(tx);
+      const outcome = mark === undefined ? run(tx) : recording(tx, mark, run);
       const { kind, metadata } = outcome.resource;
       return { ...outcome, stored: tx.getById(kind, metadata.id) };
     });
@@ -47,11 +56,11 @@ export async function mutate(deps: ApiDeps, answers: IdempotentAnswers, call: Ca
   const { method, url } = call.request;
   const key = readIdempotencyKey(call.headers["idempotency-key"]);
   if (key === undefined) return commit();
-  return answers.once(
-    { tokenId: call.principal.tokenId, key, method, url, body: call.body },
-    deps.clock.nowMs(),
-    commit,
-  );
+  const nowMs = deps.clock.nowMs();
+  return mutated.answers.once({ tokenId: call.principal.tokenId, key, method, url, body: call.body }, nowMs, (mark) => {
+    const before = mutated.recorded.find(mark, mutated.kind, mutated.key, nowMs);
+    return before === undefined ? commit(mark) : Promise.resolve(replyOf(before, before.resource));
+  });
 }
 
 export function contextOf(deps: ApiDeps, call: Call): WriteContext {

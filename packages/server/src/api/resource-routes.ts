@@ -5,7 +5,8 @@ import type { ApiDeps } from "./deps.ts";
 import { documentJson, isPlain, writeDocument } from "./document.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
 import { ListQuery, listReply } from "./list.ts";
-import { mutate, type Write } from "./mutations.ts";
+import { mutate, type Mutated, type Write } from "./mutations.ts";
+import { RecordedRequests } from "./recorded-requests.ts";
 import { represent } from "./representation.ts";
 import { atRevision, reachedRevision } from "./reached-revision.ts";
 import { schemaRef, type Call, type GuardedRoute, type Params, type Reply, type ReplyDescription } from "./route.ts";
@@ -17,12 +18,12 @@ const DryRun = strict({
 
 /** Every kind's routes, made alike from the table of kinds and the table of intents. */
 export function resourceRoutes(deps: ApiDeps): GuardedRoute[] {
-  const answers = new IdempotentAnswers();
+  const requests = { answers: new IdempotentAnswers(), recorded: new RecordedRequests(deps.store) };
   return kindNames.flatMap((kind) => [
     ...listRoutes(deps, kind),
     readRoute(deps, kind),
-    ...(kind === "Operation" ? [] : writeRoutes(deps, answers, kind)),
-    ...actionRoutes(deps, answers, kind),
+    ...(kind === "Operation" ? [] : writeRoutes(deps, requests, kind)),
+    ...actionRoutes(deps, requests, kind),
   ]);
 }
 
@@ -94,13 +95,17 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
   };
 }
 
-function writeRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName): GuardedRoute[] {
+type Requests = Pick<Mutated, "answers" | "recorded">;
+
+function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): GuardedRoute[] {
   const place = (params: Params): Place => placeOfItem(deps, kind, params);
   const shape = { path: itemPath(kind), tag: kind, query: DryRun } as const;
   const handle =
     (write: (key: Key, call: Call) => Write) =>
-    (call: Call): Promise<Reply> =>
-      mutate(deps, answers, call, write(keyOf(kind, call.params), call));
+    (call: Call): Promise<Reply> => {
+      const key = keyOf(kind, call.params);
+      return mutate(deps, { kind, key, ...requests }, call, write(key, call));
+    };
   return [
     {
       ...shape,
@@ -145,7 +150,7 @@ function writeRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName):
   ];
 }
 
-function actionRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName): GuardedRoute[] {
+function actionRoutes(deps: ApiDeps, requests: Requests, kind: KindName): GuardedRoute[] {
   return Object.entries(intentsOf(deps.intents, kind).actions).map(([action, intent]) => ({
     method: "POST",
     path: `${itemPath(kind)}:${action}`,
@@ -157,8 +162,11 @@ function actionRoutes(deps: ApiDeps, answers: IdempotentAnswers, kind: KindName)
     requestHeaders: ["If-Match", "Idempotency-Key"],
     body: { contentType: "application/json", schema: intent.input, optional: true },
     replies: mutationReplies(kind, false),
-    handle: (call) =>
-      mutate(deps, answers, call, (tx, write) => act(tx, kind, keyOf(kind, call.params), action, call.body, write)),
+    handle: (call) => {
+      const key = keyOf(kind, call.params);
+      const write: Write = (tx, context) => act(tx, kind, key, action, call.body, context);
+      return mutate(deps, { kind, key, ...requests }, call, write);
+    },
   }));
 }
 

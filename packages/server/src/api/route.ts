@@ -70,7 +70,8 @@ interface RouteBase {
 export const requestHeaders = {
   "If-Match": "Refuse with revision-mismatch unless the object is at this revision; as given by ETag.",
   "If-None-Match": "With `*`: refuse with already-exists where the object exists.",
-  "Idempotency-Key": "The same request with the same key is done once; its answer is kept in memory for an hour.",
+  "Idempotency-Key":
+    "The same request with the same key is done once, for an hour; also when another replica leads by then.",
   "Last-Event-ID": "As `since`, for clients that reconnect.",
 } as const;
 export type RequestHeader = keyof typeof requestHeaders;

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { buildApi, type Api } from "../../src/api/app.ts";
+import { specs, startApi, type ApiHarness, type BaseDeps } from "./api-harness.ts";
+
+/* A second API over the same store, which remembers no answers: as after a restart, and as the next leader. */
+describe("a request that is asked for again after a restart", () => {
+  const key = { "idempotency-key": "0b5b6f-once" };
+  const organisations = "/api/v1/organisations";
+  const instances = "/api/v1/projects/shop/instances";
+  let harness: ApiHarness;
+  let base: BaseDeps;
+  let next: Api;
+  let nowMs = Date.now();
+
+  before(async () => {
+    harness = await startApi((deps) => {
+      base = { ...deps, clock: { ...deps.clock, nowMs: () => nowMs } };
+      return base;
+    });
+    await harness.ask(harness.admin, "PUT", `${organisations}/acme`, { spec: specs.Organisation });
+    await harness.ask(harness.admin, "PUT", "/api/v1/projects/shop", { spec: specs.Project });
+    await harness.ask(harness.admin, "PUT", `${instances}/web`, { spec: specs.Instance });
+    await restart();
+  });
+  after(async () => {
+    await next.app.close();
+    await harness[Symbol.asyncDispose]();
+  });
+
+  async function restart(): Promise<void> {
+    await (next as Api | undefined)?.app.close();
+    next = await buildApi(base);
+  }
+  interface Answered {
+    readonly status: number;
+    readonly body: {
+      readonly resource?: { readonly metadata: { readonly id: string } };
+      readonly operation?: { readonly metadata: { readonly id: string } };
+      readonly code?: string;
+      readonly detail?: string;
+      readonly remedy?: string;
+    };
+  }
+  /** Of the API after the restart. */
+  async function again(
+    method: "PUT" | "POST",
+    url: string,
+    body: object,
+    headers: Readonly<Record<string, string>> = key,
+  ): Promise<Answered> {
+    const authorization = `Bearer ${harness.admin}`;
+    const all = { authorization, "content-type": "application/json", ...headers };
+    const answer = await next.app.inject({ method, url, headers: all, payload: JSON.stringify(body) });
+    return { status: answer.statusCode, body: JSON.parse(answer.body) as Answered["body"] };
+  }
+
+  test("is answered as it was where it made something, also where it must not be there yet, and makes nothing", async () => {
+    const body = { spec: specs.Organisation };
+    const headers = { ...key, "if-none-match": "*" };
+    const first = await harness.ask(harness.admin, "PUT", `${organisations}/once`, body, headers);
+    assert.equal(first.status, 201);
+    const { revision } = harness.store;
+    const second = await again("PUT", `${organisations}/once`, body, headers);
+    assert.equal(second.status, 201);
+    assert.deepEqual(second.body, JSON.parse(first.text));
+    assert.equal(harness.store.revision, revision);
+    const unkeyed = await again("PUT", `${organisations}/once`, body, { "if-none-match": "*" });
+    assert.equal(unkeyed.body.code, "already-exists");
+  });
+
+  test("names the operation that it submitted, and submits no other, in one write that the mark is part of", async () => {
+    const own = { "idempotency-key": "restart-once" };
+    const { revision } = harness.store;
+    const first = await harness.ask(harness.admin, "POST", `${instances}/web:restart`, {}, own);
+    assert.equal(harness.store.revision, revision + 1, "the mark cost a change of its own");
+    await restart();
+    const second = await again("POST", `${instances}/web:restart`, {}, own);
+    assert.equal(second.status, 202);
+    assert.equal(second.body.operation?.metadata.id, first.at("operation.metadata.id"));
+    assert.equal(harness.store.revision, revision + 1);
+    const other = await again("POST", `${instances}/web:restart`, { graceSeconds: 1 }, own);
+    assert.equal(other.body.code, "conflict");
+  });
+
+  test("is done where only the key is the same, of another token", async () => {
+    const own = { "idempotency-key": "somebody's" };
+    const token = await harness.token("somebody", "admin");
+    const first = await harness.ask(token, "POST", `${instances}/web:restart`, {}, own);
+    await restart();
+    const second = await again("POST", `${instances}/web:restart`, {}, own);
+    assert.notEqual(second.body.operation?.metadata.id, first.at("operation.metadata.id"));
+  });
+
+  test("is told that a token was made, and not its secret", async () => {
+    const own = { "idempotency-key": "a-token" };
+    const body = { spec: specs.ApiToken };
+    const first = await harness.ask(harness.admin, "PUT", "/api/v1/api-tokens/bot", body, own);
+    assert.match(first.textAt("secret"), /^skt1\./);
+    const second = await again("PUT", "/api/v1/api-tokens/bot", body, own);
+    assert.deepEqual([second.status, second.body.code], [409, "conflict"]);
+    assert.match(second.body.remedy ?? "", /make another/);
+    assert.ok(!JSON.stringify(second.body).includes("skt1."));
+  });
+
+  test("is told where what it made is gone since", async () => {
+    const own = { "idempotency-key": "of-the-gone" };
+    await harness.ask(harness.admin, "PUT", `${instances}/gone`, { spec: specs.Instance });
+    await harness.ask(harness.admin, "POST", `${instances}/gone:restart`, {}, own);
+    await harness.ask(harness.admin, "DELETE", `${instances}/gone`);
+    await restart();
+    const second = await again("POST", `${instances}/gone:restart`, {}, own);
+    assert.equal(second.body.code, "not-found");
+    assert.match(second.body.detail ?? "", /is gone since/);
+  });
+
+  test("leaves no mark where it changed nothing, and is forgotten after an hour", async () => {
+    const own = { "idempotency-key": "twice" };
+    const { revision } = harness.store;
+    await harness.ask(harness.admin, "PUT", `${organisations}/acme`, { spec: specs.Organisation }, own);
+    assert.equal(harness.store.revision, revision);
+    const first = await harness.ask(harness.admin, "POST", `${instances}/web:restart`, {}, own);
+    nowMs += 3_600_001;
+    await restart();
+    const second = await again("POST", `${instances}/web:restart`, {}, own);
+    assert.notEqual(second.body.operation?.metadata.id, first.at("operation.metadata.id"));
+  });
+});
