@@ -1,13 +1,19 @@
 export type {
+  Before,
   ChangeEvent,
   Committed,
   Documents,
+  InstanceOutline,
   Key,
+  Label,
+  OutlinedKind,
+  Outlines,
   Store,
   StoredDocument,
   Tracker,
   Transaction,
   View,
+  VolumeOutline,
 } from "./store.ts";
 export type { ReplicatedStore, Role } from "./replicated-store.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./postgres/open.ts";

@@ -1,6 +1,11 @@
-import { SkerryError } from "@skerry/model";
-import { damaged, readObject, type ObjectRow, type Origin, type Totals } from "./rows.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { SkerryError, isKindName, kindNames, type KindName } from "@skerry/model";
+import { BodyReader, type Span } from "./body-reader.ts";
+import { factsOf, type Facts } from "./outline.ts";
+import { damaged, readObject, readRecord, type ObjectRow, type Origin, type Totals } from "./rows.ts";
 import { BaseState } from "./state.ts";
+import { headerBytes, shortAt, type PackedRows, type Page } from "./table/page.ts";
+import { SharedTexts, isText } from "./table/shared-texts.ts";
 
 /** Where a page of objects starts: after this primary key. */
 export interface ObjectPlace {
@@ -9,12 +14,11 @@ export interface ObjectPlace {
 }
 
 /** Reads objects in order of (kind, id). */
-export type ReadObjects = (after: ObjectPlace, limit: number) => Promise<readonly ObjectRow[]>;
-
-const pageSize = 250;
+export type ReadObjects = (after: ObjectPlace) => Promise<PackedRows>;
 
 /**
- * Loads the state that a database holds, as of the newest `revision` of its log.
+ * Loads the state that a database holds, as of the newest `revision` of its log. Rows whose checksums are right are taken as they
+ * are, at about 3 us each: only what the tables' columns need is read, and any row that is not in the usual form is looked at in full.
  * @param totals what the rows must add up to, where that is known
  * @throws SkerryError unavailable that names the first damaged row, or says how many are missing
  */
@@ -25,38 +29,140 @@ export async function loadState(
   totals?: Totals,
 ): Promise<BaseState> {
   const state = new BaseState(revision);
+  const loading = new Loading(origin, state);
   let count = 0;
   let sum = 0;
-  let coming = read({ kind: "", id: "" }, pageSize);
+  let coming = read({ kind: "", id: "" });
   for (;;) {
     const rows = await coming;
-    const last = rows.at(-1);
-    if (last === undefined) {
-      if (totals !== undefined && (totals.count !== count || totals.sum !== sum))
-        throw incomplete(origin, totals, count);
-      return state;
-    }
-    // The database reads the next page while this thread parses this one.
-    coming = read(last, pageSize);
+    if (rows.next === undefined) break;
+    // The database reads the next page while this thread takes this one in.
+    coming = read(rows.next);
     coming.catch(() => undefined); // Awaited above, unless a damaged row comes first.
-    for (const row of rows) {
-      add(state, origin, row);
-      count += 1;
-      sum = (sum + row.sum) >>> 0;
+    for (const page of rows.pages) loading.take(page);
+    if (rows.odd !== undefined) {
+      readObject(origin, rows.odd);
+      throw damaged(origin, rows.odd, "its name or id is too long");
     }
+    count += rows.count;
+    sum = (sum + rows.sum) >>> 0;
     // An index that is out of order could give the same rows for ever.
     if (totals !== undefined && count > totals.count) throw incomplete(origin, totals, count);
   }
+  if (totals !== undefined && (totals.count !== count || totals.sum !== sum)) throw incomplete(origin, totals, count);
+  for (const kind of kindNames) {
+    state.table(kind).endLoading();
+    await turn();
+  }
+  return state;
 }
 
-function add(state: BaseState, origin: Origin, row: ObjectRow): void {
-  const object = readObject(origin, row);
-  const { kind, metadata } = object;
-  const holder = state.get(kind, metadata);
-  if (holder !== undefined) throw damaged(origin, row, `${holder.metadata.id} has its name ${metadata.name} too`);
-  if (metadata.revision > state.revision)
-    throw damaged(origin, row, `it is newer than the log, which ends at ${state.revision}`);
-  state.load(object, row.body);
+class Loading {
+  readonly #origin: Origin;
+  readonly #state: BaseState;
+  readonly #reader = new BodyReader();
+  readonly #texts = new SharedTexts();
+
+  constructor(origin: Origin, state: BaseState) {
+    this.#origin = origin;
+    this.#state = state;
+  }
+
+  take(page: Page): void {
+    const bytes = Buffer.from(page.bytes.buffer, 0, page.bytes.length);
+    if (bytes.length === 0) return;
+    let offset = 0;
+    const { kind, ends, revisions } = page;
+    const table = isKindName(kind) ? this.#state.table(kind) : undefined;
+    const slab = table?.beginPage(bytes) ?? -1;
+    for (const [index, end] of ends.entries()) {
+      const revision = revisions[index] ?? 0;
+      const record: RecordPlace = { kind, bytes, offset, end, revision };
+      const facts = this.#factsOf(record);
+      if (revision > this.#state.revision)
+        throw damaged(this.#origin, rowOf(record), `it is newer than the log, which ends at ${this.#state.revision}`);
+      const loaded = table?.load(slab, { offset, bytes: end - offset, revision }, facts);
+      if (table !== undefined && loaded?.isNew === false) {
+        const row = rowOf(record);
+        throw damaged(this.#origin, row, `${table.id(loaded.row)} has its name ${row.name} too`);
+      }
+      offset = end;
+    }
+  }
+
+  #factsOf(record: RecordPlace): Facts {
+    const { bytes, end, kind } = record;
+    const reader = this.#reader;
+    if (reader.read(bytes, bodyStart(record), end) && this.#isOwnBody(record)) {
+      const isOutlined = kind === "Instance" || kind === "Volume";
+      if (reader.isPlain || !isOutlined) return this.#read(bytes, kind as KindName);
+    }
+    return factsOf(readRecord(this.#origin, rowOf(record)));
+  }
+
+  #read(bytes: Buffer, kind: KindName): Facts {
+    const textOf = (to: Buffer, { start, end }: Span): string => this.#texts.text(to, start, end);
+    const { vcpus, memoryMiB, sizeMiB, address, node, labels, network } = this.#reader;
+    const common = { node: textOf(bytes, node), labels: textOf(bytes, labels), network: "", address: 0 };
+    if (kind === "Instance")
+      return { ...common, isPlain: true, amounts: [vcpus, memoryMiB], network: textOf(bytes, network), address };
+    return kind === "Volume"
+      ? { ...common, isPlain: true, amounts: [sizeMiB, 0] }
+      : { ...common, isPlain: false, amounts: [0, 0] };
+  }
+
+  /** Whether the body that was read says the same of its place as the record. */
+  #isOwnBody({ kind, bytes, offset, revision }: RecordPlace): boolean {
+    const reader = this.#reader;
+    const idStart = offset + headerBytes;
+    const keyStart = idStart + shortAt(bytes, offset);
+    const keyEnd = keyStart + shortAt(bytes, offset + 2);
+    const space = keyStart + reader.project.end - reader.project.start;
+    return (
+      reader.revision === revision &&
+      isKindName(kind) &&
+      isText(bytes, reader.kind.start, reader.kind.end, kind) &&
+      isPart(bytes, reader.id, idStart, keyStart) &&
+      isPart(bytes, reader.project, keyStart, space) &&
+      bytes[space] === 0x20 &&
+      isPart(bytes, reader.name, space + 1, keyEnd)
+    );
+  }
+}
+
+interface RecordPlace {
+  readonly kind: string;
+  readonly bytes: Buffer;
+  readonly offset: number;
+  readonly end: number;
+  readonly revision: number;
+}
+
+function bodyStart({ bytes, offset }: RecordPlace): number {
+  return offset + headerBytes + shortAt(bytes, offset) + shortAt(bytes, offset + 2);
+}
+
+function isPart(bytes: Buffer, span: Span, start: number, end: number): boolean {
+  if (span.end - span.start !== end - start) return false;
+  for (let at = start; at < end; at++) if (bytes[at] !== bytes[span.start + at - start]) return false;
+  return true;
+}
+
+function rowOf(record: RecordPlace): Omit<ObjectRow, "sum"> {
+  const { kind, bytes, offset, end, revision } = record;
+  const idStart = offset + headerBytes;
+  const keyStart = idStart + shortAt(bytes, offset);
+  const start = bodyStart(record);
+  const key = bytes.toString("utf8", keyStart, start);
+  const space = key.indexOf(" ");
+  return {
+    kind,
+    id: bytes.toString("utf8", idStart, keyStart),
+    project: space === 0 ? null : key.slice(0, space),
+    name: key.slice(space + 1),
+    revision,
+    body: bytes.toString("utf8", start, end),
+  };
 }
 
 function incomplete({ store }: Origin, totals: Totals, count: number): SkerryError {

@@ -2,10 +2,11 @@ import { SkerryError } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { LostLeadership, type CommitLog } from "./commit-log.ts";
 import { Feed } from "./feed.ts";
-import type { Change } from "./object.ts";
+import type { TracedChange } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { BaseState } from "./state.ts";
-import type { ChangeEvent, Committed, Documents, Key, Store, Tracker, Transaction } from "./store.ts";
+import type { OutlinedKind, Outlines } from "./outline.ts";
+import type { Before, ChangeEvent, Committed, Documents, Key, Store, Tracker, Transaction } from "./store.ts";
 import { runTransaction } from "./transaction.ts";
 
 export interface ObjectStoreParts {
@@ -39,9 +40,9 @@ export class ObjectStore implements Store {
   /** The durable state and what is in flight or staged. */
   readonly #head: Overlay;
   readonly #feed: Feed;
-  readonly #listeners = new Set<(events: readonly ChangeEvent[]) => void>();
+  readonly #listeners = new Set<(events: readonly ChangeEvent[], before: Before) => void>();
   readonly #trackers = new Set<Tracker>();
-  #staged: Change[] = [];
+  #staged: TracedChange[] = [];
   /** In order of their revisions. */
   #waiting: Waiting[] = [];
   #working = false;
@@ -86,6 +87,14 @@ export class ObjectStore implements Store {
     return this.#durable.scan(kind);
   }
 
+  outlines<K extends OutlinedKind>(kind: K): Iterable<Outlines[K]> {
+    return this.#durable.outlines(kind);
+  }
+
+  notables<K extends OutlinedKind>(kind: K): Iterable<ResourceOf<K>> {
+    return this.#durable.notables(kind);
+  }
+
   transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
     return new Promise((resolve, reject) => {
       const refusal = this.#ended ?? this.#paused;
@@ -117,9 +126,9 @@ export class ObjectStore implements Store {
     return this.#feed.changes(since, signal);
   }
 
-  subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void {
+  subscribe(listener: (events: readonly ChangeEvent[], before: Before) => void): () => void {
     // A function of its own, so that one listener may subscribe twice and stop once.
-    const own = (events: readonly ChangeEvent[]): void => listener(events);
+    const own = (events: readonly ChangeEvent[], before: Before): void => listener(events, before);
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
   }
@@ -152,7 +161,14 @@ export class ObjectStore implements Store {
     if (first === undefined) return;
     if (first.revision !== this.#durable.revision + 1)
       throw new Error(`revision ${first.revision} comes after ${this.#durable.revision}: one was skipped or repeated`);
-    this.#advance(events, "another's");
+    const before = events.map((event) => {
+      const found = this.#durable.getById(event.kind, event.id);
+      this.#durable.apply(event);
+      return found;
+    });
+    this.#head.settle();
+    for (const tracker of this.#trackers) tracker.applied(events, this.#head, before);
+    this.#tell(events, before);
   }
 
   track(tracker: Tracker): () => void {
@@ -173,7 +189,7 @@ export class ObjectStore implements Store {
     await this.#log.close();
   }
 
-  #run<T>(work: (tx: Transaction) => T): { result: T; changes: readonly Change[] } {
+  #run<T>(work: (tx: Transaction) => T): { result: T; changes: readonly TracedChange[] } {
     if (this.#working) throw new Error("a transaction was started inside another's function");
     this.#working = true;
     try {
@@ -183,12 +199,13 @@ export class ObjectStore implements Store {
     }
   }
 
-  #stage(changes: readonly Change[], events: readonly ChangeEvent[]): void {
+  #stage(changes: readonly TracedChange[], events: readonly ChangeEvent[]): void {
     if (changes.length === 0) return;
     for (const event of events) this.#head.apply(event);
     for (const change of changes) this.#staged.push(change);
     this.#flushing ??= this.#flush();
-    for (const tracker of this.#trackers) tracker.applied(events, this.#head);
+    const before = changes.map((change) => change.before);
+    for (const tracker of this.#trackers) tracker.applied(events, this.#head, before);
   }
 
   async #flush(): Promise<void> {
@@ -203,19 +220,21 @@ export class ObjectStore implements Store {
         this.#revert(error);
         continue;
       }
-      this.#advance(batch.map((change) => change.event));
+      const events = batch.map((change) => change.event);
+      for (const event of events) this.#durable.apply(event);
+      this.#head.settle();
+      const before = batch.map((change) => change.before);
+      this.#tell(events, before);
     }
     this.#flushing = undefined;
   }
 
-  #advance(events: readonly ChangeEvent[], whose: "own" | "another's" = "own"): void {
-    for (const event of events) this.#durable.apply(event);
-    this.#head.settle();
-    if (whose === "another's") for (const tracker of this.#trackers) tracker.applied(events, this.#head);
+  /** Tells of changes that became durable. */
+  #tell(events: readonly ChangeEvent[], before: Before): void {
     this.#feed.append(events);
     for (const listener of this.#listeners) {
       try {
-        listener(events);
+        listener(events, before);
       } catch (error) {
         // A listener's defect must surface, but not here, where it would leave others without the change.
         queueMicrotask(() => {

@@ -11,6 +11,11 @@ export interface Change {
   readonly timeMs: number;
 }
 
+/** A change with the object that it found; undefined for one that it created. */
+export interface TracedChange extends Change {
+  readonly before: StoredObject | undefined;
+}
+
 /**
  * An object's key within its kind. A space sorts before everything that a name may hold, so that the order of these
  * strings is the order of (project, name).

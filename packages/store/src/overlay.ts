@@ -1,6 +1,7 @@
 import type { KindName, ResourceOf } from "@skerry/model";
 import { nameKey } from "./object.ts";
 import type { StoredObject } from "./object.ts";
+import { factsOf, type OutlinedKind, type Outlines } from "./outline.ts";
 import type { State } from "./state.ts";
 import type { ChangeEvent, Key, View } from "./store.ts";
 
@@ -57,6 +58,19 @@ export class Overlay implements State {
   scan<K extends KindName>(kind: K): Iterable<ResourceOf<K>> {
     const layer = this.#layers.get(kind);
     return layer === undefined || layer.byId.size === 0 ? this.#base.scan(kind) : this.list(kind);
+  }
+
+  outlines<K extends OutlinedKind>(kind: K): Iterable<Outlines[K]> {
+    const layer = this.#layers.get(kind);
+    return layer === undefined || layer.byId.size === 0
+      ? this.#base.outlines(kind)
+      : (this.list(kind) as readonly unknown[] as readonly Outlines[K][]);
+  }
+
+  notables<K extends OutlinedKind>(kind: K): Iterable<ResourceOf<K>> {
+    const layer = this.#layers.get(kind);
+    if (layer === undefined || layer.byId.size === 0) return this.#base.notables(kind);
+    return this.list(kind).filter((object) => !factsOf(object).isPlain);
   }
 
   apply(event: ChangeEvent): void {

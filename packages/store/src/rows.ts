@@ -30,6 +30,8 @@ export interface ObjectRow {
   readonly sum: number;
 }
 
+type AnyRow = Omit<ObjectRow, "sum"> | ChangeRow;
+
 /** The database that rows came from, for errors about them. */
 export interface Origin {
   /** As a user knows it: a path, or a URL without password. */
@@ -65,6 +67,12 @@ function objectSum({ kind, id, project, name, revision, body }: Omit<ObjectRow, 
 
 /** The object of a row of `objects`, not frozen; checks that it is one and that it is the row's. */
 export function readObject(origin: Origin, row: ObjectRow): StoredObject {
+  checkSum(origin, row);
+  return readRecord(origin, row);
+}
+
+/** The same of a row whose checksum was looked at already. */
+export function readRecord(origin: Origin, row: Omit<ObjectRow, "sum">): StoredObject {
   const object = parse(origin, row);
   if (object.metadata.revision === row.revision) return object;
   throw damaged(origin, row, `its body has revision ${object.metadata.revision}, its row ${row.revision}`);
@@ -72,6 +80,7 @@ export function readObject(origin: Origin, row: ObjectRow): StoredObject {
 
 /** The event of a row of `changes`. */
 export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
+  checkSum(origin, row);
   const object = freeze(parse(origin, row));
   if (!changeTypes.includes(row.type)) throw damaged(origin, row, `its type is ${JSON.stringify(row.type)}`);
   const { kind } = object;
@@ -93,13 +102,16 @@ export function parseStored(value: unknown): StoredObject {
   return freeze(parseResource(value)) as StoredObject;
 }
 
+function checkSum(origin: Origin, row: ObjectRow | ChangeRow): void {
+  const sum = objectSum(row);
+  if (sum !== row.sum) throw damaged(origin, row, `its checksum is ${row.sum}, and its content's ${sum}`);
+}
+
 /**
  * Checks what every kind shares. What is particular to a kind is not checked again: it was when it was written, and
  * one object of an older form must not keep all others from being served.
  */
-function parse(origin: Origin, row: ObjectRow | ChangeRow): StoredObject {
-  const sum = objectSum(row);
-  if (sum !== row.sum) throw damaged(origin, row, `its checksum is ${row.sum}, and its content's ${sum}`);
+function parse(origin: Origin, row: AnyRow): StoredObject {
   if (!isKindName(row.kind)) throw damaged(origin, row, `there is no kind ${JSON.stringify(row.kind)}`);
   let object;
   try {
@@ -116,7 +128,7 @@ function parse(origin: Origin, row: ObjectRow | ChangeRow): StoredObject {
 }
 
 /** Names the row and the way out. */
-export function damaged(origin: Origin, row: ObjectRow | ChangeRow, what: string, cause?: unknown): SkerryError {
+export function damaged(origin: Origin, row: AnyRow, what: string, cause?: unknown): SkerryError {
   const { store, sqlCommand, tables } = origin;
   const [table, where] =
     "type" in row

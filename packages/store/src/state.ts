@@ -2,7 +2,15 @@ import { kindNames } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { freeze, nameKey, projectPrefix } from "./object.ts";
 import type { StoredObject } from "./object.ts";
-import type { ChangeEvent, Documents, Key, StoredDocument, View } from "./store.ts";
+import {
+  addressText,
+  factsOf,
+  type InstanceOutline,
+  type OutlinedKind,
+  type Outlines,
+  type VolumeOutline,
+} from "./outline.ts";
+import type { ChangeEvent, Documents, Key, Label, StoredDocument, View } from "./store.ts";
 import { ObjectCache } from "./table/object-cache.ts";
 import { Table } from "./table/table.ts";
 
@@ -49,11 +57,20 @@ export class BaseState implements State, Documents {
   }
 
   *scan<K extends KindName>(kind: K): Generator<ResourceOf<K>, void, void> {
-    const { table, cache } = this.#rowsOf(kind);
-    for (const row of table.ordered()) {
-      const object = cache.peek(row) ?? (JSON.parse(table.text(row)) as StoredObject);
-      yield object as ResourceOf<K>;
-    }
+    const rows = this.#rowsOf(kind);
+    for (const row of rows.table.ordered()) yield looseObjectAt(rows, row) as ResourceOf<K>;
+  }
+
+  *outlines<K extends OutlinedKind>(kind: K): Generator<Outlines[K], void, void> {
+    const rows = this.#rowsOf(kind);
+    for (const row of rows.table.ordered())
+      yield (rows.table.isPlain(row) ? outlineAt(rows, row, kind) : looseObjectAt(rows, row)) as Outlines[K];
+  }
+
+  *notables<K extends OutlinedKind>(kind: K): Generator<ResourceOf<K>, void, void> {
+    const rows = this.#rowsOf(kind);
+    for (const row of rows.table.ordered())
+      if (!rows.table.isPlain(row)) yield looseObjectAt(rows, row) as ResourceOf<K>;
   }
 
   document(kind: KindName, key: Key): StoredDocument | undefined {
@@ -62,14 +79,30 @@ export class BaseState implements State, Documents {
     return row === -1 ? undefined : new RowDocument(rows, row);
   }
 
-  *documents(kind: KindName, project?: string, after?: Key): Generator<StoredDocument, void, void> {
+  *documents(
+    kind: KindName,
+    project?: string,
+    after?: Key,
+    labels: readonly Label[] = [],
+  ): Generator<StoredDocument, void, void> {
     const rows = this.#rowsOf(kind);
+    const { table } = rows;
     const prefix = project === undefined ? "" : projectPrefix(project);
     const place = after === undefined ? "" : nameKey(kind, after);
-    for (const row of rows.table.ordered(place > prefix ? place : prefix, prefix)) {
-      if (after !== undefined && rows.table.name(row) === place) continue;
+    const from = place > prefix ? place : prefix;
+    // By the label that fewest have; whoever asked looks at the others.
+    const count = ([key, value]: Label): number => table.countLabelled(key, value);
+    const [rarest] = labels.toSorted((one, other) => count(one) - count(other));
+    const found = rarest === undefined ? table.ordered(from, prefix) : table.labelled(...rarest, from, prefix);
+    for (const row of found) {
+      if (after !== undefined && table.name(row) === place) continue;
       yield new RowDocument(rows, row);
     }
+  }
+
+  idsOnNode(kind: OutlinedKind, nodeId: string): string[] {
+    const { table } = this.#rowsOf(kind);
+    return Array.from(table.onNode(nodeId), (row) => table.id(row)).sort();
   }
 
   apply(event: ChangeEvent): void {
@@ -81,15 +114,15 @@ export class BaseState implements State, Documents {
     this.#revision = event.revision;
   }
 
-  /** Puts an object in without a change, and keeps nothing of it but its body. */
-  load(object: StoredObject, body: string): void {
-    this.#put(object, body);
+  /** For what loads it. */
+  table(kind: KindName): Table {
+    return this.#rowsOf(kind).table;
   }
 
   #put(object: StoredObject, body: string): number {
     const { kind, metadata } = object;
     const { id, revision } = metadata;
-    return this.#rowsOf(kind).table.put({ id, name: nameKey(kind, metadata), revision, body, node: nodeOf(object) });
+    return this.#rowsOf(kind).table.put({ id, name: nameKey(kind, metadata), revision, body, facts: factsOf(object) });
   }
 
   #remove(object: StoredObject): void {
@@ -117,9 +150,31 @@ function objectAt({ table, cache }: KindRows, row: number): StoredObject | undef
   return object;
 }
 
-function nodeOf(object: StoredObject): string {
-  const { assignment } = object as { readonly assignment?: { readonly nodeId?: string } };
-  return assignment?.nodeId ?? "";
+/** Perhaps not frozen, and not remembered. */
+function looseObjectAt({ table, cache }: KindRows, row: number): StoredObject {
+  return cache.peek(row) ?? (JSON.parse(table.text(row)) as StoredObject);
+}
+
+function outlineAt({ table }: KindRows, row: number, kind: OutlinedKind): InstanceOutline | VolumeOutline {
+  const { project, name } = keyOf(table.name(row));
+  const node = table.node(row);
+  const metadata = { name, ...(project === undefined ? {} : { project }) };
+  const assignment = node === "" ? undefined : { nodeId: node };
+  const [amount, memoryMiB] = table.amounts(row);
+  if (kind === "Volume") return { metadata, spec: { sizeMiB: amount, instance: name }, assignment };
+  const network = table.network(row);
+  const address = table.address(row);
+  return {
+    metadata,
+    spec: { vcpus: amount, memoryMiB, networks: network === "" ? [] : [network] },
+    status: { addresses: address === 0 ? [] : [{ network, address: addressText(address) }] },
+    assignment,
+  };
+}
+
+function keyOf(nameKey: string): Key {
+  const space = nameKey.indexOf(" ");
+  return { project: space <= 0 ? undefined : nameKey.slice(0, space), name: nameKey.slice(space + 1) };
 }
 
 class RowDocument implements StoredDocument {
@@ -136,9 +191,7 @@ class RowDocument implements StoredDocument {
   }
 
   get key(): Key {
-    const name = this.#rows.table.name(this.#row);
-    const space = name.indexOf(" ");
-    return { project: space <= 0 ? undefined : name.slice(0, space), name: name.slice(space + 1) };
+    return keyOf(this.#rows.table.name(this.#row));
   }
 
   get revision(): number {

@@ -1,4 +1,7 @@
 import type { KindName, ResourceOf } from "@skerry/model";
+import type { OutlinedKind, Outlines } from "./outline.ts";
+
+export type { InstanceOutline, OutlinedKind, Outlines, VolumeOutline } from "./outline.ts";
 
 /** Names one object: by project and name for kinds in a project, else by name. */
 export interface Key {
@@ -30,7 +33,14 @@ export interface View {
   list<K extends KindName>(kind: K, project?: string): readonly ResourceOf<K>[];
   /** The same one after the other, for sums over all: holds one at a time in memory, perhaps not frozen. Nothing may change meanwhile. */
   scan<K extends KindName>(kind: K): Iterable<ResourceOf<K>>;
+  /** What matters to sums of all of a kind, in order of (project, name), mostly without reading the objects. Nothing may change meanwhile. */
+  outlines<K extends OutlinedKind>(kind: K): Iterable<Outlines[K]>;
+  /** Those of them that have more to them than a name, one node, one network and amounts: whole objects, which are few. */
+  notables<K extends OutlinedKind>(kind: K): Iterable<ResourceOf<K>>;
 }
+
+/** What an object's labels say under a key. */
+export type Label = readonly [key: string, value: string];
 
 /** A stored object as it lies there; good until the next change of the store, so within one turn of the event loop. */
 export interface StoredDocument {
@@ -48,8 +58,13 @@ export interface StoredDocument {
 /** Reads for replies, which make no objects. */
 export interface Documents {
   document(kind: KindName, key: Key): StoredDocument | undefined;
-  /** In order of (project, name), from behind `after`, which need not exist any more. Costs what is taken of it. */
-  documents(kind: KindName, project?: string, after?: Key): Iterable<StoredDocument>;
+  /**
+   * In order of (project, name), from behind `after`, which need not exist any more. Costs what is taken of it.
+   * @param labels all that is left out lacks one of these; what is given has that one of them which fewest have
+   */
+  documents(kind: KindName, project?: string, after?: Key, labels?: readonly Label[]): Iterable<StoredDocument>;
+  /** Ids of what is assigned to a node and not gone from there, in order. Costs what is there. */
+  idsOnNode(kind: OutlinedKind, nodeId: string): readonly string[];
 }
 
 /** What a transaction's function works with: reads see every earlier transaction and its own writes. */
@@ -71,12 +86,15 @@ export interface Committed<T> {
   readonly result: T;
 }
 
+/** The objects that changes found, each as it was just before; undefined for what they created. */
+export type Before = readonly (ResourceOf<KindName> | undefined)[];
+
 /** Sums and indexes over the newest state, so that a transaction need not count. */
 export interface Tracker {
   /** Count anew: at first, and when what was in flight has come to nothing. */
   reset(newest: View): void;
   /** These changes, in order, are in `newest` now. */
-  applied(events: readonly ChangeEvent[], newest: View): void;
+  applied(events: readonly ChangeEvent[], newest: View, before: Before): void;
 }
 
 /**
@@ -108,7 +126,7 @@ export interface Store extends View {
    * Calls back synchronously after changes became durable, with all of them since the last call, in order; for
    * controllers. What a listener throws is an uncaught exception. Returns how to stop.
    */
-  subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void;
+  subscribe(listener: (events: readonly ChangeEvent[], before: Before) => void): () => void;
   /**
    * Keeps something up with the newest state, durable or in flight, which is what transactions read: `reset` at once, and `applied`
    * synchronously after each transaction that changed something. Returns how to stop.

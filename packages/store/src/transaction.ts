@@ -1,28 +1,29 @@
 import { SkerryError } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { checkPlace, frozenCopy } from "./object.ts";
-import type { Change } from "./object.ts";
+import type { TracedChange } from "./object.ts";
 import { Overlay } from "./overlay.ts";
-import type { Transaction, View } from "./store.ts";
+import type { ChangeEvent, Transaction, View } from "./store.ts";
 
 /** What a transaction's function returned and the changes it made, applied nowhere yet. */
 export interface Outcome<T> {
   readonly result: T;
-  readonly changes: readonly Change[];
+  readonly changes: readonly TracedChange[];
 }
 
 /** Runs `work` over `base`, which stays as it is, and collects its changes; throws what `work` throws. */
 export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transaction) => T): Outcome<T> {
   const own = new Overlay(base);
-  const changes: Change[] = [];
+  const changes: TracedChange[] = [];
   const updatedAt = new Date(nowMs).toISOString();
   let open = true;
 
   const record = (
-    type: Change["event"]["type"],
+    type: ChangeEvent["type"],
     revision: number,
     object: ResourceOf<KindName>,
     json: string,
+    before: ResourceOf<KindName> | undefined,
   ): void => {
     const { kind, metadata } = object;
     const event = {
@@ -36,7 +37,7 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
       json,
     };
     own.apply(event);
-    changes.push({ event, timeMs: nowMs });
+    changes.push({ event, timeMs: nowMs, before });
   };
   const writable = (): void => {
     if (!open) throw new Error("a transaction was used after its end");
@@ -50,21 +51,24 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
     getById: (kind, id) => own.getById(kind, id),
     list: (kind, project) => own.list(kind, project),
     scan: (kind) => own.scan(kind),
+    outlines: (kind) => own.outlines(kind),
+    notables: (kind) => own.notables(kind),
     put<R extends ResourceOf<KindName>>(object: R): R {
       writable();
       checkPlace(object);
       const holder = own.get(object.kind, object.metadata);
       if (holder !== undefined && holder.metadata.id !== object.metadata.id) throw nameTaken(object);
       const revision = own.revision + 1;
-      const type = own.getById(object.kind, object.metadata.id) === undefined ? "created" : "updated";
+      const before = own.getById(object.kind, object.metadata.id);
+      const type = before === undefined ? "created" : "updated";
       const stored = frozenCopy({ ...object, metadata: { ...object.metadata, revision, updatedAt } });
-      record(type, revision, stored, JSON.stringify(stored));
+      record(type, revision, stored, JSON.stringify(stored), before);
       return stored;
     },
     delete(kind, id) {
       writable();
       const object = own.getById(kind, id);
-      if (object !== undefined) record("deleted", own.revision + 1, object, JSON.stringify(object));
+      if (object !== undefined) record("deleted", own.revision + 1, object, JSON.stringify(object), object);
     },
   };
 

@@ -40,6 +40,8 @@ export class TouchedObjects {
       getById: (kind, id) => tx.getById(kind, id),
       list: (kind, project) => tx.list(kind, project),
       scan: (kind) => tx.scan(kind),
+      outlines: (kind) => tx.outlines(kind),
+      notables: (kind) => tx.notables(kind),
       put: (object) => {
         touch(object.kind, object.metadata.id);
         return tx.put(object);

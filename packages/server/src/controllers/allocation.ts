@@ -1,5 +1,5 @@
 import type { Capacity, InstanceResource, VolumeResource } from "@skerry/model";
-import type { ChangeEvent, Tracker, Store, View } from "@skerry/store";
+import type { Before, ChangeEvent, InstanceOutline, Tracker, Store, View, VolumeOutline } from "@skerry/store";
 import { rootVolumeOf } from "./reap.ts";
 
 /** What of one instance, its disk included, counts against one node. */
@@ -18,7 +18,6 @@ const nothing: Readonly<Capacity> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
  * its own changes too. Asking costs what the transaction has touched, never the whole fleet.
  */
 export class Allocation implements Tracker {
-  readonly #shares = new Map<string, readonly Share[]>();
   readonly #used = new Map<string, Capacity>();
   /** Instances that a transaction has changed, perhaps in vain. */
   readonly #touched = new Set<string>();
@@ -34,23 +33,28 @@ export class Allocation implements Tracker {
     this.#stop();
   }
 
+  /** About 1 us for each instance. */
   reset(newest: View): void {
     this.#newest = newest;
-    this.#shares.clear();
     this.#used.clear();
     this.#touched.clear();
-    for (const instance of newest.scan("Instance")) this.#replace(instance.metadata.id, sharesOf(newest, instance));
+    // Both come in the order of their places, and an instance's volume has the same as the instance.
+    const volumes = newest.outlines("Volume")[Symbol.iterator]();
+    let volume = volumes.next().value as VolumeOutline | undefined;
+    for (const instance of newest.outlines("Instance")) {
+      const place = placeOf(instance);
+      while (volume !== undefined && placeOf(volume) < place)
+        volume = volumes.next().value as VolumeOutline | undefined;
+      const own = volume !== undefined && placeOf(volume) === place ? volume : undefined;
+      for (const share of sharesOf(instance, own)) add(this.#used, share, 1);
+    }
   }
 
-  applied(events: readonly ChangeEvent[], newest: View): void {
-    for (const event of events) {
-      if (event.kind === "Instance") this.#refresh(event.id);
-      else if (event.kind === "Volume") {
-        const { instance } = (event.object as VolumeResource).spec;
-        const owner =
-          instance === undefined ? undefined : newest.get("Instance", { project: event.project, name: instance });
-        if (owner !== undefined) this.#refresh(owner.metadata.id);
-      }
+  applied(events: readonly ChangeEvent[], newest: View, before: Before): void {
+    for (const [place, found] of foundAt(events, before, newest)) {
+      const key = keyOf(place);
+      for (const share of sharesOf(found.instance, found.volume)) add(this.#used, share, -1);
+      for (const share of sharesOf(newest.get("Instance", key), newest.get("Volume", key))) add(this.#used, share, 1);
     }
   }
 
@@ -65,30 +69,62 @@ export class Allocation implements Tracker {
     for (const id of this.#touched) {
       const instance = view.getById("Instance", id);
       const volume = instance === undefined ? undefined : rootVolumeOf(view, instance);
+      const settled = this.#newest.getById("Instance", id);
       const isSettled =
-        sameVersion(instance, this.#newest.getById("Instance", id)) &&
+        sameVersion(instance, settled) &&
         (volume === undefined || sameVersion(volume, this.#newest.getById("Volume", volume.metadata.id)));
       if (isSettled) {
         this.#touched.delete(id);
         continue;
       }
-      for (const share of this.#shares.get(id) ?? []) add(corrections, share, -1);
-      for (const share of instance === undefined ? [] : sharesOf(view, instance)) add(corrections, share, 1);
+      const counted = settled === undefined ? [] : sharesOf(settled, rootVolumeOf(this.#newest, settled));
+      for (const share of counted) add(corrections, share, -1);
+      for (const share of sharesOf(instance, volume)) add(corrections, share, 1);
     }
     return (nodeId) => sum(this.#used.get(nodeId) ?? nothing, corrections.get(nodeId) ?? nothing);
   }
+}
 
-  #refresh(id: string): void {
-    const instance = this.#newest.getById("Instance", id);
-    this.#replace(id, instance === undefined ? [] : sharesOf(this.#newest, instance));
-  }
+interface Pair {
+  instance: InstanceResource | undefined;
+  volume: VolumeResource | undefined;
+}
 
-  #replace(id: string, shares: readonly Share[]): void {
-    for (const share of this.#shares.get(id) ?? []) add(this.#used, share, -1);
-    for (const share of shares) add(this.#used, share, 1);
-    if (shares.length === 0) this.#shares.delete(id);
-    else this.#shares.set(id, shares);
+/** What was, just before these changes, at each place where an instance or a volume has changed. */
+function foundAt(events: readonly ChangeEvent[], before: Before, newest: View): ReadonlyMap<string, Pair> {
+  const instances = new Map<string, InstanceResource | undefined>();
+  const volumes = new Map<string, VolumeResource | undefined>();
+  const note = <R extends InstanceResource | VolumeResource>(
+    found: Map<string, R | undefined>,
+    old: R | undefined,
+    now: R,
+  ) => {
+    // The first to say so is right: what comes later found what an earlier one made.
+    if (old !== undefined && !found.has(placeOf(old))) found.set(placeOf(old), old);
+    if (!found.has(placeOf(now))) found.set(placeOf(now), undefined);
+  };
+  for (const [index, { object }] of events.entries()) {
+    if (object.kind === "Instance") note(instances, before[index] as InstanceResource | undefined, object);
+    else if (object.kind === "Volume") note(volumes, before[index] as VolumeResource | undefined, object);
   }
+  const found = new Map<string, Pair>();
+  for (const place of [...instances.keys(), ...volumes.keys()]) {
+    const key = keyOf(place);
+    const instance = instances.has(place) ? instances.get(place) : newest.get("Instance", key);
+    const volume = volumes.has(place) ? volumes.get(place) : newest.get("Volume", key);
+    found.set(place, { instance, volume });
+  }
+  return found;
+}
+
+/** Sorts as the store does: a space comes before all that a name may hold. */
+function placeOf({ metadata }: { readonly metadata: { readonly project?: string; readonly name: string } }): string {
+  return `${metadata.project ?? ""} ${metadata.name}`;
+}
+
+function keyOf(place: string): { readonly project: string; readonly name: string } {
+  const space = place.indexOf(" ");
+  return { project: place.slice(0, space), name: place.slice(space + 1) };
 }
 
 function sameVersion(
@@ -98,21 +134,25 @@ function sameVersion(
   return one?.metadata.revision === other?.metadata.revision;
 }
 
-function sharesOf(view: View, instance: InstanceResource): readonly Share[] {
-  const { assignment, spec } = instance;
-  if (assignment === undefined) return [];
+/** @param volume the one of the same name, which is its own only where it says so */
+function sharesOf(instance: InstanceOutline | undefined, volume: VolumeOutline | undefined): readonly Share[] {
+  if (instance?.assignment === undefined) return [];
+  const { assignment, metadata, spec } = instance;
+  const own = volume?.spec.instance === metadata.name ? volume : undefined;
+  const diskMiB = own?.spec.sizeMiB ?? 0;
+  const copies = own?.assignment?.copies ?? [];
+  const { vcpus, memoryMiB } = spec;
+  if (assignment.movingTo === undefined && copies.length === 0)
+    return [{ nodeId: assignment.nodeId, vcpus, memoryMiB, diskMiB }];
   const runsOn = new Set([
     assignment.nodeId,
     ...(assignment.movingTo === undefined ? [] : [assignment.movingTo.nodeId]),
   ]);
-  const volume = rootVolumeOf(view, instance);
-  const copies = volume?.assignment?.copies ?? [];
   const liesOn = new Set([...runsOn, ...copies.map(({ nodeId }) => nodeId)]);
-  const diskMiB = volume?.spec.sizeMiB ?? 0;
   return [...liesOn].map((nodeId) => ({
     nodeId,
-    vcpus: runsOn.has(nodeId) ? spec.vcpus : 0,
-    memoryMiB: runsOn.has(nodeId) ? spec.memoryMiB : 0,
+    vcpus: runsOn.has(nodeId) ? vcpus : 0,
+    memoryMiB: runsOn.has(nodeId) ? memoryMiB : 0,
     diskMiB,
   }));
 }

@@ -74,8 +74,8 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       if (reported === undefined) return false;
       // Many ask after each change, and making a state is dear: only where the answer depends on it.
       if (reported < revision && reported < (wanted.lastRevision(nodeId) ?? 0)) return false;
-      const current = wanted.get(nodeId);
-      return current !== undefined && reported >= Math.min(revision, current.revision);
+      const current = wanted.revisionOf(nodeId);
+      return current !== undefined && reported >= Math.min(revision, current);
     },
     onChange: (listener) => reports.onChange(listener),
   };
@@ -107,7 +107,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       wantedStateOf: (nodeId) => wanted.get(nodeId),
       connected: (nodeId) => watch.linked(nodeId),
       disconnected: (nodeId) => watch.unlinked(nodeId),
-      grant: (nodeId) => (leases.grant(nodeId) ? wanted.get(nodeId)?.revision : undefined),
+      grant: (nodeId) => (leases.grant(nodeId) ? wanted.revisionOf(nodeId) : undefined),
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
     freshen: (resource) => addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable)),

@@ -1,4 +1,5 @@
 import type { ImageResource, InstanceResource, NetworkResource, NodeResource, VolumeResource } from "@skerry/model";
+import type { InstanceOutline, VolumeOutline } from "@skerry/store";
 
 /** The objects that wanted states are made of, found by the node that they concern. */
 export interface FleetView {
@@ -29,7 +30,7 @@ export interface Footprint {
   readonly networkNodes: readonly string[];
 }
 
-export function instanceFootprint(instance: InstanceResource): Footprint {
+export function instanceFootprint(instance: InstanceOutline): Footprint {
   const { assignment, metadata, spec } = instance;
   if (assignment === undefined) return { nodes: [], networks: [], networkNodes: [] };
   const here = assignment.removal?.done === true ? [] : [assignment.nodeId];
@@ -42,7 +43,7 @@ export function instanceFootprint(instance: InstanceResource): Footprint {
   };
 }
 
-export function volumeFootprint(volume: VolumeResource): Footprint {
+export function volumeFootprint(volume: VolumeOutline): Footprint {
   const { assignment } = volume;
   if (assignment === undefined) return { nodes: [], networks: [], networkNodes: [] };
   const here = assignment.removal?.done === true ? [] : [assignment.nodeId];

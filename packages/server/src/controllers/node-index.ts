@@ -1,5 +1,5 @@
 import type { InstanceResource, NetworkResource, NodeResource, VolumeResource } from "@skerry/model";
-import type { ChangeEvent, View } from "@skerry/store";
+import type { Before, ChangeEvent, Documents, OutlinedKind, View } from "@skerry/store";
 import { instanceFootprint, networkKey, volumeFootprint, type FleetView, type Footprint } from "./fleet-view.ts";
 import { rootVolumeOf } from "./reap.ts";
 import { findImage } from "./references.ts";
@@ -9,19 +9,21 @@ import { findImage } from "./references.ts";
  * Tells which nodes' wanted states a change may alter.
  */
 export class NodeIndex implements FleetView {
-  readonly #view: View;
-  readonly #instances = new Buckets();
-  readonly #volumes = new Buckets();
+  readonly #view: View & { readonly documents: Documents };
+  readonly #instances = new Strays();
+  readonly #volumes = new Strays();
   /** By network key: how many instances need it on each node. */
   readonly #carried = new Map<string, Map<string, number>>();
-  readonly #footprints = new Map<string, Footprint>();
   readonly #nodeFaces = new Map<string, string>();
 
-  constructor(view: View) {
+  /** About 1 us for each instance and volume. */
+  constructor(view: View & { readonly documents: Documents }) {
     this.#view = view;
-    for (const instance of view.scan("Instance"))
-      this.#place(instance.metadata.id, instanceFootprint(instance), this.#instances);
-    for (const volume of view.scan("Volume")) this.#place(volume.metadata.id, volumeFootprint(volume), this.#volumes);
+    for (const instance of view.outlines("Instance")) this.#count(instanceFootprint(instance), 1);
+    for (const instance of view.notables("Instance"))
+      this.#instances.put(instance.metadata.id, strayNodes(instance, instanceFootprint(instance)));
+    for (const volume of view.notables("Volume"))
+      this.#volumes.put(volume.metadata.id, strayNodes(volume, volumeFootprint(volume)));
     for (const node of view.list("Node")) this.#nodeFaces.set(node.metadata.id, faceOf(node));
   }
 
@@ -34,19 +36,19 @@ export class NodeIndex implements FleetView {
   }
 
   instancesOn(nodeId: string): readonly InstanceResource[] {
-    return this.#instances.get(nodeId).flatMap((id) => this.#view.getById("Instance", id) ?? []);
+    return this.instanceIdsOn(nodeId).flatMap((id) => this.#view.getById("Instance", id) ?? []);
   }
 
   volumesOn(nodeId: string): readonly VolumeResource[] {
-    return this.#volumes.get(nodeId).flatMap((id) => this.#view.getById("Volume", id) ?? []);
+    return this.volumeIdsOn(nodeId).flatMap((id) => this.#view.getById("Volume", id) ?? []);
   }
 
   instanceIdsOn(nodeId: string): readonly string[] {
-    return this.#instances.get(nodeId);
+    return this.#idsOn("Instance", nodeId, this.#instances);
   }
 
   volumeIdsOn(nodeId: string): readonly string[] {
-    return this.#volumes.get(nodeId);
+    return this.#idsOn("Volume", nodeId, this.#volumes);
   }
 
   rootVolume(instance: InstanceResource): VolumeResource | undefined {
@@ -70,21 +72,26 @@ export class NodeIndex implements FleetView {
   }
 
   /** Takes durable changes in and returns the nodes whose wanted states they may alter. */
-  apply(events: readonly ChangeEvent[]): ReadonlySet<string> {
+  apply(events: readonly ChangeEvent[], before: Before): ReadonlySet<string> {
     const affected = new Set<string>();
-    for (const event of events) for (const nodeId of this.#applyOne(event)) affected.add(nodeId);
+    for (const [index, event] of events.entries())
+      for (const nodeId of this.#applyOne(event, before[index])) affected.add(nodeId);
     return affected;
   }
 
-  #applyOne(event: ChangeEvent): readonly string[] {
+  #applyOne(event: ChangeEvent, before: Before[number]): readonly string[] {
     switch (event.kind) {
       case "Instance": {
-        const footprint = event.type === "deleted" ? undefined : instanceFootprint(event.object as InstanceResource);
-        return this.#move(event.id, footprint, this.#instances);
+        const [old, now] = [before, event.object] as [InstanceResource | undefined, InstanceResource];
+        const footprint = event.type === "deleted" ? undefined : instanceFootprint(now);
+        this.#instances.put(event.id, strayNodes(now, footprint));
+        return this.#move(old === undefined ? undefined : instanceFootprint(old), footprint);
       }
       case "Volume": {
-        const footprint = event.type === "deleted" ? undefined : volumeFootprint(event.object as VolumeResource);
-        return this.#move(event.id, footprint, this.#volumes);
+        const [old, now] = [before, event.object] as [VolumeResource | undefined, VolumeResource];
+        const footprint = event.type === "deleted" ? undefined : volumeFootprint(now);
+        this.#volumes.put(event.id, strayNodes(now, footprint));
+        return this.#move(old === undefined ? undefined : volumeFootprint(old), footprint);
       }
       case "Network": {
         const key = networkKey(event.project, event.name);
@@ -115,33 +122,24 @@ export class NodeIndex implements FleetView {
   }
 
   #neighbours(nodeId: string): readonly string[] {
-    const networks = new Set(this.#instances.get(nodeId).flatMap((id) => this.#footprints.get(id)?.networks ?? []));
-    const partners = this.#volumes.get(nodeId).flatMap((id) => this.#footprints.get(id)?.nodes ?? []);
-    return [...[...networks].flatMap((key) => this.#carriers(key)), ...partners];
+    const shared = [...this.#carried].flatMap(([key, nodes]) => (nodes.has(nodeId) ? this.#carriers(key) : []));
+    return [...shared, ...this.#volumes.partnersOf(nodeId)];
   }
 
-  #move(id: string, footprint: Footprint | undefined, buckets: Buckets): readonly string[] {
-    const before = this.#footprints.get(id);
+  #idsOn(kind: OutlinedKind, nodeId: string, strays: Strays): readonly string[] {
+    const ids = this.#view.documents.idsOnNode(kind, nodeId);
+    const others = strays.on(nodeId);
+    return others.length === 0 ? ids : unique([...ids, ...others]).sort();
+  }
+
+  #move(before: Footprint | undefined, footprint: Footprint | undefined): readonly string[] {
     const affected = [...(before?.nodes ?? []), ...(footprint?.nodes ?? [])];
     if (before !== undefined && footprint !== undefined && sameFootprint(before, footprint)) return affected;
-    const left = before === undefined ? [] : this.#displace(id, before, buckets);
-    const entered = footprint === undefined ? [] : this.#place(id, footprint, buckets);
+    // What a node carries now and did not before, or the other way round.
+    const left = before === undefined ? [] : this.#count(before, -1);
+    const entered = footprint === undefined ? [] : this.#count(footprint, 1);
     for (const key of [...left, ...entered]) affected.push(...this.#carriers(key));
     return affected;
-  }
-
-  /** Returns the networks that a node now carries and did not before. */
-  #place(id: string, footprint: Footprint, buckets: Buckets): readonly string[] {
-    this.#footprints.set(id, footprint);
-    for (const nodeId of footprint.nodes) buckets.add(nodeId, id);
-    return this.#count(footprint, 1);
-  }
-
-  /** Returns the networks that a node carried and does not any more. */
-  #displace(id: string, footprint: Footprint, buckets: Buckets): readonly string[] {
-    this.#footprints.delete(id);
-    for (const nodeId of footprint.nodes) buckets.delete(nodeId, id);
-    return this.#count(footprint, -1);
   }
 
   #count({ networks, networkNodes }: Footprint, change: 1 | -1): readonly string[] {
@@ -189,23 +187,50 @@ function faceOf(node: NodeResource): string {
   ]);
 }
 
-/** Sets of ids by key, given in order. */
-class Buckets {
-  readonly #sets = new Map<string, Set<string>>();
+/** All nodes that an object concerns, where it concerns others than the one that it is assigned to. */
+function strayNodes(object: InstanceResource | VolumeResource, footprint: Footprint | undefined): readonly string[] {
+  const { nodes } = footprint ?? nothing;
+  return nodes.every((nodeId) => nodeId === object.assignment?.nodeId) ? [] : nodes;
+}
 
-  get(key: string): string[] {
-    return [...(this.#sets.get(key) ?? [])].sort();
+const nothing: Footprint = { nodes: [], networks: [], networkNodes: [] };
+
+/** The few objects that concern more nodes than their own; the store finds all others by their node. */
+class Strays {
+  readonly #nodes = new Map<string, readonly string[]>();
+  readonly #byNode = new Map<string, Set<string>>();
+
+  /** Instead of what was known of it. */
+  put(id: string, nodes: readonly string[]): void {
+    this.#forget(id);
+    if (nodes.length === 0) return;
+    this.#nodes.set(id, nodes);
+    for (const nodeId of nodes) {
+      const ids = this.#byNode.get(nodeId);
+      if (ids === undefined) this.#byNode.set(nodeId, new Set([id]));
+      else ids.add(id);
+    }
   }
 
-  add(key: string, id: string): void {
-    const set = this.#sets.get(key);
-    if (set === undefined) this.#sets.set(key, new Set([id]));
-    else set.add(id);
+  #forget(id: string): void {
+    for (const nodeId of this.#nodes.get(id) ?? []) {
+      const ids = this.#byNode.get(nodeId);
+      ids?.delete(id);
+      if (ids?.size === 0) this.#byNode.delete(nodeId);
+    }
+    this.#nodes.delete(id);
   }
 
-  delete(key: string, id: string): void {
-    const set = this.#sets.get(key);
-    set?.delete(id);
-    if (set?.size === 0) this.#sets.delete(key);
+  on(nodeId: string): readonly string[] {
+    return [...(this.#byNode.get(nodeId) ?? [])];
   }
+
+  /** Nodes that an object here concerns too. */
+  partnersOf(nodeId: string): readonly string[] {
+    return this.on(nodeId).flatMap((id) => this.#nodes.get(id) ?? []);
+  }
+}
+
+function unique(ids: readonly string[]): string[] {
+  return [...new Set(ids)];
 }

@@ -48,7 +48,7 @@ export class Replacing {
   start(): void {
     const { store } = this.#deps;
     this.#unsubscribe = store.subscribe((events) => this.#follow(events));
-    for (const instance of store.list("Instance")) this.#note(instance);
+    for (const instance of store.notables("Instance")) this.#note(instance);
     // Of the last run of the server.
     for (const operation of store.list("Operation")) {
       if (operation.spec.type !== "instance.replace" || isOver(operation.status.state)) continue;

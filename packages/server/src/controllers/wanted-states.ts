@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { WantedState } from "@skerry/protocol";
 import type { Store } from "@skerry/store";
 import type { FleetView } from "./fleet-view.ts";
@@ -5,9 +6,11 @@ import { NodeIndex } from "./node-index.ts";
 import { wantedStateOf } from "./wanted-state.ts";
 
 interface Current {
-  /** The content as text: what tells whether anything changed. */
-  readonly text: string;
-  readonly state: WantedState;
+  readonly revision: number;
+  /** Of the content: what tells whether anything changed. */
+  readonly digest: string;
+  /** Made again where it was forgotten: those of all nodes together are as large as the store. */
+  readonly state: WeakRef<WantedState>;
 }
 
 /**
@@ -24,8 +27,8 @@ export class WantedStates {
   /** @param onChange called for each node whose content may have changed, after the change is durable */
   constructor(store: Store, onChange: (nodeId: string) => void) {
     this.#index = new NodeIndex(store);
-    this.#unsubscribe = store.subscribe((events) => {
-      const affected = this.#index.apply(events);
+    this.#unsubscribe = store.subscribe((events, before) => {
+      const affected = this.#index.apply(events, before);
       for (const nodeId of affected) this.#stale.add(nodeId);
       for (const nodeId of affected) onChange(nodeId);
     });
@@ -33,13 +36,19 @@ export class WantedStates {
 
   /** Undefined for a node that is not known or has no place in the overlay yet. */
   get(nodeId: string): WantedState | undefined {
-    if (!this.#current.has(nodeId) || this.#stale.has(nodeId)) this.#refresh(nodeId);
-    return this.#current.get(nodeId)?.state;
+    const known = this.#stale.has(nodeId) ? undefined : this.#current.get(nodeId)?.state.deref();
+    return known ?? this.#refresh(nodeId);
+  }
+
+  /** The revision of what `get` returns, without making that where nothing has changed. */
+  revisionOf(nodeId: string): number | undefined {
+    const known = this.#stale.has(nodeId) ? undefined : this.#current.get(nodeId);
+    return (known ?? this.#refresh(nodeId))?.revision;
   }
 
   /** At most the revision of what `get` would return; costs nothing. */
   lastRevision(nodeId: string): number | undefined {
-    return this.#current.get(nodeId)?.state.revision;
+    return this.#current.get(nodeId)?.revision;
   }
 
   /** What concerns each node, as of the newest durable change. */
@@ -51,16 +60,18 @@ export class WantedStates {
     this.#unsubscribe();
   }
 
-  #refresh(nodeId: string): void {
+  #refresh(nodeId: string): WantedState | undefined {
     this.#stale.delete(nodeId);
     const content = wantedStateOf(this.#index, nodeId);
     const before = this.#current.get(nodeId);
     if (content === undefined) {
       this.#current.delete(nodeId);
-      return;
+      return undefined;
     }
-    const text = JSON.stringify(content);
-    if (before?.text === text) return;
-    this.#current.set(nodeId, { text, state: { revision: this.#index.revision, ...content } });
+    const digest = hash("sha1", JSON.stringify(content), "base64");
+    const revision = before?.digest === digest ? before.revision : this.#index.revision;
+    const state = { revision, ...content };
+    this.#current.set(nodeId, { revision, digest, state: new WeakRef(state) });
+    return state;
   }
 }

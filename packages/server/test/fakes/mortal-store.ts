@@ -1,5 +1,5 @@
 import type { KindName, ResourceOf } from "@skerry/model";
-import type { ChangeEvent, Committed, Tracker, Store, Transaction } from "@skerry/store";
+import type { Before, ChangeEvent, Committed, Tracker, Store, Transaction } from "@skerry/store";
 
 /** When a process dies: just before or just after its n-th transaction (from 0) becomes durable. */
 export interface Death {
@@ -61,6 +61,8 @@ export class MortalStore implements Store {
   getById: Store["getById"] = (kind, id) => this.#store.getById(kind, id);
   list: Store["list"] = (kind, project) => this.#store.list(kind, project);
   scan: Store["scan"] = (kind) => this.#store.scan(kind);
+  outlines: Store["outlines"] = (kind) => this.#store.outlines(kind);
+  notables: Store["notables"] = (kind) => this.#store.notables(kind);
   rehearse: Store["rehearse"] = (work) => this.#store.rehearse(work);
   changes: Store["changes"] = (since, signal) => this.#store.changes(since, signal);
   close: Store["close"] = () => Promise.resolve();
@@ -93,15 +95,15 @@ export class MortalStore implements Store {
       reset: (newest) => {
         if (!this.dead) tracker.reset(newest);
       },
-      applied: (events, newest) => {
-        if (!this.dead) tracker.applied(events, newest);
+      applied: (events, newest, before) => {
+        if (!this.dead) tracker.applied(events, newest, before);
       },
     });
   }
 
-  subscribe(listener: (events: readonly ChangeEvent[]) => void): () => void {
-    return this.#store.subscribe((events) => {
-      if (!this.dead) listener(events);
+  subscribe(listener: (events: readonly ChangeEvent[], before: Before) => void): () => void {
+    return this.#store.subscribe((events, before) => {
+      if (!this.dead) listener(events, before);
     });
   }
 }
@@ -115,6 +117,8 @@ function recording(tx: Transaction, written: ResourceOf<KindName>[]): Transactio
     getById: (kind, id) => tx.getById(kind, id),
     list: (kind, project) => tx.list(kind, project),
     scan: (kind) => tx.scan(kind),
+    outlines: (kind) => tx.outlines(kind),
+    notables: (kind) => tx.notables(kind),
     put(object) {
       const stored = tx.put(object);
       written.push(stored);

@@ -35,5 +35,6 @@ export async function restoreInto(
 function changeOf(object: StoredObject, type: "created" | "updated", timeMs: number): Change {
   const { kind, metadata } = object;
   const { revision, id, project, name } = metadata;
-  return { event: { revision, kind, id, project, name, type, object, json: JSON.stringify(object) }, timeMs };
+  const event = { revision, kind, id, project, name, type, object, json: JSON.stringify(object) };
+  return { event, timeMs };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { makeId } from "@skerry/model";
 import { loadState } from "../load-state.ts";
+import { Packer, type ReadRow } from "../table/page.ts";
 import { ObjectStore } from "../object-store.ts";
 import type { ReplicatedStore } from "../replicated-store.ts";
 import type { ObjectRow, Origin } from "../rows.ts";
@@ -79,6 +80,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return replicated(store, replica);
 }
 
+/** How many objects are asked for at once. */
+const loadedRows = 500;
+
 async function load(
   connection: Connection,
   origin: Origin,
@@ -90,9 +94,19 @@ async function load(
   const text = `SELECT kind, id, project, name, revision, body, sum FROM skerry_objects WHERE (kind, id) > ($1, $2)
     ORDER BY kind, id LIMIT $3`;
   type Row = Omit<ObjectRow, "revision" | "sum"> & { readonly revision: string; readonly sum: string };
-  const durable = await loadState(origin, revision, async (after, limit) => {
-    const rows = await connection.query<Row>({ name: "load", text, values: [after.kind, after.id, limit] });
-    return rows.map((row) => ({ ...row, revision: Number(row.revision), sum: Number(row.sum) }));
+  const packer = new Packer();
+  const durable = await loadState(origin, revision, async (after) => {
+    const rows = await connection.query<Row>({ name: "load", text, values: [after.kind, after.id, loadedRows] });
+    const columns = rows.map((row): ReadRow => [
+      row.kind,
+      row.id,
+      row.project,
+      row.name,
+      Number(row.revision),
+      row.body,
+      Number(row.sum),
+    ]);
+    return packer.pack(columns);
   });
   await connection.query({ text: "COMMIT" });
   return { durable, trimmedThrough: Number(span?.oldest ?? revision + 1) - 1 };

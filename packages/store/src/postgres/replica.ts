@@ -187,6 +187,8 @@ export function replicated(store: ObjectStore, replica: Replica): ReplicatedStor
     getById: (kind, id) => store.getById(kind, id),
     list: (kind, project) => store.list(kind, project),
     scan: (kind) => store.scan(kind),
+    outlines: (kind) => store.outlines(kind),
+    notables: (kind) => store.notables(kind),
     transact: (work) => store.transact(work),
     rehearse: (work) => store.rehearse(work),
     changes: (since, signal) => store.changes(since, signal),

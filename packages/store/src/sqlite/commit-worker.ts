@@ -1,7 +1,6 @@
 /**
  * The thread that owns the database: the only SQL of this backend, and the only place that waits for the disk.
- * One file with no imports but Node's, so that it runs as it is and as a bundle of its own. It uses statements that
- * PostgreSQL also takes; table definitions and PRAGMAs are SQLite's.
+ * It imports little, so that it runs as it is and as a small bundle of its own. It uses statements that PostgreSQL also takes; table definitions and PRAGMAs are SQLite's.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -10,9 +9,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import type { ObjectPlace } from "../load-state.ts";
 import type { ChangeRow, Totals } from "../rows.ts";
+import { Packer, buffersOf, type PackedRows, type ReadRow } from "../table/page.ts";
 import type { Failure, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
 
 const schemaVersion = 2;
+/** How many objects are handed over at once: some hundred kilobytes. */
+const loadedRows = 500;
 
 const schema = `
   CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
@@ -163,6 +165,7 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
   const readObjects = db.prepare(
     `SELECT kind, id, project, name, revision, body, sum FROM objects WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?`,
   );
+  readObjects.setReturnArrays(true);
   const readChanges = db.prepare(
     `SELECT revision, kind, id, project, name, type, body, time_ms AS "timeMs", sum FROM changes
      WHERE revision > ? ORDER BY revision LIMIT ?`,
@@ -203,14 +206,16 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
       throw error;
     }
   };
-  const objects = (after: ObjectPlace, limit: number): unknown => readObjects.all(after.kind, after.id, limit);
+  const packer = new Packer();
+  const objects = ({ kind, id }: ObjectPlace): PackedRows =>
+    packer.pack(readObjects.all(kind, id, loadedRows) as unknown as readonly ReadRow[]);
 
   return (request) => {
     switch (request.type) {
       case "commit":
         return commit(request.changes);
       case "objects":
-        return objects(request.after, request.limit);
+        return objects(request.after);
       case "changes":
         return readChanges.all(request.after, request.limit);
       case "close":
@@ -248,5 +253,9 @@ const opened = attempt(() => {
 port.postMessage(opened);
 if (answer !== undefined) {
   const handle = answer;
-  port.on("message", (request: Request) => port.postMessage(attempt(() => handle(request))));
+  port.on("message", (request: Request) => {
+    const reply = attempt(() => handle(request));
+    const moved = request.type === "objects" && reply.ok ? buffersOf(reply.value as PackedRows) : [];
+    port.postMessage(reply, moved);
+  });
 }

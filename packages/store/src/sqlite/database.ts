@@ -2,7 +2,8 @@ import { Worker } from "node:worker_threads";
 import { SkerryError } from "@skerry/model";
 import { failed } from "./failure.ts";
 import type { ObjectPlace } from "../load-state.ts";
-import type { ChangeRow, ObjectRow } from "../rows.ts";
+import type { ChangeRow } from "../rows.ts";
+import type { PackedRows } from "../table/page.ts";
 import type { Opened, Reply, Request, WorkerSettings } from "./messages.ts";
 
 interface Caller {
@@ -52,8 +53,8 @@ export class Database {
     await this.#ask({ type: "commit", changes });
   }
 
-  async objects(after: ObjectPlace, limit: number): Promise<readonly ObjectRow[]> {
-    return (await this.#ask({ type: "objects", after, limit })) as readonly ObjectRow[];
+  async objects(after: ObjectPlace): Promise<PackedRows> {
+    return (await this.#ask({ type: "objects", after })) as PackedRows;
   }
 
   async changes(after: number, limit: number): Promise<readonly ChangeRow[]> {

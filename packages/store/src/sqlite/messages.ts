@@ -4,7 +4,7 @@ import type { ChangeRow, Totals } from "../rows.ts";
 /** What the main thread asks of the commit worker; each request gets one reply, in order. Types only. */
 export type Request =
   | { readonly type: "commit"; readonly changes: readonly ChangeRow[] }
-  | { readonly type: "objects"; readonly after: ObjectPlace; readonly limit: number }
+  | { readonly type: "objects"; readonly after: ObjectPlace }
   | { readonly type: "changes"; readonly after: number; readonly limit: number }
   | { readonly type: "close" };
 

@@ -37,12 +37,7 @@ export async function openSqliteStore({
   try {
     const opened = await database.opened;
     checkDurability(path, opened);
-    const durable = await loadState(
-      origin,
-      opened.revision,
-      (after, limit) => database.objects(after, limit),
-      opened.totals,
-    );
+    const durable = await loadState(origin, opened.revision, (after) => database.objects(after), opened.totals);
     const log: CommitLog = {
       commit: (changes) => database.commit(changes.map(changeRow)),
       read: async (after, limit) => (await database.changes(after, limit)).map((row) => readChange(origin, row)),

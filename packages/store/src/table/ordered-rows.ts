@@ -1,4 +1,6 @@
 const chunkRows = 512;
+/** Of the first chunk, which grows: most labels have few rows. */
+const firstRows = 8;
 
 /** How a key compares with a row's: below, at or above 0. */
 export type CompareToRow = (row: number) => number;
@@ -8,16 +10,31 @@ export type CompareToRow = (row: number) => number;
  * at most, so that it costs a microsecond or two among a million.
  */
 export class OrderedRows {
-  readonly #chunks: { readonly rows: Int32Array; count: number }[] = [];
+  readonly #chunks: { rows: Int32Array; count: number }[] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** For a row whose key is above those of all that are there. */
+  append(row: number): void {
+    const last = this.#chunks.at(-1);
+    if (last === undefined || last.count === chunkRows) this.#add(row);
+    else {
+      if (last.count === last.rows.length) last.rows = longer(last.rows);
+      last.rows[last.count++] = row;
+    }
+    this.#size++;
+  }
 
   /** @param compare of the row's own key with others'; only for a key that is not there */
   insert(row: number, compare: CompareToRow): void {
     const index = Math.max(0, this.#chunkOf(compare));
     const chunk = this.#chunks[index];
     if (chunk === undefined) {
-      const rows = new Int32Array(chunkRows);
-      rows[0] = row;
-      this.#chunks.push({ rows, count: 1 });
+      this.#add(row);
+      this.#size++;
       return;
     }
     if (chunk.count === chunkRows) {
@@ -25,6 +42,8 @@ export class OrderedRows {
       this.insert(row, compare);
       return;
     }
+    this.#size++;
+    if (chunk.count === chunk.rows.length) chunk.rows = longer(chunk.rows);
     const at = firstFrom(chunk, compare);
     chunk.rows.copyWithin(at + 1, at, chunk.count);
     chunk.rows[at] = row;
@@ -40,6 +59,7 @@ export class OrderedRows {
       throw new Error(`row ${row} is out of order`);
     chunk.rows.copyWithin(at, at + 1, chunk.count);
     chunk.count--;
+    this.#size--;
     if (chunk.count === 0) this.#chunks.splice(index, 1);
   }
 
@@ -67,6 +87,12 @@ export class OrderedRows {
     return low - 1;
   }
 
+  #add(row: number): void {
+    const rows = new Int32Array(this.#chunks.length === 0 ? firstRows : chunkRows);
+    rows[0] = row;
+    this.#chunks.push({ rows, count: 1 });
+  }
+
   #split(index: number): void {
     const chunk = this.#chunks[index];
     if (chunk === undefined) return;
@@ -92,4 +118,10 @@ function firstFrom(
     else high = middle;
   }
   return low;
+}
+
+function longer(from: Int32Array): Int32Array {
+  const to = new Int32Array(from.length * 2);
+  to.set(from);
+  return to;
 }

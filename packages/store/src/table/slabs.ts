@@ -61,6 +61,13 @@ export class Slabs {
     return place;
   }
 
+  /** Takes a buffer over that is full of records. */
+  adopt(buffer: Buffer): number {
+    const slab = this.#add(buffer);
+    this.#count(slab, buffer.length);
+    return slab;
+  }
+
   release(slab: number, bytes: number): void {
     this.#count(slab, -bytes);
     if (this.#live[slab] === 0 && slab !== this.#current) this.#drop(slab);

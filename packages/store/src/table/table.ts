@@ -1,6 +1,13 @@
+import type { Facts } from "../outline.ts";
+import { Columns } from "./columns.ts";
 import { HashIndex, hashOf } from "./hash-index.ts";
+import { LabelIndex } from "./label-index.ts";
+import { NameSort } from "./name-sort.ts";
 import { OrderedRows } from "./ordered-rows.ts";
+import { headerBytes, shortAt } from "./page.ts";
+import { RowGroups } from "./row-groups.ts";
 import { Slabs } from "./slabs.ts";
+import { Words } from "./words.ts";
 
 /** One object as a table takes it. */
 export interface Entry {
@@ -10,12 +17,17 @@ export interface Entry {
   readonly revision: number;
   /** JSON. */
   readonly body: string;
-  /** The node that it is assigned to; "" for none. */
-  readonly node: string;
+  readonly facts: Facts;
 }
 
-/** Lengths of id and name, 2 bytes each, then both, then the body. */
-const headerBytes = 4;
+/** One object as a page of them holds it. */
+export interface LoadedRow {
+  /** Of the record in the page. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly revision: number;
+}
+
 /** How many rows are looked at, after each write, for one that lies in a sparse slab. */
 const sweepRows = 8;
 
@@ -29,34 +41,38 @@ class KeyBytes {
     this.length = this.bytes.write(text);
   }
 
+  copy(from: Buffer, start: number, end: number): void {
+    this.length = end - start;
+    if (this.length > this.bytes.length) this.bytes = Buffer.allocUnsafe(this.length);
+    for (let at = 0; at < this.length; at++) this.bytes[at] = from[start + at] ?? 0;
+  }
+
   get hash(): number {
     return hashOf(this.bytes, 0, this.length);
   }
 }
 
 /**
- * Objects of one kind as bodies in slabs and hot fields in columns: about 70 bytes a row beside the record itself, none of it on
+ * Objects of one kind as bodies in slabs and hot fields in columns: about 100 bytes a row beside the record itself, none of it on
  * the heap. Rows are numbers that stay an object's own until it is deleted; all bytes given out are good until the next change.
  */
 export class Table {
   readonly #slabs = new Slabs();
-  #slab = new Int32Array(64);
-  #offset = new Uint32Array(64);
-  #bytes = new Uint32Array(64);
-  #revision = new Float64Array(64);
-  #node = new Int32Array(64);
-  #idHash = new Uint32Array(64);
-  #nameHash = new Uint32Array(64);
-  readonly #byId = new HashIndex((row) => this.#idHash[row] ?? 0);
-  readonly #byName = new HashIndex((row) => this.#nameHash[row] ?? 0);
+  readonly #columns = new Columns();
+  readonly #byId = new HashIndex((row) => this.#columns.idHash[row] ?? 0);
+  readonly #byName = new HashIndex((row) => this.#columns.nameHash[row] ?? 0);
   readonly #ordered = new OrderedRows();
+  readonly #labels = new LabelIndex();
+  readonly #onNode = new RowGroups();
   readonly #freeRows: number[] = [];
   #rows = 0;
   #size = 0;
   #sweep = 0;
   readonly #key = new KeyBytes();
-  readonly #nodes: string[] = [""];
-  readonly #nodeNumbers = new Map<string, number>([["", 0]]);
+  readonly #nodes = new Words();
+  readonly #networks = new Words();
+  /** While rows are loaded, which are put in order at the end. */
+  #loading: NameSort | undefined;
 
   get size(): number {
     return this.#size;
@@ -71,103 +87,200 @@ export class Table {
   /** -1 where there is none. */
   rowOfId(id: string): number {
     this.#key.set(id);
-    return this.#byId.find(this.#key.hash, (row) => this.#compareId(row) === 0);
+    return this.#byId.find(this.#key.hash, this.#hasKeyAsId);
   }
 
   /** -1 where there is none. */
   rowOfName(name: string): number {
     this.#key.set(name);
-    return this.#byName.find(this.#key.hash, (row) => this.#compareName(row) === 0);
+    return this.#byName.find(this.#key.hash, this.#hasKeyAsName);
   }
 
   /** Creates or replaces the object with this id; no other may have its name. Returns its row. */
   put(entry: Entry): number {
-    const { id, name, revision, body, node } = entry;
+    const { id, name, revision, body, facts } = entry;
+    const columns = this.#columns;
     const known = this.rowOfId(id);
-    if (known !== -1 && this.name(known) !== name) this.#unname(known);
-    const isNamed = known !== -1 && this.rowOfName(name) === known;
     const row = known === -1 ? this.#newRow() : known;
-    if (known !== -1) this.#slabs.release(this.#slab[row] ?? 0, this.#bytes[row] ?? 0);
+    const labels = this.#labels.hold(facts.labels);
+    const isNamed = known !== -1 && this.name(known) === name;
+    if (known !== -1) {
+      if (!isNamed) this.#unname(known);
+      else if (columns.labels[row] !== labels) this.#unlabel(row);
+      this.#onNode.remove(columns.node[row] ?? 0, row);
+      this.#labels.release(columns.labels[row] ?? 0);
+      this.#slabs.release(columns.slab[row] ?? 0, columns.bytes[row] ?? 0);
+    }
+    const isLabelled = isNamed && columns.labels[row] === labels;
     this.#write(row, id, name, body);
-    this.#revision[row] = revision;
-    this.#node[row] = this.#nodeNumber(node);
+    this.#describe(row, revision, labels, facts);
     if (known === -1) {
       this.#key.set(id);
-      this.#idHash[row] = this.#key.hash;
+      columns.idHash[row] = this.#key.hash;
       this.#byId.add(row);
       this.#size++;
     }
+    this.#key.set(name);
     if (!isNamed) {
-      this.#key.set(name);
-      this.#nameHash[row] = this.#key.hash;
+      columns.nameHash[row] = this.#key.hash;
       this.#byName.add(row);
       this.#ordered.insert(row, this.#compareName);
     }
+    if (!isLabelled) this.#labels.insert(labels, row, this.#compareName);
     this.#moveSparse();
     return row;
   }
 
   delete(row: number): void {
+    const columns = this.#columns;
     this.#unname(row);
     this.#byId.remove(row);
-    this.#slabs.release(this.#slab[row] ?? 0, this.#bytes[row] ?? 0);
-    this.#slab[row] = -1;
+    this.#onNode.remove(columns.node[row] ?? 0, row);
+    this.#labels.release(columns.labels[row] ?? 0);
+    this.#slabs.release(columns.slab[row] ?? 0, columns.bytes[row] ?? 0);
+    columns.slab[row] = -1;
     this.#freeRows.push(row);
     this.#size--;
     this.#moveSparse();
   }
 
+  /** Takes a page of records over, whose rows `load` then tells; nothing may be listed until `endLoading`. */
+  beginPage(page: Buffer): number {
+    this.#loading ??= new NameSort();
+    return this.#slabs.adopt(page);
+  }
+
+  /** Returns the row, or the one that has its id or name already. */
+  load(
+    slab: number,
+    { offset, bytes, revision }: LoadedRow,
+    facts: Facts,
+  ): { readonly row: number; readonly isNew: boolean } {
+    const page = this.#slabs.buffer(slab);
+    const columns = this.#columns;
+    const idStart = offset + headerBytes;
+    const nameStart = idStart + shortAt(page, offset);
+    const nameEnd = nameStart + shortAt(page, offset + 2);
+    this.#key.copy(page, idStart, nameStart);
+    const idHash = this.#key.hash;
+    const twin = this.#byId.find(idHash, this.#hasKeyAsId);
+    if (twin !== -1) return { row: twin, isNew: false };
+    this.#key.copy(page, nameStart, nameEnd);
+    const nameHash = this.#key.hash;
+    const holder = this.#byName.find(nameHash, this.#hasKeyAsName);
+    if (holder !== -1) return { row: holder, isNew: false };
+    const row = this.#newRow();
+    columns.slab[row] = slab;
+    columns.offset[row] = offset;
+    columns.bytes[row] = bytes;
+    columns.idHash[row] = idHash;
+    columns.nameHash[row] = nameHash;
+    this.#byId.add(row);
+    this.#byName.add(row);
+    this.#describe(row, revision, this.#labels.hold(facts.labels), facts);
+    this.#loading?.add(row, page, nameStart, nameEnd);
+    this.#size++;
+    return { row, isNew: true };
+  }
+
+  /** Puts what was loaded in order; only for a table that had nothing before. */
+  endLoading(): void {
+    for (const row of this.#loading?.sorted() ?? []) {
+      this.#ordered.append(row);
+      this.#labels.append(this.#columns.labels[row] ?? 0, row);
+    }
+    this.#loading = undefined;
+  }
+
   revision(row: number): number {
-    return this.#revision[row] ?? 0;
+    return this.#columns.revision[row] ?? 0;
   }
 
   node(row: number): string {
-    return this.#nodes[this.#node[row] ?? 0] ?? "";
+    return this.#nodes.word(this.#columns.node[row] ?? 0);
+  }
+
+  /** Rows of objects on a node, in no order; good until the next change. */
+  onNode(node: string): Int32Array {
+    const number = this.#nodes.find(node);
+    return number === undefined ? new Int32Array(0) : this.#onNode.rows(number);
+  }
+
+  /** See `Facts.isPlain`. */
+  isPlain(row: number): boolean {
+    return this.#columns.isPlain[row] === 1;
+  }
+
+  amounts(row: number): readonly [number, number] {
+    return [this.#columns.amount[row] ?? 0, this.#columns.secondAmount[row] ?? 0];
+  }
+
+  network(row: number): string {
+    return this.#networks.word(this.#columns.network[row] ?? 0);
+  }
+
+  address(row: number): number {
+    return this.#columns.address[row] ?? 0;
   }
 
   id(row: number): string {
     const [buffer, start] = this.#at(row);
-    return buffer.toString("utf8", start + headerBytes, start + headerBytes + buffer.readUInt16LE(start));
+    return buffer.toString("utf8", start + headerBytes, start + headerBytes + shortAt(buffer, start));
   }
 
   name(row: number): string {
     const [buffer, start] = this.#at(row);
-    const from = start + headerBytes + buffer.readUInt16LE(start);
-    return buffer.toString("utf8", from, from + buffer.readUInt16LE(start + 2));
+    const from = start + headerBytes + shortAt(buffer, start);
+    return buffer.toString("utf8", from, from + shortAt(buffer, start + 2));
   }
 
   /** The body, shared with the slab. */
   body(row: number): Buffer {
     const [buffer, start] = this.#at(row);
-    return buffer.subarray(this.#bodyStart(buffer, start), start + (this.#bytes[row] ?? 0));
+    return buffer.subarray(this.#bodyStart(buffer, start), start + (this.#columns.bytes[row] ?? 0));
   }
 
   bodyBytes(row: number): number {
     const [buffer, start] = this.#at(row);
-    return start + (this.#bytes[row] ?? 0) - this.#bodyStart(buffer, start);
+    return start + (this.#columns.bytes[row] ?? 0) - this.#bodyStart(buffer, start);
   }
 
   text(row: number): string {
     const [buffer, start] = this.#at(row);
-    return buffer.toString("utf8", this.#bodyStart(buffer, start), start + (this.#bytes[row] ?? 0));
+    return buffer.toString("utf8", this.#bodyStart(buffer, start), start + (this.#columns.bytes[row] ?? 0));
   }
 
   /** Rows in order of their names from the first that is not below `name`, and only while names begin with `prefix`. */
-  *ordered(name = "", prefix = ""): Generator<number, void, void> {
+  ordered(name = "", prefix = ""): Generator<number, void, void> {
+    return this.#from(this.#ordered, name, prefix);
+  }
+
+  /** The same, only of rows with this label. */
+  labelled(key: string, value: string, name = "", prefix = ""): Generator<number, void, void> {
+    return this.#from(this.#labels.rows(key, value), name, prefix);
+  }
+
+  /** How many rows have this label. */
+  countLabelled(key: string, value: string): number {
+    return this.#labels.rows(key, value)?.size ?? 0;
+  }
+
+  *#from(rows: OrderedRows | undefined, name: string, prefix: string): Generator<number, void, void> {
+    if (rows === undefined) return;
     this.#key.set(name);
     const wanted = Buffer.from(prefix);
-    for (const row of this.#ordered.from(this.#compareName)) {
+    for (const row of rows.from(this.#compareName)) {
       if (wanted.length > 0 && !this.#hasPrefix(row, wanted)) return;
       yield row;
     }
   }
 
   #at(row: number): readonly [Buffer, number] {
-    return [this.#slabs.buffer(this.#slab[row] ?? -1), this.#offset[row] ?? 0];
+    return [this.#slabs.buffer(this.#columns.slab[row] ?? -1), this.#columns.offset[row] ?? 0];
   }
 
   #bodyStart(buffer: Buffer, start: number): number {
-    return start + headerBytes + buffer.readUInt16LE(start) + buffer.readUInt16LE(start + 2);
+    return start + headerBytes + shortAt(buffer, start) + shortAt(buffer, start + 2);
   }
 
   #write(row: number, id: string, name: string, body: string): void {
@@ -181,9 +294,9 @@ export class Table {
     at += buffer.write(id, at);
     at += buffer.write(name, at);
     buffer.write(body, at);
-    this.#slab[row] = slab;
-    this.#offset[row] = offset;
-    this.#bytes[row] = bytes;
+    this.#columns.slab[row] = slab;
+    this.#columns.offset[row] = offset;
+    this.#columns.bytes[row] = bytes;
   }
 
   /** Compaction, a little with each change: a record in a sparse slab is copied to where new ones are written. */
@@ -191,65 +304,68 @@ export class Table {
     for (let count = 0; count < sweepRows; count++) {
       this.#sweep = this.#sweep + 1 >= this.#rows ? 0 : this.#sweep + 1;
       const row = this.#sweep;
-      const slab = this.#slab[row] ?? -1;
+      const slab = this.#columns.slab[row] ?? -1;
       if (slab === -1 || !this.#slabs.isSparse(slab)) continue;
       const [from, start] = this.#at(row);
-      const bytes = this.#bytes[row] ?? 0;
+      const bytes = this.#columns.bytes[row] ?? 0;
       const place = this.#slabs.reserve(bytes);
       from.copy(this.#slabs.buffer(place.slab), place.offset, start, start + bytes);
       this.#slabs.release(slab, bytes);
-      this.#slab[row] = place.slab;
-      this.#offset[row] = place.offset;
+      this.#columns.slab[row] = place.slab;
+      this.#columns.offset[row] = place.offset;
     }
   }
 
+  #describe(row: number, revision: number, labels: number, facts: Facts): void {
+    const columns = this.#columns;
+    columns.revision[row] = revision;
+    columns.labels[row] = labels;
+    columns.isPlain[row] = facts.isPlain ? 1 : 0;
+    [columns.amount[row], columns.secondAmount[row]] = facts.amounts;
+    columns.network[row] = this.#networks.numberOf(facts.network);
+    columns.address[row] = facts.address;
+    const node = this.#nodes.numberOf(facts.node);
+    columns.node[row] = node;
+    this.#onNode.add(node, row);
+  }
+
   #unname(row: number): void {
-    this.#key.set(this.name(row));
+    this.#unlabel(row);
     this.#ordered.remove(row, this.#compareName);
     this.#byName.remove(row);
   }
 
+  #unlabel(row: number): void {
+    this.#key.set(this.name(row));
+    this.#labels.remove(this.#columns.labels[row] ?? 0, row, this.#compareName);
+  }
+
   #newRow(): number {
     const row = this.#freeRows.pop() ?? this.#rows++;
-    if (row >= this.#slab.length) this.#growColumns();
+    this.#columns.grow(row + 1);
     return row;
-  }
-
-  #growColumns(): void {
-    const length = this.#slab.length * 2;
-    this.#slab = grown(this.#slab, new Int32Array(length));
-    this.#offset = grown(this.#offset, new Uint32Array(length));
-    this.#bytes = grown(this.#bytes, new Uint32Array(length));
-    this.#revision = grown(this.#revision, new Float64Array(length));
-    this.#node = grown(this.#node, new Int32Array(length));
-    this.#idHash = grown(this.#idHash, new Uint32Array(length));
-    this.#nameHash = grown(this.#nameHash, new Uint32Array(length));
-  }
-
-  #nodeNumber(node: string): number {
-    const known = this.#nodeNumbers.get(node);
-    if (known !== undefined) return known;
-    this.#nodeNumbers.set(node, this.#nodes.push(node) - 1);
-    return this.#nodes.length - 1;
   }
 
   #compareId(row: number): number {
     const [buffer, start] = this.#at(row);
     const from = start + headerBytes;
-    return compareBytes(this.#key.bytes, this.#key.length, buffer, from, from + buffer.readUInt16LE(start));
+    return compareBytes(this.#key.bytes, this.#key.length, buffer, from, from + shortAt(buffer, start));
   }
+
+  readonly #hasKeyAsId = (row: number): boolean => this.#compareId(row) === 0;
+  readonly #hasKeyAsName = (row: number): boolean => this.#compareName(row) === 0;
 
   /** Of the key with the row's name. */
   readonly #compareName = (row: number): number => {
     const [buffer, start] = this.#at(row);
-    const from = start + headerBytes + buffer.readUInt16LE(start);
-    return compareBytes(this.#key.bytes, this.#key.length, buffer, from, from + buffer.readUInt16LE(start + 2));
+    const from = start + headerBytes + shortAt(buffer, start);
+    return compareBytes(this.#key.bytes, this.#key.length, buffer, from, from + shortAt(buffer, start + 2));
   };
 
   #hasPrefix(row: number, prefix: Buffer): boolean {
     const [buffer, start] = this.#at(row);
-    const from = start + headerBytes + buffer.readUInt16LE(start);
-    const end = from + Math.min(buffer.readUInt16LE(start + 2), prefix.length);
+    const from = start + headerBytes + shortAt(buffer, start);
+    const end = from + Math.min(shortAt(buffer, start + 2), prefix.length);
     return compareBytes(prefix, prefix.length, buffer, from, end) === 0;
   }
 }
@@ -261,9 +377,4 @@ function compareBytes(key: Buffer, keyLength: number, other: Buffer, start: numb
     if (difference !== 0) return difference;
   }
   return keyLength - (end - start);
-}
-
-function grown<T extends Int32Array | Uint32Array | Float64Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -6,7 +6,14 @@ import { Table, type Entry } from "../../src/table/table.ts";
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 type Action =
-  | { readonly do: "put"; readonly id: number; readonly name: string; readonly bytes: number; readonly node: string }
+  | {
+      readonly do: "put";
+      readonly id: number;
+      readonly name: string;
+      readonly bytes: number;
+      readonly node: string;
+      readonly labels: string;
+    }
   | { readonly do: "delete"; readonly id: number };
 
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -22,6 +29,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       // Large ones fill slabs soon, so that there is something to compact.
       bytes: fc.oneof({ weight: 4, arbitrary: fc.nat(3000) }, { weight: 1, arbitrary: fc.nat(400_000) }),
       node: fc.constantFrom("", "nod_1", "nod_2"),
+      labels: fc.constantFrom("{}", '{"a":"1"}', '{"a":"2"}', '{"a":"1","b":"x"}'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("delete" as const), id: fc.nat(400) }) },
@@ -36,8 +44,9 @@ class Oracle {
     return undefined;
   }
 
-  ordered(from: string, prefix: string): string[] {
+  ordered(from: string, prefix: string, label = ""): string[] {
     return [...this.byId.values()]
+      .filter((entry) => entry.facts.labels.includes(label))
       .filter(({ name }) => name.startsWith(prefix) && Buffer.compare(Buffer.from(name), Buffer.from(from)) >= 0)
       .sort((one, other) => Buffer.compare(Buffer.from(one.name), Buffer.from(other.name)))
       .map(({ id }) => id);
@@ -46,8 +55,16 @@ class Oracle {
 
 function entryOf(put: Action & { do: "put" }, revision: number): Entry {
   const body = JSON.stringify({ revision, é: "ü".repeat(put.bytes / 2) });
-  return { id: `ins_${put.id}`, name: put.name, revision, body, node: put.node };
+  return {
+    id: `ins_${put.id}`,
+    name: put.name,
+    revision,
+    body,
+    facts: { ...facts, node: put.node, labels: put.labels },
+  };
 }
+
+const facts = { node: "", labels: "{}", isPlain: true, amounts: [1, 2], network: "lan", address: 3 } as const;
 
 function check(table: Table, oracle: Oracle): void {
   assert.equal(table.size, oracle.byId.size);
@@ -63,7 +80,7 @@ function check(table: Table, oracle: Oracle): void {
         body: table.text(row),
         node: table.node(row),
       },
-      entry,
+      { id: entry.id, name: entry.name, revision: entry.revision, body: entry.body, node: entry.facts.node },
     );
     assert.equal(table.body(row).toString(), entry.body);
   }
@@ -77,6 +94,24 @@ function check(table: Table, oracle: Oracle): void {
   ] as const) {
     const ids = [...table.ordered(from, prefix)].map((row) => table.id(row));
     assert.deepEqual(ids, oracle.ordered(from, prefix), `from ${from} with ${prefix}`);
+    for (const [key, value] of [
+      ["a", "1"],
+      ["a", "2"],
+      ["b", "x"],
+    ] as const) {
+      const labelled = [...table.labelled(key, value, from, prefix)].map((row) => table.id(row));
+      assert.deepEqual(labelled, oracle.ordered(from, prefix, `"${key}":"${value}"`), `${key}=${value} from ${from}`);
+    }
+  }
+  for (const [key, value] of [
+    ["a", "1"],
+    ["b", "x"],
+    ["c", ""],
+  ] as const)
+    assert.equal(table.countLabelled(key, value), oracle.ordered("", "", `"${key}":"${value}"`).length);
+  for (const node of ["", "nod_1", "nod_2", "nod_3"]) {
+    const there = [...oracle.byId.values()].filter((entry) => entry.facts.node === node).map(({ id }) => id);
+    assert.deepEqual(Array.from(table.onNode(node), (row) => table.id(row)).sort(), there.sort(), node);
   }
 }
 
@@ -114,7 +149,7 @@ describe("a table", () => {
     const random = xorshift(7);
     for (let serial = 0; serial < 20_000; serial++) {
       const name = `p${random() % 50} n${random() % 1_000_000_000}-${serial}`;
-      const entry = { id: `ins_${serial}`, name, revision: serial, body: "{}", node: "" };
+      const entry = { id: `ins_${serial}`, name, revision: serial, body: "{}", facts };
       table.put(entry);
       oracle.byId.set(entry.id, entry);
     }
@@ -131,7 +166,7 @@ describe("a table", () => {
     const random = xorshift(3);
     for (let serial = 0; serial < 100_000; serial++) {
       const number = random() % 2000;
-      table.put({ id: `ins_${number}`, name: `p n-${number}`, revision: serial, body, node: "" });
+      table.put({ id: `ins_${number}`, name: `p n-${number}`, revision: serial, body, facts });
     }
     const { heldBytes, liveBytes } = table.memory;
     assert.ok(heldBytes < liveBytes * 2 + 2 * 1024 * 1024, `${heldBytes} held for ${liveBytes}`);

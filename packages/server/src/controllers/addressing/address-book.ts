@@ -5,7 +5,7 @@ import {
   type NetworkResource,
   type ResourceOf,
 } from "@skerry/model";
-import type { ChangeEvent, Tracker, Store, Transaction, View } from "@skerry/store";
+import type { ChangeEvent, InstanceOutline, Tracker, Store, Transaction, View } from "@skerry/store";
 import { networkKey } from "../fleet-view.ts";
 import { formatAddress, parseAddress } from "./ipv4.ts";
 import { addressRange, macOf } from "./network-address.ts";
@@ -41,7 +41,7 @@ export class AddressBook implements Tracker {
   reset(newest: View): void {
     this.#pools.clear();
     this.#pending = [];
-    for (const instance of newest.scan("Instance")) this.#hold(instance);
+    for (const instance of newest.outlines("Instance")) this.#hold(instance);
   }
 
   applied(events: readonly ChangeEvent[]): void {
@@ -95,7 +95,7 @@ export class AddressBook implements Tracker {
     );
   }
 
-  #hold({ metadata, status }: InstanceResource): void {
+  #hold({ metadata, status }: InstanceOutline): void {
     for (const { network, address } of status.addresses) {
       const key = networkKey(metadata.project, network);
       const pool = this.#pools.get(key) ?? { taken: new Set(), floor: 0 };

@@ -1,0 +1,102 @@
+import type { InstanceResource, VolumeResource } from "@skerry/model";
+import type { StoredObject } from "./object.ts";
+
+/** Kinds that can be gone through without making their objects. */
+export type OutlinedKind = "Instance" | "Volume";
+
+interface Named {
+  readonly project?: string;
+  readonly name: string;
+}
+
+/** What sums and indexes over all instances are made of; perhaps more. */
+export interface InstanceOutline {
+  readonly metadata: Named;
+  readonly spec: Pick<InstanceResource["spec"], "vcpus" | "memoryMiB" | "networks">;
+  readonly status: { readonly addresses: readonly { readonly network: string; readonly address: string }[] };
+  readonly assignment?:
+    | Pick<NonNullable<InstanceResource["assignment"]>, "nodeId" | "movingTo" | "former" | "removal" | "lease">
+    | undefined;
+}
+
+/** The same of all volumes. */
+export interface VolumeOutline {
+  readonly metadata: Named;
+  readonly spec: Pick<VolumeResource["spec"], "sizeMiB" | "instance">;
+  readonly assignment?: Pick<NonNullable<VolumeResource["assignment"]>, "nodeId" | "copies" | "removal"> | undefined;
+}
+
+export interface Outlines {
+  readonly Instance: InstanceOutline;
+  readonly Volume: VolumeOutline;
+}
+
+/** What a table keeps of an object in columns, beside its body. */
+export interface Facts {
+  /** The node that it is assigned to and not gone from; "" for none. */
+  readonly node: string;
+  /** As JSON. */
+  readonly labels: string;
+  /** Whether the rest below, with the name, is all of its outline. */
+  readonly isPlain: boolean;
+  /** vCPUs and MiB of memory of an instance, or MiB of a volume. */
+  readonly amounts: readonly [number, number];
+  /** An instance's only network; "" for none. */
+  readonly network: string;
+  /** Its only address there, IPv4; 0 for none. */
+  readonly address: number;
+}
+
+interface Assigned {
+  readonly nodeId: string;
+  readonly removal?: { readonly done: boolean };
+}
+
+const bare = { isPlain: false, amounts: [0, 0], network: "", address: 0 } as const;
+
+/** The same that `BodyReader` finds in the object's JSON. */
+export function factsOf(object: StoredObject): Facts {
+  const { assignment } = object as { readonly assignment?: Assigned };
+  const node = assignment === undefined || assignment.removal?.done === true ? "" : assignment.nodeId;
+  const common = { ...bare, node, labels: JSON.stringify(object.metadata.labels) };
+  if (object.kind === "Instance") return { ...common, ...instanceFacts(object) };
+  return object.kind === "Volume" ? { ...common, ...volumeFacts(object) } : common;
+}
+
+function instanceFacts({ spec, status, assignment }: InstanceResource): Partial<Facts> {
+  const { movingTo, removal, lease, former = [] } = assignment ?? {};
+  const networks = spec.networks ?? [];
+  const [held] = status.addresses;
+  const network = networks[0] ?? "";
+  const address = held === undefined ? 0 : addressNumber(held.address);
+  const isPlain =
+    movingTo === undefined &&
+    removal === undefined &&
+    lease === undefined &&
+    former.length === 0 &&
+    networks.length <= 1 &&
+    status.addresses.length <= 1 &&
+    (held === undefined || (held.network === network && address !== 0));
+  return isPlain ? { isPlain, amounts: [spec.vcpus, spec.memoryMiB], network, address } : {};
+}
+
+function volumeFacts({ metadata, spec, assignment }: VolumeResource): Partial<Facts> {
+  const isPlain =
+    assignment?.removal === undefined && (assignment?.copies ?? []).length === 0 && spec.instance === metadata.name;
+  return isPlain ? { isPlain, amounts: [spec.sizeMiB, 0] } : {};
+}
+
+/** 0 for what is no IPv4 address in its usual form. */
+function addressNumber(text: string): number {
+  const parts = text.split(".");
+  let number = 0;
+  for (const part of parts) {
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return 0;
+    number = number * 256 + Number(part);
+  }
+  return parts.length === 4 ? number : 0;
+}
+
+export function addressText(number: number): string {
+  return `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
+}
