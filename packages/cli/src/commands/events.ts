@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { openSession, withConnection } from "../session.ts";
-import { paint } from "../output/terminal.ts";
+import { ChangeLines } from "../output/change-lines.ts";
+import { renderValue } from "../output/render.ts";
 import type { CommandDeps } from "../command-deps.ts";
 import { toNumber } from "./flag-values.ts";
 
@@ -11,17 +12,20 @@ export function addEventsCommand(program: Command, { terminal, signal }: Command
     .action(async (flags: { since?: number }, self: Command) => {
       const session = await openSession(terminal, self);
       const since = flags.since ?? (await session.client.list("Project", { limit: 1 }, signal)).revision;
-      const colours = { created: "green", updated: "yellow", deleted: "red" } as const;
+      const lines = new ChangeLines(terminal);
       for await (const event of session.client.watch(since, signal)) {
-        if (session.output !== "table") {
-          terminal.out.write(`${JSON.stringify(event)}\n`);
-          continue;
+        switch (session.output) {
+          case "table":
+            terminal.out.write(`${lines.line(event, Date.now())}\n`);
+            break;
+          case "json":
+            // A line each, so that programs can read them as they come.
+            terminal.out.write(`${JSON.stringify(event)}\n`);
+            break;
+          case "yaml":
+            terminal.out.write("---\n");
+            await renderValue(terminal, event, "yaml");
         }
-        const { kind, metadata } = event.object;
-        const name = metadata.project === undefined ? metadata.name : `${metadata.project}/${metadata.name}`;
-        terminal.out.write(
-          `${String(event.revision).padStart(8)}  ${paint(terminal.out, colours[event.type], event.type)}  ${kind} ${name}\n`,
-        );
       }
     });
 }

@@ -16,6 +16,23 @@ export function formatAge(time: string | undefined, nowMs: number): string {
   return `${Math.floor(seconds / 86_400)}d`;
 }
 
+/** A moment in local time, from an RFC 3339 one: `10:29:39`, with its date where that is not today. */
+export function formatMoment(time: string, nowMs: number): string {
+  const words = (date: Date) =>
+    [
+      date.getFullYear(),
+      date.getMonth() + 1,
+      date.getDate(),
+      date.getHours(),
+      date.getMinutes(),
+      date.getSeconds(),
+    ].map((part) => String(part).padStart(2, "0"));
+  const [year, month, day, ...clock] = words(new Date(time));
+  const today = words(new Date(nowMs)).slice(0, 3).join("-");
+  const date = `${year}-${month}-${day}`;
+  return date === today ? clock.join(":") : `${date} ${clock.join(":")}`;
+}
+
 /** Bytes for people, in powers of 1024: `3.8 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
