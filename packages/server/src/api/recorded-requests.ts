@@ -18,6 +18,8 @@ export function recording(tx: Transaction, mark: RequestMark, run: (tx: Transact
     getById: (kind, id) => tx.getById(kind, id),
     list: (kind, project) => tx.list(kind, project),
     scan: (kind) => tx.scan(kind),
+    outlines: (kind) => tx.outlines(kind),
+    notables: (kind) => tx.notables(kind),
     put: (object) => {
       if (isMarked || object.kind !== "Operation" || object.metadata.revision > 0) return tx.put(object);
       isMarked = true;
