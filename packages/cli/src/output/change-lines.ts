@@ -51,18 +51,19 @@ function changeOf(before: AnyResource | undefined, after: AnyResource, terminal:
   const columns = columnTable(terminal, nowMs)[after.kind] as unknown as readonly Column<AnyResource>[];
   const cells = columns
     .filter(({ title }) => !unspoken.has(title))
-    .map(({ title, cell }) => {
+    .map((column) => {
+      const { title } = column;
       const word = title.toUpperCase() === title ? title.toLowerCase() : title;
-      const then = before === undefined ? undefined : stripVTControlCharacters(cell(before));
-      return { word, then, now: stripVTControlCharacters(cell(after)) };
+      const was = before === undefined ? undefined : stripVTControlCharacters(column.cell(before));
+      return { word, was, now: stripVTControlCharacters(column.cell(after)) };
     });
   if (before === undefined)
     return cells
       .filter(({ now }) => now !== "-")
       .map(({ word, now }) => `${word} ${now}`)
       .join(", ");
-  const changed = cells.filter(({ then, now }) => then !== now);
-  if (changed.length > 0) return changed.map(({ word, then, now }) => `${word} ${then} → ${now}`).join(", ");
+  const changed = cells.filter(({ was, now }) => was !== now);
+  if (changed.length > 0) return changed.map(({ word, was, now }) => `${word} ${was} → ${now}`).join(", ");
   if (before.metadata.deletedAt === undefined && after.metadata.deletedAt !== undefined) return "is being deleted";
   const fields = changedFields(before, after, "");
   if (fields.length === 0) return "seen again";
