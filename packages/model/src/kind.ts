@@ -42,14 +42,5 @@ export function defineKind<
   return { ...definition, resource, input };
 }
 
-/** Any resource, as code that serves every kind sees it. */
-export interface Resource {
-  readonly kind: string;
-  readonly metadata: Metadata;
-  readonly spec: Readonly<Record<string, unknown>>;
-  readonly assignment?: Readonly<Record<string, unknown>>;
-  readonly status: Readonly<Record<string, unknown>>;
-}
-
 export const AnyResource = Type.Object({ kind: Type.String(), metadata: Metadata });
 export type Of<D extends { resource: TObject }> = Static<D["resource"]>;

@@ -9,7 +9,6 @@ export function agentConfig(target: HostTarget, deps: ProvisioningDeps): string 
     nodeName: deps.nodeName,
     serverUrl: deps.serverUrl,
     dataAddress: target.address,
-    ...(deps.dataPort === undefined ? {} : { dataPort: deps.dataPort }),
     ...(deps.driver === undefined ? {} : { driver: deps.driver }),
     ...(capacity === undefined
       ? {}

@@ -1,6 +1,5 @@
 export type { HostTarget } from "./host-target.ts";
 export { provisioningSteps, type ProvisioningDeps, type ProvisioningStep, type StepReport } from "./provisioning.ts";
-export { inspectHost, type HostInspection } from "./inspection.ts";
 export { hostCapacity, type FreeSpace, type HostEnrolment, type HostFacts, type HostState } from "./host-facts.ts";
 export {
   prepareAgentArtifacts,

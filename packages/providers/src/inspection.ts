@@ -1,25 +1,9 @@
 import { SkerryError } from "@skerry/model";
 import { readHostFacts, readHostState, type HostFacts, type HostState } from "./host-facts.ts";
-import type { HostTarget } from "./host-target.ts";
 import { requireScript } from "./remote-script.ts";
 import type { SshConnection } from "./ssh-connection.ts";
-import { connectToHost } from "./ssh-handshake.ts";
 
 const quickMs = 60_000;
-
-/** What a host is, and what of Skerry is on it where its user may look. */
-export interface HostInspection {
-  readonly facts: HostFacts;
-  readonly state?: HostState;
-}
-
-/** Looks at a host and changes nothing. @throws SkerryError as `connectToHost`, host-command-failed */
-export async function inspectHost(target: HostTarget, signal: AbortSignal): Promise<HostInspection> {
-  await using connection = await connectToHost(target, "NAME", signal);
-  await requireShell(connection, signal);
-  const facts = await readFacts(connection, signal);
-  return facts.rootAccess === "yes" ? { facts, state: await readState(connection, [], signal) } : { facts };
-}
 
 export async function readFacts(connection: SshConnection, signal: AbortSignal): Promise<HostFacts> {
   return readHostFacts(await requireScript(connection, "facts", { root: false, timeoutMs: quickMs }, signal));

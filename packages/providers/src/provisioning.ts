@@ -18,12 +18,9 @@ export interface ProvisioningDeps {
   readonly serverUrl: string;
   readonly zoneId: string;
   readonly nodeName: string;
-  readonly labels: Readonly<Record<string, string>>;
   readonly agentArtifacts: AgentArtifacts;
   readonly capacityOverride?: Capacity;
   readonly driver?: "libvirt" | "simulated";
-  /** TCP port of the node's data plane; the agent's default where absent. */
-  readonly dataPort?: number;
   /** The zone has no key of this node any more, so that it must join again whatever the host thinks; harmless where it has. */
   readonly rejoin?: boolean;
   /** Called at most once per run of the step `enrol`, and only where the host must join. */

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { SkerryError } from "@skerry/model";
 import type { AgentRelease } from "../../src/agent-artifacts.ts";
 import type { HostTarget } from "../../src/host-target.ts";
-import { inspectHost } from "../../src/inspection.ts";
+import { inspectHost } from "./inspect-host.ts";
 import { provisioningSteps, type ProvisioningDeps, type StepReport } from "../../src/provisioning.ts";
 import { asRoot } from "../../src/remote-script.ts";
 import { connectToHost } from "../../src/ssh-handshake.ts";
@@ -34,7 +34,6 @@ describe("a bare host", () => {
       serverUrl: "https://192.0.2.1:7443",
       zoneId: "zon_test",
       nodeName: "edge-1",
-      labels: {},
       agentArtifacts: { releases: [release] },
       mintJoinToken: async () => {
         const token = `secret-${tokens.length}`;

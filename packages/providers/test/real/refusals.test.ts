@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { SkerryError, type ErrorCode } from "@skerry/model";
 import type { AgentRelease } from "../../src/agent-artifacts.ts";
 import type { HostTarget } from "../../src/host-target.ts";
-import { inspectHost } from "../../src/inspection.ts";
+import { inspectHost } from "./inspect-host.ts";
 import { provisioningSteps } from "../../src/provisioning.ts";
 import { releaseOf } from "./sshd/artifacts.ts";
 import { SshdHost, type SshdOptions } from "./sshd/sshd-host.ts";
@@ -29,7 +29,6 @@ describe("a host that cannot become a node is refused with the remedy, and nothi
       serverUrl: ourConfig.serverUrl,
       zoneId: ourConfig.zoneId,
       nodeName: ourConfig.nodeName,
-      labels: {},
       agentArtifacts: { releases: [release] },
       mintJoinToken: () => Promise.reject(new Error("no token is needed for a host that is refused")),
     });

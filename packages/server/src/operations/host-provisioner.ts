@@ -9,7 +9,6 @@ export interface HostToProvision {
   /** In clear text; it lives in memory only. */
   readonly privateKey: string;
   readonly hostKeyFingerprint?: string;
-  readonly labels: Readonly<Record<string, string>>;
   readonly capacityOverride?: Capacity;
   readonly driver?: "libvirt" | "simulated";
   /** The zone has no key of this node, so that its agent must join again even where the host was a node of that name before. */

@@ -101,7 +101,6 @@ describe("what is installed on hosts", { timeout: 60_000 }, () => {
       port: 1,
       user: "root",
       privateKey: key,
-      labels: {},
       mintJoinToken: async () => "",
     });
     await assert.rejects(async () => connect?.run(() => undefined, forever), isFull);

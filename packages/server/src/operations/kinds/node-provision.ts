@@ -117,7 +117,6 @@ function stepsFor(deps: ProvisioningKindDeps, context: StepContext): readonly Ho
     user: ssh.user,
     privateKey,
     ...(hostKeyFingerprint === undefined ? {} : { hostKeyFingerprint }),
-    labels: node.metadata.labels,
     ...(capacityOverride === undefined ? {} : { capacityOverride }),
     ...(driver === undefined ? {} : { driver }),
     ...(node.status.publicKey === undefined ? { rejoin: true } : {}),
