@@ -11,6 +11,8 @@ export interface ListOptions {
   readonly project?: string | undefined;
   /** `a=b,c!=d` */
   readonly labelSelector?: string | undefined;
+  /** Of instances and volumes: a node's name. */
+  readonly node?: string | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 }

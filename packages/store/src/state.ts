@@ -100,6 +100,16 @@ export class BaseState implements State, Documents {
     }
   }
 
+  onNode(kind: OutlinedKind, nodeId: string, project?: string, after?: Key): readonly StoredDocument[] {
+    const rows = this.#rowsOf(kind);
+    const prefix = project === undefined ? "" : projectPrefix(project);
+    const place = after === undefined ? "" : nameKey(kind, after);
+    return Array.from(rows.table.onNode(nodeId), (row) => ({ row, name: rows.table.name(row) }))
+      .filter(({ name }) => name.startsWith(prefix) && name > place)
+      .sort((one, other) => (one.name < other.name ? -1 : 1))
+      .map(({ row }) => new RowDocument(rows, row));
+  }
+
   idsOnNode(kind: OutlinedKind, nodeId: string): string[] {
     const { table } = this.#rowsOf(kind);
     return Array.from(table.onNode(nodeId), (row) => table.id(row)).sort();

@@ -63,6 +63,8 @@ export interface Documents {
    * @param labels all that is left out lacks one of these; what is given has that one of them which fewest have
    */
   documents(kind: KindName, project?: string, after?: Key, labels?: readonly Label[]): Iterable<StoredDocument>;
+  /** What is assigned to a node and not gone from there, as `documents` gives it. Costs what is there. */
+  onNode(kind: OutlinedKind, nodeId: string, project?: string, after?: Key): readonly StoredDocument[];
   /** Ids of what is assigned to a node and not gone from there, in order. Costs what is there. */
   idsOnNode(kind: OutlinedKind, nodeId: string): readonly string[];
 }

@@ -34,16 +34,21 @@ const summaries: Record<KindName, string> = {
 };
 
 function addReads(parent: Command, kind: KindName, { terminal, signal }: CommandDeps): void {
-  withConnection(parent.command("list"))
+  const list = withConnection(parent.command("list"))
     .description(`list ${kinds[kind].plural}`)
     .option("-l, --label <selector>", "only with these labels: a=b,c!=d")
-    .option("-A, --all-projects", "of every project")
-    .action(async (options: { label?: string; allProjects?: boolean }, command: Command) => {
-      const session = await openSession(terminal, command);
-      const project = (options.allProjects ?? false) || kinds[kind].scope === "zone" ? undefined : session.project;
-      const items = await session.client.listAll(kind, { project, labelSelector: options.label }, signal);
-      await renderList(terminal, kind, items, session.output, Date.now());
-    });
+    .option("-A, --all-projects", "of every project");
+  if (kind === "Instance" || kind === "Volume") list.option("--node <name>", "only what is on this node");
+  list.action(async (options: { label?: string; node?: string; allProjects?: boolean }, command: Command) => {
+    const session = await openSession(terminal, command);
+    const project = (options.allProjects ?? false) || kinds[kind].scope === "zone" ? undefined : session.project;
+    const items = await session.client.listAll(
+      kind,
+      { project, labelSelector: options.label, node: options.node },
+      signal,
+    );
+    await renderList(terminal, kind, items, session.output, Date.now());
+  });
 
   withConnection(parent.command("show <name>"))
     .description("show one, whole")

@@ -1,6 +1,13 @@
 import { SkerryError } from "@skerry/model";
+import type { Label } from "@skerry/store";
 
-export type LabelSelector = (labels: Readonly<Record<string, string>>) => boolean;
+export interface LabelSelector {
+  readonly selects: (labels: Readonly<Record<string, string>>) => boolean;
+  /** What every object that is selected has, by which the store finds it. */
+  readonly required: readonly Label[];
+  /** Whether to have one required label is all that is asked. */
+  readonly isOneLabel: boolean;
+}
 
 const maxTerms = 16;
 const term = /^(?<key>[a-z0-9](?:[-a-z0-9./]{0,61}[a-z0-9])?)(?<operator>!?=)(?<value>[-A-Za-z0-9_.]{0,63})$/;
@@ -26,6 +33,11 @@ export function parseLabelSelector(text: string): LabelSelector {
     }
     return { key, value, equal: operator === "=" };
   });
-  return (labels) =>
-    terms.every(({ key, value, equal }) => (Object.hasOwn(labels, key) && labels[key] === value) === equal);
+  const required = terms.filter(({ equal }) => equal).map(({ key, value }): Label => [key, value]);
+  return {
+    selects: (labels) =>
+      terms.every(({ key, value, equal }) => (Object.hasOwn(labels, key) && labels[key] === value) === equal),
+    required,
+    isOneLabel: terms.length === 1 && required.length === 1,
+  };
 }

@@ -1,5 +1,5 @@
 import { SkerryError, optional, parserOf, strict, type KindName, type ResourceOf } from "@skerry/model";
-import type { Documents, Key, StoredDocument } from "@skerry/store";
+import type { Documents, Key, Label, StoredDocument } from "@skerry/store";
 import { Type, type Static } from "typebox";
 import type { Principal } from "../authorisation/principal.ts";
 import { documentJson, isPlain, seesDocument, writeDocument, type Sight } from "./document.ts";
@@ -23,6 +23,9 @@ export const ListQuery = strict({
   ),
   cursor: optional(Type.String({ maxLength: 400, description: "nextCursor of the page before" })),
   labelSelector: optional(Type.String({ minLength: 1, maxLength: 1024, description: "a=b,c!=d: all must hold" })),
+  node: optional(
+    Type.String({ minLength: 1, maxLength: 63, description: "of instances and volumes: of this node only" }),
+  ),
   fields: optional(
     Type.String({ minLength: 1, maxLength: 1024, description: "metadata.name,status.state: only these, and kind" }),
   ),
@@ -41,6 +44,8 @@ interface DocumentScope {
   readonly kind: KindName;
   /** One project's, or all. */
   readonly project: string | undefined;
+  /** Of a node by its name; undefined where there is none. */
+  readonly nodeId: (name: string) => string | undefined;
   readonly sight: Sight;
   /** Called for each item that is shown and was not copied. */
   readonly finish: (item: ResourceOf<KindName>) => ResourceOf<KindName>;
@@ -48,17 +53,20 @@ interface DocumentScope {
 
 /**
  * The next page of what a principal may see of a kind, in order of (project, name), as JSON: copied from the store where the kind
- * is plain and whole items are asked for. Costs the page and a binary search; about 1 us an item that is copied.
+ * is plain and whole items are asked for. Costs the page and a binary search; about 1 us an item that is copied. With labels it
+ * looks at what has the rarest of those asked for, with a node at what is there, and never at all of a kind.
  */
 export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>): Reply {
-  const { documents, revision, principal, kind, project, sight, finish } = scope;
+  const { revision, principal, kind, sight, finish } = scope;
   const limit = Math.min(Number(query.limit ?? defaultListLimit), maxListLimit);
-  const selects = query.labelSelector === undefined ? undefined : parseLabelSelector(query.labelSelector);
+  const labels = query.labelSelector === undefined ? undefined : parseLabelSelector(query.labelSelector);
+  // What was found by the only label that is asked for need not be read.
+  const selects = labels?.isOneLabel === true && query.node === undefined ? undefined : labels?.selects;
   const show = query.fields === undefined ? undefined : parseFields(query.fields);
   const after = query.cursor === undefined ? undefined : keyOf(decodeCursor(query.cursor));
   const page: StoredDocument[] = [];
   let more = false;
-  for (const document of documents.documents(kind, project, after)) {
+  for (const document of documentsOf(scope, query.node, after, labels?.required)) {
     if (!seesDocument(principal, kind, document)) continue;
     if (selects?.(document.object().metadata.labels) === false) continue;
     if ((more = page.length === limit)) break;
@@ -70,6 +78,22 @@ export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>)
   const item = show ?? ((whole: object): unknown => whole);
   const items = page.map((document) => item(finish(represent(document.object()))));
   return { status: 200, body: { items, revision, ...next } };
+}
+
+function documentsOf(
+  { documents, kind, project, nodeId }: DocumentScope,
+  node: string | undefined,
+  after: Key | undefined,
+  labels: readonly Label[] | undefined,
+): Iterable<StoredDocument> {
+  if (node === undefined) return documents.documents(kind, project, after, labels);
+  if (kind !== "Instance" && kind !== "Volume") {
+    throw new SkerryError("invalid-request", `What is listed here is on no node.`, {
+      remedy: "Leave the node out: only instances and volumes are listed by it.",
+    });
+  }
+  const id = nodeId(node);
+  return id === undefined ? [] : documents.onNode(kind, id, project, after);
 }
 
 function joined(page: readonly StoredDocument[], rest: object, sight: Sight): Buffer {

@@ -34,7 +34,9 @@ function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
     // A tenant's list costs what the tenant has, however many others there are.
     const project = params.project ?? (kinds[kind].scope === "project" ? principal.project : undefined);
     const { documents, revision } = deps.store;
-    return listReply({ documents, revision, principal, kind, project, sight: deps, finish: deps.freshen }, query);
+    const nodeId = (name: string): string | undefined => deps.store.get("Node", { name })?.metadata.id;
+    const scope = { documents, revision, principal, kind, project, nodeId, sight: deps, finish: deps.freshen };
+    return listReply(scope, query);
   };
   const shape = {
     method: "GET",

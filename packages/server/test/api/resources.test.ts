@@ -285,6 +285,42 @@ describe("lists", () => {
     );
   });
 
+  test("node keeps what is on it, page by page, and labels go with it", async () => {
+    const on = async (query: string): Promise<string[]> =>
+      names(await ask(api.admin, "GET", `/api/v1/volumes?node=rock&${query}`));
+    const since = "2026-01-01T00:00:00.000Z";
+    const metadata = {
+      name: "rock",
+      id: "nod_rock",
+      revision: 0,
+      generation: 1,
+      labels: {},
+      createdAt: since,
+      updatedAt: since,
+    };
+    const status = { connected: false, conditions: [] };
+    const node = await api.store.transact((tx) => tx.put({ kind: "Node", metadata, spec: { site: "reef" }, status }));
+    await api.store.transact((tx) => {
+      for (const [project, name] of [
+        ["ours", "v2"],
+        ["theirs", "v1"],
+        ["theirs", "v4"],
+      ] as const) {
+        const volume = tx.get("Volume", { project, name });
+        assert.ok(volume !== undefined);
+        const { id: nodeId } = node.result.metadata;
+        tx.put({ ...volume, assignment: { node: "rock", nodeId, epoch: 1, since, reason: "" } });
+      }
+    });
+    assert.deepEqual(await on(""), ["ours/v2", "theirs/v1", "theirs/v4"]);
+    const first = await ask(api.admin, "GET", "/api/v1/volumes?node=rock&limit=2");
+    assert.deepEqual(names(first), ["ours/v2", "theirs/v1"]);
+    assert.deepEqual(await on(`cursor=${String(first.at("nextCursor"))}`), ["theirs/v4"]);
+    assert.deepEqual(await on("labelSelector=parity%3Dodd"), ["theirs/v1"]);
+    assert.deepEqual(names(await ask(api.admin, "GET", "/api/v1/volumes?node=sand")), []);
+    assert.equal((await ask(api.admin, "GET", "/api/v1/projects?node=rock")).status, 400);
+  });
+
   test("fields keeps the fields asked for", async () => {
     const answer = await ask(
       api.admin,

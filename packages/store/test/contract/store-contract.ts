@@ -1,4 +1,5 @@
 import { feedContract } from "./feed-contract.ts";
+import { indexContract } from "./index-contract.ts";
 import { modelContract } from "./model-contract.ts";
 import type { Backend } from "./place.ts";
 import { transactionContract } from "./transaction-contract.ts";
@@ -7,5 +8,6 @@ import { transactionContract } from "./transaction-contract.ts";
 export function storeContract(backend: Backend): void {
   transactionContract(backend);
   feedContract(backend);
+  indexContract(backend);
   modelContract(backend);
 }
