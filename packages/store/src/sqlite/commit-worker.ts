@@ -2,7 +2,7 @@
  * The thread that owns the database: the only SQL of this backend, and the only place that waits for the disk.
  * It imports little, so that it runs as it is and as a small bundle of its own. It uses statements that PostgreSQL also takes; table definitions and PRAGMAs are SQLite's.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
@@ -42,6 +42,11 @@ const port = parentPort;
 const settings = workerData as WorkerSettings;
 /** Says whose the lock is, for the error of the next one who wants it; the lock itself is the kernel's, on the database. */
 const ownerPath = `${settings.path}.owner`;
+/**
+ * Says how far was acknowledged. SQLite takes a damaged frame of its log for the end of it, and would drop what comes behind in
+ * silence. Written after each commit and not fsynced: after a power cut it may be behind, never ahead.
+ */
+const seenPath = `${settings.path}.seen`;
 
 function open(): DatabaseSync {
   create(settings.path);
@@ -124,9 +129,38 @@ function isBusy(error: unknown): boolean {
   return (code & 0xff) === 5 || (code & 0xff) === 6;
 }
 
+/** The newest revision that was acknowledged, as far as is known. */
+function readSeen(): number {
+  let text;
+  try {
+    text = readFileSync(seenPath, "latin1");
+  } catch {
+    return 0;
+  }
+  const [revision = "", sum] = text.trim().split(" ");
+  return sum === String(crc32(revision)) ? Number(revision) : 0;
+}
+
+function makeSeen(): { note(revision: number): void; close(): void } {
+  const file = openSync(seenPath, constants.O_RDWR | constants.O_CREAT, 0o600);
+  return {
+    note(revision) {
+      const text = String(revision).padStart(16, "0");
+      try {
+        writeSync(file, `${text} ${String(crc32(text)).padEnd(10)}\n`, 0, "latin1");
+      } catch {
+        // What is committed stays so; the disk's trouble shows with the next commit.
+      }
+    },
+    close: () => closeSync(file),
+  };
+}
+
 function describe(db: DatabaseSync): Opened {
   const span = db.prepare("SELECT MIN(revision) AS oldest, MAX(revision) AS newest FROM changes").get();
   const revision = Number(span?.["newest"] ?? 0);
+  const seen = readSeen();
+  if (seen > revision) throw new OpenError("behind", `it ends at revision ${revision}, and ${seen} was acknowledged`);
   return {
     zoneId: String(db.prepare("SELECT value FROM meta WHERE name = 'zone-id'").get()?.["value"]),
     revision,
@@ -176,6 +210,7 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
   );
   let totals = readTotals(db) ?? makeTotals(db);
+  const seen = makeSeen();
 
   const commit = (changes: readonly ChangeRow[]): void => {
     db.exec("BEGIN IMMEDIATE");
@@ -201,6 +236,7 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
       trim.run((changes.at(-1)?.revision ?? 0) - settings.keep);
       db.exec("COMMIT");
       totals = next;
+      seen.note(changes.at(-1)?.revision ?? 0);
     } catch (error) {
       if (db.isTransaction) db.exec("ROLLBACK");
       throw error;
@@ -220,6 +256,7 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
         return readChanges.all(request.after, request.limit);
       case "close":
         db.close();
+        seen.close();
         rmSync(ownerPath, { force: true });
         // With no port to listen on, the thread ends.
         return port.unref();

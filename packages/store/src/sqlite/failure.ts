@@ -19,6 +19,12 @@ export function failed(path: string, failure: Failure): SkerryError {
       return new SkerryError("unavailable", `The store ${path} is damaged: ${failure.message}.`, {
         remedy: "Restore the latest backup of it.",
       });
+    case "behind":
+      return new SkerryError("unavailable", `The store ${path} has lost changes: ${failure.message}.`, {
+        remedy:
+          `Its ${path}-wal is damaged or was not brought along: put the right one back, or restore the latest backup. To go on ` +
+          `without what is lost, stop Skerry and remove ${path}.seen.`,
+      });
     case "system":
       return new SkerryError("unavailable", `The store ${path} cannot be used: ${failure.message}.`, {
         remedy: "Check that the directory exists and that this user may write to it.",

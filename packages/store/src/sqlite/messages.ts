@@ -33,7 +33,7 @@ export interface Opened {
 
 /** Why a request failed: SQLite's result code where it was SQLite, and what it said. */
 export interface Failure {
-  readonly reason: "sqlite" | "locked" | "newer-schema" | "damaged" | "system";
+  readonly reason: "sqlite" | "locked" | "newer-schema" | "damaged" | "behind" | "system";
   readonly code?: number;
   readonly message: string;
 }

@@ -9,7 +9,7 @@ import { Database } from "./database.ts";
 import type { Opened } from "./messages.ts";
 
 export interface SqliteStoreOptions {
-  /** The database file; made where there is none, in a directory that exists. `-wal` and `.owner` files stand beside it. */
+  /** The database file; made where there is none, in a directory that exists. `-wal`, `.owner` and `.seen` files stand beside it. */
   readonly path: string;
   /** How many changes the revision log keeps; 100,000 where absent. */
   readonly keepChanges?: number;

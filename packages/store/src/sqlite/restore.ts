@@ -37,5 +37,5 @@ async function fill(path: string, content: BackupContent, nowMs: number): Promis
 }
 
 async function removeDatabase(path: string): Promise<void> {
-  for (const suffix of ["", "-wal", ".owner"]) await rm(`${path}${suffix}`, { force: true });
+  for (const suffix of ["", "-wal", ".owner", ".seen"]) await rm(`${path}${suffix}`, { force: true });
 }

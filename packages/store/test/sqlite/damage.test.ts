@@ -62,6 +62,54 @@ describe("a damaged SQLite file", () => {
     assert.ok(refused > 0);
   });
 
+  test("whose log is damaged is refused, or has all that was acknowledged", async (t) => {
+    const place = await makeSqlitePlace();
+    t.after(() => place.dispose());
+    const store = await openSqliteStore({ path: place.path });
+    t.after(() => store.close());
+    await store.transact((tx) => tx.put(organisation(1, "acme")));
+    for (let serial = 2; serial < 40; serial++) await store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
+    const whole = await allOf(store);
+    // What a killed process leaves: the store goes on meanwhile.
+    const [main, log, seen] = await Promise.all(
+      ["", "-wal", ".seen"].map((suffix) => readFile(`${place.path}${suffix}`)),
+    );
+    assert.ok(main !== undefined && log !== undefined && seen !== undefined && log.length > 100_000);
+    const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
+    t.diagnostic(`seed ${seed}, ${log.length} bytes`);
+    const flips = Number(process.env["FLIPS"] ?? 40);
+    const path = `${place.path}.copy`;
+    let refused = 0;
+    for (let count = 0; count <= flips; count++) {
+      const at = (seed * 7919 + count * Math.ceil(log.length / flips)) % log.length;
+      const harmed = Buffer.from(log);
+      harmed[at] = (harmed[at] ?? 0) ^ (1 << ((count + seed) % 8));
+      for (const suffix of ["-shm", ".owner"]) await rm(`${path}${suffix}`, { force: true });
+      await writeFile(path, main);
+      await writeFile(`${path}.seen`, seen);
+      // The last time it is not there at all.
+      if (count < flips) await writeFile(`${path}-wal`, harmed);
+      else await rm(`${path}-wal`, { force: true });
+      try {
+        const copy = await openSqliteStore({ path });
+        try {
+          assert.ok(
+            (await allOf(copy)) === whole,
+            `byte ${at} of the log was changed, and the store tells something else`,
+          );
+        } finally {
+          await copy.close();
+        }
+      } catch (error) {
+        if (!(error instanceof SkerryError)) throw error;
+        assert.match(`${error.message} ${error.remedy}`, /has lost changes.*remove .*\.seen/s);
+        refused += 1;
+      }
+    }
+    t.diagnostic(`${refused} of ${flips + 1} refused`);
+    assert.ok(refused > flips / 2);
+  });
+
   for (const [what, sql] of [
     ["an object that is gone", "DELETE FROM objects WHERE kind = 'Organisation'"],
     [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
@@ -126,6 +126,8 @@ describe("opening the SQLite store", () => {
     test(`${what} is refused, and the row named`, async (t) => {
       const { path } = await makeFile(t);
       rewrite(path, sql);
+      // Without it, so that the rows themselves are looked at.
+      await rm(`${path}.seen`);
       const error = await refusal(path);
       assert.match(error.message, message);
       assert.match(error.message, /damaged row in objects/);
@@ -156,7 +158,7 @@ describe("opening the SQLite store", () => {
     const { path, open } = await makeFile(t);
     const store = await open();
     await store.transact((tx) => tx.put(instance(4, "a")));
-    for (const suffix of ["", "-wal", ".owner"]) {
+    for (const suffix of ["", "-wal", ".owner", ".seen"]) {
       assert.equal((await stat(path + suffix)).mode & 0o777, 0o600, suffix);
     }
   });
