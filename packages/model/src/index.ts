@@ -1,5 +1,6 @@
 export * from "./schema.ts";
 export * from "./metadata.ts";
+export * from "./schema-version.ts";
 export * from "./kind.ts";
 export * from "./kinds.ts";
 export * from "./problem.ts";

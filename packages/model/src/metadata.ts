@@ -28,6 +28,8 @@ export const Metadata = strict({
   updatedAt: Timestamp,
   /** Set once deletion was asked for; the object goes when everything it holds is released. */
   deletedAt: optional(Timestamp),
+  /** Of its form as it is stored; 1 where absent. */
+  schemaVersion: optional(Type.Integer({ minimum: 2 })),
   /** The request with an Idempotency-Key that made it (operations), or that made or changed it last (others). */
   request: optional(RequestMark),
 });

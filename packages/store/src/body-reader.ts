@@ -38,6 +38,7 @@ export class BodyReader {
   readonly node: Span = { start: 0, end: 0 };
   readonly network: Span = { start: 0, end: 0 };
   revision = 0;
+  schemaVersion = 1;
   vcpus = 0;
   memoryMiB = 0;
   sizeMiB = 0;
@@ -56,6 +57,7 @@ export class BodyReader {
     this.#end = end;
     for (const span of this.#spans) span.start = span.end = 0;
     this.revision = this.vcpus = this.memoryMiB = this.sizeMiB = this.address = 0;
+    this.schemaVersion = 1;
     this.isPlain = true;
     if (this.#object(start, this.#top) !== end) return false;
     const hasAll = isFull(this.kind) && isFull(this.name) && isFull(this.id) && isFull(this.labels);
@@ -95,6 +97,7 @@ export class BodyReader {
     project: (at) => this.#text(at, this.project),
     id: (at) => this.#text(at, this.id),
     revision: (at) => this.#number(at, (value) => (this.revision = value)),
+    schemaVersion: (at) => this.#number(at, (value) => (this.schemaVersion = value)),
     labels: (at) => {
       this.labels.start = at;
       return (this.labels.end = this.#bytes[at] === openObject ? this.#skip(at) : -1);

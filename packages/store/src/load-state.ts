@@ -1,8 +1,17 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { SkerryError, isKindName, kindNames, type KindName } from "@skerry/model";
+import {
+  SkerryError,
+  currentForm,
+  isKindName,
+  kindNames,
+  schemaVersionOf,
+  type KindName,
+  type StoredJson,
+} from "@skerry/model";
 import { BodyReader, type Span } from "./body-reader.ts";
 import { factsOf, type Facts } from "./outline.ts";
 import { damaged, readObject, readRecord, type ObjectRow, type Origin, type Totals } from "./rows.ts";
+import type { StoredObject } from "./object.ts";
 import { BaseState } from "./state.ts";
 import { headerBytes, shortAt, type PackedRows, type Page } from "./table/page.ts";
 import { SharedTexts, isText } from "./table/shared-texts.ts";
@@ -12,6 +21,9 @@ export interface ObjectPlace {
   readonly kind: string;
   readonly id: string;
 }
+
+/** After how many objects of an older form others have their turn. */
+const turnAfter = 500;
 
 /** Reads objects in order of (kind, id). */
 export type ReadObjects = (after: ObjectPlace) => Promise<PackedRows>;
@@ -53,6 +65,7 @@ export async function loadState(
   for (const kind of kindNames) {
     state.table(kind).endLoading();
     await turn();
+    await loading.reform(kind);
   }
   return state;
 }
@@ -62,6 +75,9 @@ class Loading {
   readonly #state: BaseState;
   readonly #reader = new BodyReader();
   readonly #texts = new SharedTexts();
+  /** Rows whose objects are of an older form; few, or all of a kind once. */
+  readonly #older: { readonly kind: KindName; readonly row: number }[] = [];
+  #isOlder = false;
 
   constructor(origin: Origin, state: BaseState) {
     this.#origin = origin;
@@ -86,18 +102,34 @@ class Loading {
         const row = rowOf(record);
         throw damaged(this.#origin, row, `${table.id(loaded.row)} has its name ${row.name} too`);
       }
+      if (this.#isOlder && loaded !== undefined) this.#older.push({ kind: kind as KindName, row: loaded.row });
       offset = end;
+    }
+  }
+
+  /** Puts what was of an older form into the table as it is now; of a kind that is loaded. */
+  async reform(kind: KindName): Promise<void> {
+    const table = this.#state.table(kind);
+    let count = 0;
+    for (const { row } of this.#older.filter((older) => older.kind === kind)) {
+      const object = currentForm(kind, JSON.parse(table.text(row)) as StoredJson);
+      this.#state.reform(object as unknown as StoredObject, JSON.stringify(object));
+      if (++count % turnAfter === 0) await turn();
     }
   }
 
   #factsOf(record: RecordPlace): Facts {
     const { bytes, end, kind } = record;
+    this.#isOlder = false;
     const reader = this.#reader;
     if (reader.read(bytes, bodyStart(record), end) && this.#isOwnBody(record)) {
       const isOutlined = kind === "Instance" || kind === "Volume";
       if (reader.isPlain || !isOutlined) return this.#read(bytes, kind as KindName);
     }
-    return factsOf(readRecord(this.#origin, rowOf(record)));
+    const row = rowOf(record);
+    const { object, json } = readRecord(this.#origin, row);
+    this.#isOlder = json !== row.body;
+    return factsOf(object);
   }
 
   #read(bytes: Buffer, kind: KindName): Facts {
@@ -121,6 +153,7 @@ class Loading {
     return (
       reader.revision === revision &&
       isKindName(kind) &&
+      reader.schemaVersion === schemaVersionOf(kind) &&
       isText(bytes, reader.kind.start, reader.kind.end, kind) &&
       isPart(bytes, reader.id, idStart, keyStart) &&
       isPart(bytes, reader.project, keyStart, space) &&

@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { AnyResource, SkerryError, isKindName, parserOf } from "@skerry/model";
+import { AnyResource, SkerryError, currentForm, isKindName, parserOf, type StoredJson } from "@skerry/model";
 import { freeze } from "./object.ts";
 import type { Change, StoredObject } from "./object.ts";
 import type { ChangeEvent } from "./store.ts";
@@ -65,23 +65,31 @@ function objectSum({ kind, id, project, name, revision, body }: Omit<ObjectRow, 
   return crc32(`${kind}\0${id}\0${project ?? ""}\0${name}\0${revision}\0${body}`);
 }
 
+/** An object of a row in the form that this version writes, whatever version has written it, and the same as JSON. */
+export interface RowObject {
+  readonly object: StoredObject;
+  readonly json: string;
+}
+
 /** The object of a row of `objects`, not frozen; checks that it is one and that it is the row's. */
-export function readObject(origin: Origin, row: ObjectRow): StoredObject {
+export function readObject(origin: Origin, row: ObjectRow): RowObject {
   checkSum(origin, row);
   return readRecord(origin, row);
 }
 
 /** The same of a row whose checksum was looked at already. */
-export function readRecord(origin: Origin, row: Omit<ObjectRow, "sum">): StoredObject {
-  const object = parse(origin, row);
-  if (object.metadata.revision === row.revision) return object;
+export function readRecord(origin: Origin, row: Omit<ObjectRow, "sum">): RowObject {
+  const read = parse(origin, row);
+  const { object } = read;
+  if (object.metadata.revision === row.revision) return read;
   throw damaged(origin, row, `its body has revision ${object.metadata.revision}, its row ${row.revision}`);
 }
 
 /** The event of a row of `changes`. */
 export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
   checkSum(origin, row);
-  const object = freeze(parse(origin, row));
+  const { object, json } = parse(origin, row);
+  freeze(object);
   if (!changeTypes.includes(row.type)) throw damaged(origin, row, `its type is ${JSON.stringify(row.type)}`);
   const { kind } = object;
   const { id, project, name } = object.metadata;
@@ -93,13 +101,15 @@ export function readChange(origin: Origin, row: ChangeRow): ChangeEvent {
     name,
     type: row.type as ChangeEvent["type"],
     object,
-    json: row.body,
+    json,
   };
 }
 
 /** An object that was stored, from its JSON; checks what every kind shares. @throws SkerryError internal */
 export function parseStored(value: unknown): StoredObject {
-  return freeze(parseResource(value)) as StoredObject;
+  const { kind } = (value ?? {}) as { readonly kind?: unknown };
+  const isKnown = typeof kind === "string" && isKindName(kind);
+  return freeze(parseResource(isKnown ? currentForm(kind, value as StoredJson) : value)) as StoredObject;
 }
 
 function checkSum(origin: Origin, row: ObjectRow | ChangeRow): void {
@@ -111,20 +121,24 @@ function checkSum(origin: Origin, row: ObjectRow | ChangeRow): void {
  * Checks what every kind shares. What is particular to a kind is not checked again: it was when it was written, and
  * one object of an older form must not keep all others from being served.
  */
-function parse(origin: Origin, row: AnyRow): StoredObject {
+function parse(origin: Origin, row: AnyRow): RowObject {
   if (!isKindName(row.kind)) throw damaged(origin, row, `there is no kind ${JSON.stringify(row.kind)}`);
   let object;
+  let json = row.body;
   try {
-    const body: unknown = JSON.parse(row.body);
-    object = parseResource(body);
+    const stored = JSON.parse(row.body) as StoredJson;
+    const current = currentForm(row.kind, stored);
+    if (current !== stored) json = JSON.stringify(current);
+    object = parseResource(current);
   } catch (error) {
+    if (error instanceof SkerryError && error.code === "unavailable") throw error;
     throw damaged(origin, row, (error as Error).message, error);
   }
   const { id, project, name } = object.metadata;
   if (object.kind !== row.kind || id !== row.id || name !== row.name || (project ?? null) !== row.project) {
     throw damaged(origin, row, `its body is ${object.kind} ${id} ${project ?? ""}/${name}`);
   }
-  return object as StoredObject;
+  return { object: object as StoredObject, json };
 }
 
 /** Names the row and the way out. */

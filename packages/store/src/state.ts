@@ -124,6 +124,11 @@ export class BaseState implements State, Documents {
     this.#revision = event.revision;
   }
 
+  /** Gives an object that is there another form; it stays at its revision. */
+  reform(object: StoredObject, json: string): void {
+    this.#put(object, json);
+  }
+
   /** For what loads it. */
   table(kind: KindName): Table {
     return this.#rowsOf(kind).table;

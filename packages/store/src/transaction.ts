@@ -1,4 +1,4 @@
-import { SkerryError } from "@skerry/model";
+import { SkerryError, schemaVersionOf } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { checkPlace, frozenCopy } from "./object.ts";
 import type { TracedChange } from "./object.ts";
@@ -61,7 +61,9 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
       const revision = own.revision + 1;
       const before = own.getById(object.kind, object.metadata.id);
       const type = before === undefined ? "created" : "updated";
-      const stored = frozenCopy({ ...object, metadata: { ...object.metadata, revision, updatedAt } });
+      const schemaVersion = schemaVersionOf(object.kind);
+      const versioned = schemaVersion === 1 ? { revision, updatedAt } : { revision, updatedAt, schemaVersion };
+      const stored = frozenCopy({ ...object, metadata: { ...object.metadata, ...versioned } });
       record(type, revision, stored, JSON.stringify(stored), before);
       return stored;
     },

@@ -17,7 +17,7 @@ export interface PlannedChange {
 type StoredObject = ResourceOf<KindName>;
 
 /** Made anew with each write, so that they say nothing about a plan. */
-const volatileFields = ["id", "revision", "generation", "createdAt", "updatedAt"] as const;
+const volatileFields = ["id", "revision", "generation", "createdAt", "updatedAt", "schemaVersion"] as const;
 
 /** Remembers what each object was before a transaction first touched it. */
 export class TouchedObjects {

@@ -14,16 +14,12 @@ export function represent(resource: ResourceOf<KindName>): ResourceOf<KindName> 
       const { secretHash: _kept, ...status } = resource.status;
       return { ...resource, status };
     }
-    case "Network": {
-      // Written by versions before 0.2, which kept leases here.
-      const { leases: _kept, ...status } = resource.status as typeof resource.status & { leases?: unknown };
-      return { ...resource, status };
-    }
     case "Organisation":
     case "Project":
     case "Site":
     case "Node":
     case "Image":
+    case "Network":
     case "Volume":
     case "Instance":
     case "Operation":
