@@ -1,4 +1,4 @@
-import { SkerryError, fromProblem, type KindName, type OperationResource } from "@skerry/model";
+import { SkerryError, fieldName, fromProblem, type KindName, type OperationResource } from "@skerry/model";
 import type { Mutation, PlannedChange, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
@@ -127,7 +127,7 @@ function planText(terminal: Terminal, change: PlannedChange): string {
       ? []
       : change.diff.map(
           (field) =>
-            `    ${field.path}: ${field.before === undefined ? "" : `${JSON.stringify(field.before)} -> `}${JSON.stringify(field.after) ?? "(removed)"}`,
+            `    ${fieldName(field.path)}: ${field.before === undefined ? "" : `${JSON.stringify(field.before)} -> `}${JSON.stringify(field.after) ?? "(removed)"}`,
         );
   return [head, ...fields].join("\n");
 }

@@ -118,6 +118,25 @@ describe("exit codes", () => {
   });
 });
 
+test("an error names fields as people write them, and says no thing twice", () => {
+  const printed = (errors: readonly { path: string; message: string }[]) => {
+    const err = new PassThrough();
+    const detail = "The site is not valid: spec.country must be two capital letters.";
+    reportFailure(
+      { out: err, err, live: false } as unknown as Terminal,
+      new SkerryError("invalid-request", detail, { errors }),
+      false,
+    );
+    return stripVTControlCharacters(String(err.read())).trimEnd().split("\n").slice(1);
+  };
+  const country = { path: "/spec/country", message: "must be two capital letters" };
+  assert.deepEqual(printed([country]), []);
+  assert.deepEqual(printed([country, { path: "/spec/tiers/0", message: "must be one of: cloud" }]), [
+    "  spec.country must be two capital letters",
+    "  spec.tiers[0] must be one of: cloud",
+  ]);
+});
+
 test("an error shows what nodes and tenants wrote, and none of it steers the terminal", () => {
   const err = new PassThrough();
   const terminal = { out: err, err, live: false } as unknown as Terminal;
@@ -130,7 +149,7 @@ test("an error shows what nodes and tenants wrote, and none of it steers the ter
   const text = stripVTControlCharacters(String(err.read()));
   assert.deepEqual(text.trimEnd().split("\n"), [
     "error node-driver-failed gone]0;title  error ok",
-    "  /spec[2J: no 2J",
+    "  spec[2J no 2J",
     "  do look here",
   ]);
 });

@@ -6,6 +6,7 @@ export * from "./kinds.ts";
 export * from "./problem.ts";
 export * from "./id.ts";
 export * from "./validation.ts";
+export { fieldName } from "./field-error.ts";
 export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.ts";
 export { SshAccess, providerDrivers } from "./kinds/provider.ts";
 export {

@@ -9,6 +9,8 @@ import { Project } from "./kinds/project.ts";
 import { Provider, Site } from "./kinds/provider.ts";
 import { ApiToken, JoinToken } from "./kinds/token.ts";
 import { Volume } from "./kinds/volume.ts";
+import type { MetadataInput } from "./metadata.ts";
+import { parserOf, type Parser } from "./validation.ts";
 
 /** Every resource kind, by name: the one table from which API, SDK, CLI and reference are made. */
 export const kinds = {
@@ -64,6 +66,32 @@ export const kindNames = Object.keys(kinds) as readonly KindName[];
 
 export function isKindName(word: string): word is KindName {
   return Object.hasOwn(kinds, word);
+}
+
+/** A kind as a word of commands and sentences: `join-token`. */
+export function kindWord(kind: KindName): string {
+  return kind.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
+}
+
+/** What a client writes of a kind. */
+export interface InputOf<K extends KindName> {
+  readonly kind?: K;
+  readonly metadata?: MetadataInput;
+  readonly spec: ResourceOf<K>["spec"];
+}
+
+/** @throws SkerryError invalid-request that says where the kind's fields are listed */
+export function inputParser<K extends KindName>(kind: K, what = kindWord(kind)): Parser<InputOf<K>> {
+  return parserOf(kinds[kind].input, what, "invalid-request", remedyOf(kind)) as unknown as Parser<InputOf<K>>;
+}
+
+/** The same of its spec alone. */
+export function specParser<K extends KindName>(kind: K): Parser<ResourceOf<K>["spec"]> {
+  return parserOf(kinds[kind].spec, kindWord(kind), "invalid-request", remedyOf(kind));
+}
+
+function remedyOf(kind: KindName): string {
+  return `Correct the named fields: skerry explain ${kindWord(kind)} lists what it takes.`;
 }
 
 /** The kind whose path segment is `plural`, or undefined. */

@@ -13,12 +13,13 @@ export function oneOf<const T extends readonly [string, ...string[]]>(values: T,
   return Type.Enum<[...T]>([...values], description === undefined ? {} : { description });
 }
 
+export const nameWords = "lower-case letters, digits and dashes, starting with a letter, at most 63";
 export const namePattern = "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$";
 
 /** A resource's name: a DNS label, so that it may become a host name; it never becomes a path or a flag. */
 export const Name = Type.String({
   pattern: namePattern,
-  description: "lower-case letters, digits and dashes, starts with a letter, at most 63",
+  description: nameWords,
 });
 
 /** A server-made identifier: a short prefix of the kind and 26 characters of time and randomness (ULID). */
@@ -28,13 +29,23 @@ export const Id = Type.String({ pattern: "^[a-z]+_[0-9a-hjkmnp-tv-z]{26}$" });
 export const Timestamp = Type.String({ format: "date-time" });
 
 /** `sha256:` and 64 hexadecimal digits. */
-export const Digest = Type.String({ pattern: "^sha256:[0-9a-f]{64}$" });
+export const Digest = Type.String({
+  pattern: "^sha256:[0-9a-f]{64}$",
+  description: "sha256: and 64 hexadecimal digits",
+});
 
-export const CountryCode = Type.String({ pattern: "^[A-Z]{2}$", description: "ISO 3166-1 alpha-2" });
+export const CountryCode = Type.String({
+  pattern: "^[A-Z]{2}$",
+  description: "two capital letters, such as ES (ISO 3166-1 alpha-2)",
+});
 
 export const Labels = Type.Record(
   Type.String({ pattern: "^[a-z0-9]([-a-z0-9./]{0,61}[a-z0-9])?$" }),
-  Type.String({ maxLength: 63, pattern: "^[-A-Za-z0-9_.]*$" }),
+  Type.String({
+    maxLength: 63,
+    pattern: "^[-A-Za-z0-9_.]*$",
+    description: "letters, digits, dashes, underscores and dots, at most 63",
+  }),
   { maxProperties: 64, additionalProperties: false },
 );
 

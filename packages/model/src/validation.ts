@@ -1,9 +1,12 @@
 import { Compile } from "typebox/compile";
 import type { Static, TSchema } from "typebox";
+import { fieldErrors, fieldName } from "./field-error.ts";
 import { SkerryError, type ErrorCode } from "./problem.ts";
 
 /** Checks unknown data and returns it typed, or throws a SkerryError that names each bad field. */
 export type Parser<T> = (value: unknown) => T;
+
+const maxErrors = 20;
 
 /**
  * A parser compiled once from a schema; ~0.2 us a call. `what` names the thing in the error, for example `instance`.
@@ -13,28 +16,14 @@ export function parserOf<S extends TSchema>(
   schema: S,
   what: string,
   code: ErrorCode = "invalid-request",
+  remedy = "Correct the named fields.",
 ): Parser<Static<S>> {
   const validator = Compile(schema);
   return (value) => {
     if (validator.Check(value)) return value;
-    const errors = validator
-      .Errors(value)
-      .slice(0, 20)
-      .filter((error) => error.keyword !== "boolean")
-      .map((error) => ({ path: error.instancePath === "" ? "/" : error.instancePath, message: describe(error) }));
-    const first = errors[0];
-    throw new SkerryError(code, `The ${what} is not valid${first ? `: ${first.path} ${first.message}` : ""}.`, {
-      errors,
-      remedy: "Correct the named fields; `skerry explain` and the API reference list what each kind takes.",
-    });
+    const errors = fieldErrors(schema, validator.Errors(value), maxErrors);
+    const [first] = errors;
+    const told = first === undefined ? "" : `: ${fieldName(first.path)} ${first.message}`;
+    throw new SkerryError(code, `The ${what} is not valid${told}.`, { errors, remedy });
   };
-}
-
-function describe(error: { keyword: string; params: object; message: string }): string {
-  const params = error.params as Record<string, unknown>;
-  if (error.keyword === "additionalProperties") {
-    const names = params["additionalProperties"];
-    return `has unknown fields: ${Array.isArray(names) ? names.join(", ") : "?"}`;
-  }
-  return error.message;
 }

@@ -1,7 +1,16 @@
 import { readFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { SkerryError, isKindName, kindNames, kinds, parserOf, type KindName, type ResourceOf } from "@skerry/model";
+import {
+  SkerryError,
+  inputParser,
+  isKindName,
+  kindNames,
+  kindWord,
+  kinds,
+  type KindName,
+  type ResourceOf,
+} from "@skerry/model";
 import { concludeMutation, showChanges } from "../mutation.ts";
 import { openSession, withMutation } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
@@ -75,10 +84,7 @@ function toDocument(value: unknown, where: string): Document {
     throw new SkerryError("invalid-request", `${where} has no known kind ("${kind}").`, {
       remedy: `Its kind must be one of ${kindNames.join(", ")}.`,
     });
-  const parsed = parserOf(kinds[kind].input, where)(value) as {
-    metadata?: { name?: string; project?: string; labels?: Record<string, string> };
-    spec: ResourceOf<KindName>["spec"];
-  };
+  const parsed = inputParser(kind, `${kindWord(kind)} in ${where}`)(value);
   const name = parsed.metadata?.name;
   if (name === undefined)
     throw new SkerryError("invalid-request", `${where} has no metadata.name.`, { remedy: "Name it." });

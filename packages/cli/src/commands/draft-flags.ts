@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import { parserOf, kinds, providerDrivers, roles, type KindName } from "@skerry/model";
+import { providerDrivers, roles, specParser, type KindName } from "@skerry/model";
 import { instanceFlags } from "./instance-flags.ts";
 import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
 import { imageFlags } from "./image-flags.ts";
@@ -11,7 +11,7 @@ function plain<K extends KindName>(
 ): DraftFlags<K> {
   return {
     declare,
-    spec: async (options) => parserOf(kinds[kind].spec, kind.toLowerCase())(given(await pick(options))),
+    spec: async (options) => specParser(kind)(given(await pick(options))),
   };
 }
 

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { Option } from "commander";
-import { SkerryError, kinds, parserOf } from "@skerry/model";
+import { SkerryError, specParser } from "@skerry/model";
 import { uploadImageFile } from "../image-upload.ts";
 import { given, toNumber, type DraftFlags } from "./flag-values.ts";
 
-const parse = parserOf(kinds.Image.spec, "image");
+const parse = specParser("Image");
 
 /** The flags of `skerry image create`; digest and sizes are read from the file, which is uploaded right after. */
 export const imageFlags: DraftFlags<"Image"> = {

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { SkerryError, kinds, parserOf, replaceAfterSeconds, type OnDisconnect } from "@skerry/model";
+import { SkerryError, replaceAfterSeconds, specParser, type OnDisconnect } from "@skerry/model";
 import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
 import { labelsOf } from "./labels.ts";
 
-const parse = parserOf(kinds.Instance.spec, "instance");
+const parse = specParser("Instance");
 
 /** The flags of `skerry instance create`: what matters first, the guest's own make-up after. */
 export const instanceFlags: DraftFlags<"Instance"> = {

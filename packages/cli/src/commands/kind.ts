@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { kindNames, kinds, type KindName } from "@skerry/model";
+import { kindNames, kindWord, kinds, type KindName } from "@skerry/model";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { renderList, renderValue } from "../output/render.ts";
 import { openSession, withConnection, withMutation } from "../session.ts";
@@ -7,12 +7,11 @@ import type { CommandDeps } from "../command-deps.ts";
 import { draftFlags } from "./draft-flags.ts";
 import type { DraftFlags } from "./flag-values.ts";
 import { labelsOf } from "./labels.ts";
-import { dashed } from "./reference.ts";
 
 /** `list`, `show`, `create`, `label` and `delete` for every kind, from the one table of kinds. */
 export function addKindCommands(program: Command, deps: CommandDeps): void {
   for (const kind of kindNames) {
-    const command = program.command(dashed(kind)).description(summaries[kind]);
+    const command = program.command(kindWord(kind)).description(summaries[kind]);
     addReads(command, kind, deps);
     if (kind !== "Operation") addWrites(command, kind, deps);
   }

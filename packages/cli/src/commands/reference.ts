@@ -1,5 +1,5 @@
 import { Argument, type Command } from "commander";
-import { SkerryError, isKindName, kindNames, kinds, type KindName } from "@skerry/model";
+import { SkerryError, isKindName, kindNames, kindWord, kinds, type KindName } from "@skerry/model";
 import { completionScript, shells, type Shell } from "../completion.ts";
 import { fieldColumns, fieldsOf } from "../explain.ts";
 import { printLines } from "../output/render.ts";
@@ -31,15 +31,10 @@ export function addReferenceCommands(program: Command, { terminal }: CommandDeps
 /** A kind from what people type: `Instance`, `instance` or `instances`. */
 function kindOfWord(word: string): KindName {
   const found = kindNames.find((name) =>
-    isKindName(word) ? name === word : kinds[name].plural === word || dashed(name) === word.toLowerCase(),
+    isKindName(word) ? name === word : kinds[name].plural === word || kindWord(name) === word.toLowerCase(),
   );
   if (found !== undefined) return found;
   throw new SkerryError("invalid-request", `There is no kind ${word}.`, {
-    remedy: `One of: ${kindNames.map(dashed).join(", ")}.`,
+    remedy: `One of: ${kindNames.map(kindWord).join(", ")}.`,
   });
-}
-
-/** `JoinToken` as a command's word: `join-token`. */
-export function dashed(kind: KindName): string {
-  return kind.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 }

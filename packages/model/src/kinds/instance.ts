@@ -46,7 +46,13 @@ export type PlacementConstraints = Static<typeof PlacementConstraints>;
 export const HealthCheck = strict({
   kind: oneOf(["http", "tcp"] as const),
   port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-  path: optional(Type.String({ maxLength: 200, pattern: "^/[-A-Za-z0-9_./?=&%]*$" })),
+  path: optional(
+    Type.String({
+      maxLength: 200,
+      pattern: "^/[-A-Za-z0-9_./?=&%]*$",
+      description: "a path that begins with a slash, of letters, digits and -_./?=&%",
+    }),
+  ),
 });
 export type HealthCheck = Static<typeof HealthCheck>;
 
@@ -105,15 +111,24 @@ export const Instance = defineKind({
     vcpus: Type.Integer({ minimum: 1, maximum: 512 }),
     memoryMiB: Type.Integer({ minimum: 32, maximum: 16_777_216 }),
     /** Boot image: `name` in this project, or `project/name` where shared. */
-    image: Type.String({ maxLength: 127, pattern: "^[-a-z0-9]+(/[-a-z0-9]+)?$" }),
+    image: Type.String({
+      maxLength: 127,
+      pattern: "^[-a-z0-9]+(/[-a-z0-9]+)?$",
+      description: "an image's NAME, or PROJECT/NAME where shared",
+    }),
     /** Size of the root volume; the image's virtual size where absent. */
     diskMiB: optional(Type.Integer({ minimum: 1 })),
     /** At most one address on each network, leased by the server. */
     networks: optional(Type.Array(Name, { maxItems: 8, uniqueItems: true })),
     sshKeys: optional(
-      Type.Array(Type.String({ maxLength: 2048, pattern: "^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\\n\\r]*)?$" }), {
-        maxItems: 32,
-      }),
+      Type.Array(
+        Type.String({
+          maxLength: 2048,
+          pattern: "^[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\\n\\r]*)?$",
+          description: "a public key as in authorized_keys, such as ssh-ed25519 AAAA…",
+        }),
+        { maxItems: 32 },
+      ),
     ),
     /** cloud-init user data, given to the guest untouched on its seed disk. */
     userData: optional(Type.String({ maxLength: 65_536 })),

@@ -10,7 +10,10 @@ export const Network = defineKind({
   scope: "project",
   spec: strict({
     /** The network's addresses, IPv4, /16 to /29; its first is the gateway on every node. */
-    cidr: Type.String({ pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/(1[6-9]|2[0-9])$" }),
+    cidr: Type.String({
+      pattern: "^\\d{1,3}(\\.\\d{1,3}){3}/(1[6-9]|2[0-9])$",
+      description: "an IPv4 network from /16 to /29, such as 10.20.0.0/24",
+    }),
     /** Whether guests may reach what is outside the network, through their node's address. */
     egress: optional(Type.Boolean()),
   }),

@@ -47,10 +47,21 @@ export const Node = defineKind({
   spec: strict({
     site: Name,
     /** Where provisioning reaches the host: an IP address or host name; absent for an agent that joins by itself. */
-    address: optional(Type.String({ maxLength: 253, pattern: "^[A-Za-z0-9:]([-A-Za-z0-9.:]*[A-Za-z0-9])?$" })),
+    address: optional(
+      Type.String({
+        maxLength: 253,
+        pattern: "^[A-Za-z0-9:]([-A-Za-z0-9.:]*[A-Za-z0-9])?$",
+        description: "an IP address or a host's name",
+      }),
+    ),
     sshPort: optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
     /** Pinned SSH host key, as `ssh-keygen -l` prints it: `SHA256:…`. Provisioning refuses any other key. */
-    hostKeyFingerprint: optional(Type.String({ pattern: "^SHA256:[A-Za-z0-9+/]{43}$" })),
+    hostKeyFingerprint: optional(
+      Type.String({
+        pattern: "^SHA256:[A-Za-z0-9+/]{43}$",
+        description: "SHA256: and 43 characters, as ssh-keygen -l prints it",
+      }),
+    ),
     /** Offer less (or, in a laboratory, other) than what the host shows. */
     capacityOverride: optional(Capacity),
     driver: optional(oneOf(computeDrivers)),

@@ -10,7 +10,10 @@ export const SovereigntyLevel = Type.Integer({ minimum: 0, maximum: 4 });
 
 /** How the bare hosts of an `ssh` provider are reached; a host's own address is in its Node. */
 export const SshAccess = strict({
-  user: Type.String({ pattern: "^[a-z_][-a-z0-9_]{0,31}$" }),
+  user: Type.String({
+    pattern: "^[a-z_][-a-z0-9_]{0,31}$",
+    description: "a user's name: lower-case letters, digits, dashes and underscores, at most 32",
+  }),
   /** OpenSSH private key, PEM. Written once, kept sealed, never returned: reads give `"(sealed)"`. */
   privateKey: Type.String({ maxLength: 16_384 }),
   port: optional(Type.Integer({ minimum: 1, maximum: 65_535 })),

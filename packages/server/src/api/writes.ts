@@ -1,5 +1,16 @@
 import { isDeepStrictEqual } from "node:util";
-import { SkerryError, kinds, namePattern, parserOf, type KindName, type Parser, type ResourceOf } from "@skerry/model";
+import {
+  SkerryError,
+  inputParser,
+  kindWord,
+  kinds,
+  namePattern,
+  nameWords,
+  parserOf,
+  type KindName,
+  type Parser,
+  type ResourceOf,
+} from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
 import type { TObject } from "typebox";
 import type { IntentContext, IntentOutcome, IntentTable, KindIntents } from "../intents.ts";
@@ -37,8 +48,8 @@ export interface WriteContext {
 const parsers = new Map<TObject, Parser<unknown>>();
 
 /** A parser of an input schema, compiled at its first use: most starts need few of them. */
-function parserFor(schema: TObject, what: string): Parser<unknown> {
-  const parser = parsers.get(schema) ?? parserOf(schema, what);
+function parserFor(schema: TObject, make: () => Parser<unknown>): Parser<unknown> {
+  const parser = parsers.get(schema) ?? make();
   parsers.set(schema, parser);
   return parser;
 }
@@ -91,7 +102,9 @@ export function act(
 ): WriteOutcome {
   const intent = intentsOf(write.intents, kind).actions[action];
   if (intent === undefined) throw new SkerryError("not-found", `A ${kind} has no action ${action}.`);
-  const input = parserFor(intent.input, `input of ${action}`)(body ?? {}) as Readonly<Record<string, unknown>>;
+  const input = parserFor(intent.input, () => parserOf(intent.input, `input of ${action}`))(body ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
   const before = existing(tx, kind, key, write);
   return { ...intent.run(tx, before, input, write.context), created: false };
 }
@@ -100,12 +113,7 @@ export function act(
 function checkName(name: string): void {
   if (new RegExp(namePattern).test(name)) return;
   throw new SkerryError("invalid-request", `"${name.slice(0, 100)}" can not be a name.`, {
-    errors: [
-      {
-        path: "/metadata/name",
-        message: "must be lower-case letters, digits and dashes, start with a letter, at most 63",
-      },
-    ],
+    errors: [{ path: "/metadata/name", message: `must be ${nameWords}` }],
   });
 }
 
@@ -115,7 +123,7 @@ function checkProject(tx: Transaction, project: string | undefined): void {
   const found = tx.get("Project", { name: project });
   if (found === undefined) {
     throw new SkerryError("not-found", `There is no project ${project}.`, {
-      remedy: `Create it first: skerry project create ${project}`,
+      remedy: `Create it first: skerry project create ${project} --organisation ORGANISATION`,
     });
   }
   if (found.metadata.deletedAt !== undefined)
@@ -131,15 +139,14 @@ function existing(tx: Transaction, kind: KindName, key: Key, write: WriteContext
 
 export function notFound(kind: KindName, key: Key): SkerryError {
   const where = key.project === undefined ? "" : ` in project ${key.project}`;
-  const noun = kind.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
   const project = key.project === undefined ? "" : ` --project ${key.project}`;
   return new SkerryError("not-found", `There is no ${kind} ${key.name}${where}.`, {
-    remedy: `See what there is: skerry ${noun} list${project}`,
+    remedy: `See what there is: skerry ${kindWord(kind)} list${project}`,
   });
 }
 
 function parseInput(kind: KindName, key: Key, body: unknown): Input {
-  const input = parserFor(kinds[kind].input, kind.toLowerCase())(body) as Input;
+  const input = parserFor(kinds[kind].input, () => inputParser(kind))(body) as Input;
   const { name = key.name, project = key.project } = input.metadata ?? {};
   if (name === key.name && project === key.project) return input;
   throw new SkerryError("invalid-request", "The metadata names another object than the path does.", {

@@ -1,8 +1,8 @@
-import { SkerryError, type KindName } from "@skerry/model";
+import { SkerryError, fieldName, kindWord, type KindName } from "@skerry/model";
 
 /** A field that does not hold what it must: 400 with its JSON pointer. */
 export function invalidField(path: string, message: string, remedy?: string): SkerryError {
-  return new SkerryError("invalid-request", `${path} ${message}.`, {
+  return new SkerryError("invalid-request", `${fieldName(path)} ${message}.`, {
     errors: [{ path, message }],
     ...(remedy === undefined ? {} : { remedy }),
   });
@@ -12,8 +12,8 @@ export function invalidField(path: string, message: string, remedy?: string): Sk
 export function missingReference(path: string, kind: KindName, name: string): SkerryError {
   return invalidField(
     path,
-    `names the ${kind} ${name}, which does not exist`,
-    `Create it first, or see what there is: skerry ${kind.toLowerCase()} list`,
+    `names the ${kindWord(kind)} ${name}, which does not exist`,
+    `Create it first, or see what there is: skerry ${kindWord(kind)} list`,
   );
 }
 
@@ -41,7 +41,7 @@ export function refuseChanges<S extends object>(
   if (changed.length === 0) return;
   throw conflict(
     `${changed.map((field) => `spec.${field}`).join(", ")} can not be changed: ${why}.`,
-    "Make a new one with the other value and delete this one.",
+    "Create a new one with the other value, and delete this one.",
     {
       fields: changed,
     },

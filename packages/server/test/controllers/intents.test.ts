@@ -62,7 +62,7 @@ describe("intents", () => {
       refuses(
         make("Project", "lab", { organisation: "nobody" }),
         "invalid-request",
-        /^\/spec\/organisation names the Organisation nobody/,
+        /^spec\.organisation names the organisation nobody/,
       );
       refuses(
         make("Site", "rome", { provider: "italica", country: "IT", latitude: 0, longitude: 0, tier: "cloud" }),
@@ -95,7 +95,7 @@ describe("intents", () => {
     });
 
     test("need the access of a provider whose hosts are provisioned, and an address, to provision a node", async () => {
-      refuses(make("Provider", "iberia", { driver: "ssh", country: "ES" }), "invalid-request", /\/spec\/ssh is needed/);
+      refuses(make("Provider", "iberia", { driver: "ssh", country: "ES" }), "invalid-request", /spec\.ssh is needed/);
       refuses((tx) => act(tx, intents, get("Node", "mad-1"), "provision", {}, nowMs()), "conflict", /driver manual/);
       await does(
         make("Provider", "metal", { driver: "ssh", country: "ES", ssh: { user: "root", privateKey: "sealed" } }),
@@ -210,13 +210,13 @@ describe("intents", () => {
 
     test("need an image with content that fits", async () => {
       await does(make("Image", "draft", { ...imageSpec, minMemoryMiB: 512 }, "shop"));
-      refuses(instance("web", { image: "none" }), "invalid-request", /\/spec\/image/);
+      refuses(instance("web", { image: "none" }), "invalid-request", /spec\.image/);
       refuses(instance("web", { image: "draft" }), "conflict", /no content yet/);
       const draft = get("Image", "draft", "shop");
       await store.transact((tx) => tx.put({ ...draft, status: { state: "ready" } }));
       refuses(instance("web", { image: "draft" }), "invalid-request", /memoryMiB must be at least 512/);
       refuses(instance("web", { diskMiB: 32 }), "invalid-request", /diskMiB must be at least 64/);
-      refuses(instance("web", { image: "other/islet" }), "invalid-request", /\/spec\/image/);
+      refuses(instance("web", { image: "other/islet" }), "invalid-request", /spec\.image/);
     });
 
     test("keep an image until no disk is being made from it", async () => {
@@ -330,7 +330,7 @@ describe("intents", () => {
       const migrate = (input: Readonly<Record<string, unknown>>) => (tx: Transaction) =>
         act(tx, intents, web, "migrate", input, nowMs());
       refuses(migrate({ toNode: here }), "conflict", /already/);
-      refuses(migrate({ toProvider: "nobody" }), "invalid-request", /\/toProvider/);
+      refuses(migrate({ toProvider: "nobody" }), "invalid-request", /toProvider/);
       refuses(migrate({ toProvider: "hellas" }), "no-placement", /country/);
       const { resource, operation } = await does(migrate({}));
       assert.notEqual((resource as InstanceResource).assignment?.movingTo?.node, here);
