@@ -39,7 +39,7 @@ export function placeOf(from: LatencyLimit["from"]): Place {
   const near = nearNames(from);
   const hint = near.length === 0 ? "" : ` Did you mean ${near.join(", ")}?`;
   throw new SkerryError("invalid-request", `No place named ${JSON.stringify(from)} is known.${hint}`, {
-    remedy: "Name a known city, or give its coordinates as { latitude, longitude }.",
+    remedy: "Name a known city, or give its coordinates, such as 40.4,-3.7.",
     facts: { near },
   });
 }

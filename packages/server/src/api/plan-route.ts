@@ -79,7 +79,7 @@ function keyOf(kind: KindName, { name, project }: { readonly name: string; reado
   if (kinds[kind].scope === "zone") return { name };
   if (project !== undefined) return { project, name };
   throw new SkerryError("invalid-request", "It lives in a project, and names none.", {
-    remedy: "Set metadata.project.",
+    remedy: "Name the project in its metadata.",
   });
 }
 

@@ -37,7 +37,7 @@ export function checkPreconditions(headers: IncomingHttpHeaders, current: Resour
   }
   if (current !== undefined) {
     throw new SkerryError("already-exists", `The ${current.kind} ${current.metadata.name} exists already.`, {
-      remedy: "Choose another name. To replace it: skerry apply, or PUT without If-None-Match.",
+      remedy: "Choose another name. To replace it: skerry apply -f FILE, or PUT without If-None-Match.",
     });
   }
 }

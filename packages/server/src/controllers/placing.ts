@@ -47,6 +47,16 @@ export function chooseNode(
   });
 }
 
+/** A node that would take it now, other than those it is on; undefined where none would. For advice. */
+export function fittingNode(
+  candidates: readonly Candidate[],
+  request: PlacementRequest,
+  excludeNodes: readonly string[],
+): string | undefined {
+  const decision = place({ ...request, excludeNodes }, candidates);
+  return decision.outcome === "placed" ? decision.node.name : undefined;
+}
+
 const passingReasons: ReadonlySet<RefusalReason> = new Set([
   "excluded",
   "unhealthy",
@@ -88,21 +98,24 @@ export function refuseViolations(view: View, concerns: (candidate: Candidate) =>
   );
   if (candidates.size === 0) return;
   const broken: string[] = [];
+  let first: InstanceResource | undefined;
   for (const instance of view.scan("Instance")) {
     if (instance.spec.placement === undefined) continue;
     for (const nodeId of [instance.assignment?.nodeId, instance.assignment?.movingTo?.nodeId]) {
       const candidate = nodeId === undefined ? undefined : candidates.get(nodeId);
       if (candidate === undefined) continue;
       const why = violationsOn(requestOf(view, instance), candidate);
-      if (why.length > 0) broken.push(`${instance.metadata.project}/${instance.metadata.name} (${why.join(", ")})`);
+      if (why.length === 0) continue;
+      first ??= instance;
+      broken.push(`${instance.metadata.project}/${instance.metadata.name} (${why.join(", ")})`);
     }
   }
-  if (broken.length === 0) return;
+  if (first === undefined) return;
   throw new SkerryError(
     "conflict",
     `Instances are there whose placement would not allow it any more: ${broken.slice(0, 5).join(", ")}.`,
     {
-      remedy: "Migrate these instances away, or change their spec.placement, first.",
+      remedy: `Move these instances away first: skerry instance migrate ${first.metadata.name} --project ${first.metadata.project} --to-site SITE`,
       facts: { instances: broken.slice(0, 100) },
     },
   );

@@ -4,7 +4,7 @@ import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
 import type { UsedOn } from "../allocation.ts";
 import { replaceAfterOf } from "../instance-lease.ts";
-import { fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
+import { fittingNode, fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { checkImageFits, findImage } from "../references.ts";
 import { conflict, invalidField, refuseChanges } from "../refusal.ts";
@@ -44,9 +44,31 @@ export function checkChange(view: View, used: UsedOn, before: InstanceResource, 
     if (why.length === 0) continue;
     throw conflict(
       `${name} is on ${candidate.name}, where this placement would not allow it: ${why.join(", ")}.`,
-      `Migrate it to where it may be first: skerry instance migrate ${name} --to-provider P`,
+      wayToPlacement(view, used, before, after, candidate.name),
     );
   }
+}
+
+/** How it gets to where a new placement allows it, in commands that its present placement lets happen. */
+function wayToPlacement(
+  view: View,
+  used: UsedOn,
+  before: InstanceResource,
+  after: InstanceResource,
+  present: string,
+): string {
+  const fleet = fleetOf(view, used);
+  const [asIs, wanted] = [requestOf(view, before), requestOf(view, after)];
+  const allowed = fleet.filter((candidate) => violationsOn(asIs, candidate).length === 0);
+  const direct = fittingNode(allowed, wanted, [present]);
+  if (direct !== undefined) return `Move it first: ${migrateCommand(before, direct)}`;
+  const later = fittingNode(fleet, wanted, [present]);
+  if (later === undefined) return "No node fits the new placement now; see what there is: skerry node list";
+  return `Its present placement forbids to move it there. Allow both first (skerry apply -f FILE), then move it: ${migrateCommand(before, later)}, and then take the old one away.`;
+}
+
+function migrateCommand({ metadata }: InstanceResource, node: string): string {
+  return `skerry instance migrate ${metadata.name} --project ${metadata.project} --to-node ${node}`;
 }
 
 /** Its image may have gone since it was made. */
@@ -64,7 +86,7 @@ function checkResize(view: View, used: UsedOn, before: InstanceResource, after: 
   if (powerOf(before) === "running" || state === "running" || state === "starting" || state === "stopping") {
     throw conflict(
       `${name} is ${state}; its vCPUs, memory and disk change only while it is stopped.`,
-      `Stop it first: skerry instance stop ${name}`,
+      `Stop it first: skerry instance stop ${name} --project ${project}`,
     );
   }
   const volume = rootVolumeOf(view, before);
@@ -74,14 +96,18 @@ function checkResize(view: View, used: UsedOn, before: InstanceResource, after: 
   }
   const image = findImage(view, project, after.spec.image);
   if (image !== undefined) checkImageFits(image, { memoryMiB: after.spec.memoryMiB });
-  const here = fleetOf(view, used).find(({ id }) => id === before.assignment?.nodeId);
+  const fleet = fleetOf(view, used);
+  const here = fleet.find(({ id }) => id === before.assignment?.nodeId);
   if (here === undefined) return;
   const need = { ...requestOf(view, after), diskMiB: after.spec.diskMiB ?? sizeMiB };
   const why = lacking(need, here, requestOf(view, before));
   if (why.length === 0) return;
+  const roomy = fittingNode(fleet, need, [here.name]);
   throw conflict(
     `The node ${here.name} has no room for that: ${why.join(", ")}.`,
-    `Ask for less, or migrate it to a larger node first: skerry instance migrate ${name}`,
+    roomy === undefined
+      ? "Ask for less: no other node that it may be on has room for that either."
+      : `Ask for less, or move it to a node with room first: ${migrateCommand(before, roomy)}`,
   );
 }
 

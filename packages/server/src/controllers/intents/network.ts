@@ -31,7 +31,7 @@ export const networkIntents: KindIntents<"Network"> = {
       throw inUse(
         `The network ${network.metadata.name}`,
         holders.map(({ metadata }) => `instance ${metadata.name}`),
-        "Delete these instances first.",
+        `Delete these instances first: skerry instance delete NAME --project ${network.metadata.project ?? ""}`,
       );
     }
     const deletedAt = network.metadata.deletedAt ?? timestamp(context.nowMs);

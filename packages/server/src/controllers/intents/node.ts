@@ -26,7 +26,11 @@ export function nodeIntents(deps: { readonly engine: Pick<OperationEngine, "subm
     remove(tx, node, context) {
       const users = usersOf(tx, node);
       if (users.length > 0) {
-        throw inUse(`The node ${node.metadata.name}`, users, "Migrate these instances away or delete them first.");
+        throw inUse(
+          `The node ${node.metadata.name}`,
+          users,
+          "Move these instances away first (skerry instance migrate NAME --project PROJECT --to-site SITE), or delete them.",
+        );
       }
       forgetTraces(tx, node);
       const outcome = forget(tx, node, context);
@@ -73,7 +77,10 @@ export function checkProvisionable(view: View, node: NodeResource): ProviderReso
     );
   }
   if (node.spec.address === undefined) {
-    throw conflict(`The node ${name} has no address.`, "Set spec.address to the host's IP address or name.");
+    throw conflict(
+      `The node ${name} has no address.`,
+      `Say where SSH reaches the host: skerry node provision ${name} --address ADDRESS`,
+    );
   }
   return provider;
 }

@@ -13,7 +13,7 @@ export const organisationIntents: KindIntents<"Organisation"> = {
       throw inUse(
         `The organisation ${name}`,
         projects.map((project) => `project ${project.metadata.name}`),
-        "Delete its projects first.",
+        "Delete its projects first: skerry project delete NAME",
       );
     }
     return forget(tx, organisation, context);

@@ -23,7 +23,12 @@ export const projectIntents: KindIntents<"Project"> = {
     );
     const tokens = tx.list("ApiToken").filter((token) => token.spec.project === name);
     const users = [...holds, ...tokens.map((token) => `API token ${token.metadata.name}`)];
-    if (users.length > 0) throw inUse(`The project ${name}`, users, "Delete what it holds first.");
+    if (users.length > 0)
+      throw inUse(
+        `The project ${name}`,
+        users,
+        `Delete what it holds first, instances before networks and images: skerry instance delete NAME --project ${name}`,
+      );
     return forget(tx, project, context);
   },
   actions: {},

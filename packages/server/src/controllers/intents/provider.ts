@@ -23,7 +23,7 @@ export const providerIntents: KindIntents<"Provider"> = {
       throw inUse(
         `The provider ${name}`,
         sites.map((site) => `site ${site.metadata.name}`),
-        "Delete its sites first.",
+        "Delete its sites first: skerry site delete NAME",
       );
     return forget(tx, provider, context);
   },

@@ -23,7 +23,7 @@ export const siteIntents: KindIntents<"Site"> = {
       throw inUse(
         `The site ${name}`,
         nodes.map((node) => `node ${node.metadata.name}`),
-        "Delete its nodes first.",
+        "Delete its nodes first: skerry node delete NAME",
       );
     for (const token of tx.list("JoinToken")) if (token.spec.site === name) tx.delete("JoinToken", token.metadata.id);
     return forget(tx, site, context);

@@ -10,14 +10,14 @@ export const volumeIntents: KindIntents<"Volume"> = {
   create() {
     throw conflict(
       "A volume is made with its instance.",
-      "Create the instance; spec.diskMiB sets the size of its volume.",
+      "Create the instance, and say how large its disk is to be: skerry instance create NAME --image IMAGE --disk MIB",
     );
   },
   update(tx, before, after) {
     if (JSON.stringify(before.spec) !== JSON.stringify(after.spec)) {
       throw conflict(
         "A volume is changed through its instance.",
-        `Stop the instance ${before.spec.instance ?? ""} and change its spec.diskMiB.`,
+        `Stop its instance, then: skerry instance resize ${before.spec.instance ?? "NAME"} --project ${before.metadata.project ?? ""} --disk MIB`,
       );
     }
     return store(tx, after);

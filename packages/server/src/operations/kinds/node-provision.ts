@@ -106,7 +106,7 @@ function stepsFor(deps: ProvisioningKindDeps, context: StepContext): readonly Ho
       "conflict",
       `The host of node ${node.metadata.name} can't be reached: its provider has no key, or it has no address.`,
       {
-        remedy: "Set spec.ssh of the provider and spec.address of the node.",
+        remedy: "Give the provider an SSH user and key (skerry explain provider), and the node its address.",
       },
     );
   }
