@@ -30,7 +30,7 @@ All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.js
   in memory, at most 10,000. After a restart of the server, or where another replica leads, the key is found in what the request made: the
   operation that it submitted (of which the last 10,000 that are over are kept), else what it changed, if no other key did since; the answer
   then shows both as they are now, and a token's secret not again.
-- **Lists** take \`limit\` (at most 2000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
+- **Lists** take \`limit\` (at most 2000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`), \`node\` (of instances and volumes) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
   event stream from that revision misses nothing.
 - **Events** are server-sent: \`change\` with the revision as its id, \`heartbeat\` with how far the stream has come, \`problem\` with why it ends.
 - **Limits.** JSON bodies 1 MiB and 32 levels, headers 16 KiB, 100 streams of each sort and token, 16 uploads at a time.
