@@ -8,6 +8,7 @@ import { addressSource } from "../authorisation/failure-limit.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import { apiRoutes } from "./api-routes.ts";
 import type { ApiDeps } from "./deps.ts";
+import { sendJson } from "./large-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { pathOnly, sendProblem } from "./problem-reply.ts";
 import type { Call, Method, Params, Reply, Route } from "./route.ts";
@@ -136,7 +137,7 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
 function send(reply: FastifyReply, answer: Reply | undefined): FastifyReply {
   if (answer === undefined) return reply;
   void reply.code(answer.status).headers({ "x-content-type-options": "nosniff", ...answer.headers });
-  if (answer.json !== undefined) return reply.type("application/json; charset=utf-8").send(answer.json);
+  if (answer.json !== undefined) return sendJson(reply, answer.json);
   if (answer.body === undefined) return reply.send();
   return reply.type("application/json; charset=utf-8").send(JSON.stringify(answer.body));
 }

@@ -332,6 +332,27 @@ describe("lists", () => {
     ]);
   });
 
+  test("lists of many hundred kilobytes come whole, several at once too", async () => {
+    const path = "/api/v1/projects/ours/instances";
+    const userData = (letter: string): string => letter.repeat(60_000);
+    const letters = ["a", "ü", "c"];
+    for (const [index, letter] of [...letters, ...letters, ...letters, ...letters, ...letters].entries()) {
+      const metadata = { labels: { letter: String(letters.indexOf(letter)) } };
+      await ask(api.admin, "PUT", `${path}/long-${index}`, {
+        metadata,
+        spec: { ...specs.Instance, userData: userData(letter) },
+      });
+    }
+    const read = async (letter: string): Promise<void> => {
+      const answer = await ask(api.admin, "GET", `${path}?labelSelector=letter%3D${letters.indexOf(letter)}`);
+      assert.ok(answer.text.length > 256 * 1024);
+      const seen = answer.each("items", "spec.userData").map((text) => [String(text)[0], String(text).length]);
+      assert.deepEqual(seen, Array(5).fill([letter, 60_000]));
+    };
+    for (let round = 0; round < 3; round++) await Promise.all(letters.map(read));
+    for (let index = 0; index < 15; index++) await ask(api.admin, "DELETE", `${path}/long-${index}`);
+  });
+
   test("the list's revision is that of the store", async () => {
     assert.equal((await ask(api.admin, "GET", "/api/v1/volumes")).at("revision"), api.store.revision);
   });
