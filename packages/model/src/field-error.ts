@@ -68,6 +68,8 @@ function describe(schema: TSchema, { keyword, schemaPath, params, message }: Sch
     case "required":
       return `lacks ${words("requiredProperties")}`;
     case "additionalProperties":
+      if (at?.patternProperties !== undefined)
+        return `has keys of a form that is not allowed: ${words("additionalProperties")}`;
       return `has unknown fields: ${words("additionalProperties")}`;
     case "minimum":
       return `must be at least ${limit}`;
@@ -104,6 +106,7 @@ interface AnySchema {
   readonly type?: string;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly AnySchema[];
+  readonly patternProperties?: object;
   readonly properties?: Readonly<Record<string, AnySchema>>;
 }
 

@@ -44,6 +44,9 @@ describe("what is said of a bad field", () => {
       "metadata.name must be lower-case letters, digits and dashes, starting with a letter, at most 63",
       "metadata.labels.a must be letters, digits, dashes, underscores and dots, at most 63",
     ]);
+    assert.deepEqual(said({ metadata: { labels: { "A B": "x" } }, spec: smallest }), [
+      "metadata.labels has keys of a form that is not allowed: A B",
+    ]);
     assert.deepEqual(said({ spec: { ...smallest, vcpus: 0, memoryMiB: "much", colour: "red" } }), [
       "spec has unknown fields: colour",
       "spec.vcpus must be at least 1",
