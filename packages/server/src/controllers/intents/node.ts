@@ -73,7 +73,7 @@ export function checkProvisionable(view: View, node: NodeResource): ProviderReso
   if (provider.spec.driver !== "ssh" || provider.spec.ssh === undefined) {
     throw conflict(
       `The provider ${provider.metadata.name} of node ${name} has the driver ${provider.spec.driver}: its agents join by themselves.`,
-      `Make a join token and start the agent on the host: skerry join-token create --site ${node.spec.site}`,
+      `Make a join token and start the agent on the host: skerry join-token create ${name} --site ${node.spec.site} --node ${name}`,
     );
   }
   if (node.spec.address === undefined) {
