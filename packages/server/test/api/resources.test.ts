@@ -347,7 +347,10 @@ describe("lists", () => {
       const answer = await ask(api.admin, "GET", `${path}?labelSelector=letter%3D${letters.indexOf(letter)}`);
       assert.ok(answer.text.length > 256 * 1024);
       const seen = answer.each("items", "spec.userData").map((text) => [String(text)[0], String(text).length]);
-      assert.deepEqual(seen, Array.from({ length: 5 }, () => [letter, 60_000]));
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 5 }, () => [letter, 60_000]),
+      );
     };
     for (let round = 0; round < 3; round++) await Promise.all(letters.map(read));
     for (let index = 0; index < 15; index++) await ask(api.admin, "DELETE", `${path}/long-${index}`);
