@@ -27,6 +27,8 @@ export interface Zone {
   readonly folder: string;
   /** SIGKILL, then a new process over the same data, at once. */
   killAndRestart(role: Role): Promise<void>;
+  /** SIGTERM; resolves when it has ended in good order. */
+  stop(role: Role): Promise<void>;
   /** SIGSTOP and SIGCONT: it hangs, with its connections open, and goes on. */
   pause(role: Role): void;
   resume(role: Role): void;
@@ -71,12 +73,14 @@ export async function startZone(imageBytes: number): Promise<Zone> {
       }),
     );
   };
-  const kill = async (role: Role): Promise<void> => {
+  const end = async (role: Role, signal: NodeJS.Signals): Promise<void> => {
     const child = processes.get(role);
-    if (child === undefined || child.exitCode !== null) return;
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
   };
+  const kill = (role: Role): Promise<void> => end(role, "SIGKILL");
 
   start("server");
   const client = await eventually("the server answers", async () => {
@@ -126,6 +130,7 @@ export async function startZone(imageBytes: number): Promise<Zone> {
       await kill(role);
       start(role);
     },
+    stop: (role) => end(role, "SIGTERM"),
     pause: (role) => void processes.get(role)?.kill("SIGSTOP"),
     resume: (role) => void processes.get(role)?.kill("SIGCONT"),
     path: (name) => paths[name],
@@ -178,7 +183,7 @@ export async function eventually<T>(
   }
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const probe = createServer().listen(0, "127.0.0.1");
