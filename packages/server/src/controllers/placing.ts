@@ -38,6 +38,11 @@ export function chooseNode(
           (toSite === undefined || site === toSite) &&
           (toNode === undefined || name === toNode),
       );
+  if (!isAnywhere && fleet.length > 0 && fleet.every(({ name }) => request.excludeNodes?.includes(name) === true)) {
+    throw new SkerryError("no-placement", `There is no other node${describeTarget(target)} than where it is.`, {
+      remedy: "Name another provider, site or node; see what there is: skerry node list",
+    });
+  }
   const decision = place(request, fleet);
   if (decision.outcome === "placed")
     return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };

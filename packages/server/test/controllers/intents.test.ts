@@ -332,6 +332,8 @@ describe("intents", () => {
       refuses(migrate({ toNode: here }), "conflict", /already/);
       refuses(migrate({ toProvider: "nobody" }), "invalid-request", /toProvider/);
       refuses(migrate({ toProvider: "hellas" }), "no-placement", /country/);
+      const { site } = get("Node", here).spec;
+      refuses(migrate({ toSite: site }), "no-placement", /no other node at site \w+ than where it is/);
       const { resource, operation } = await does(migrate({}));
       assert.notEqual((resource as InstanceResource).assignment?.movingTo?.node, here);
       assert.equal(operation?.spec.type, "instance.migrate");
