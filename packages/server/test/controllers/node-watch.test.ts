@@ -120,6 +120,30 @@ describe("what nodes report", () => {
     assert.deepEqual(said(), []);
   });
 
+  test("that a node's disk is full is told to whoever waits for an instance that it can't take on", async () => {
+    const { operation, resource } = await store
+      .transact((tx) =>
+        create(
+          tx,
+          fleet.controllers.intents,
+          "Instance",
+          { name: "new", project: "shop" },
+          instanceSpec,
+          fleet.clock.nowMs(),
+        ),
+      )
+      .then(({ result }) => result);
+    const { id } = resource.metadata;
+    const { nodeId } = store.getById("Instance", id)?.assignment ?? assert.fail("no place");
+    const node = fleet.nodes.find((each) => each.id === nodeId) ?? assert.fail("no node");
+    const unkept = { id, epoch: 1, generation: 0, state: "pending", health: "unknown", rebootGeneration: 0 } as const;
+    const full = { error: "it could not be written down", errorCode: "storage-full" };
+    await observe(node, (report) => ({ ...report, instances: [...report.instances, { ...unkept, ...full }] }));
+    await fleet.tick(heartbeatMs);
+    const [step] = store.getById("Operation", operation?.metadata.id ?? "")?.status.steps ?? [];
+    assert.match(step?.message ?? "", /waits for the disk on \S+; The disk of node \S+ is full/);
+  });
+
   test("is written when it changes, and otherwise rarely, while replies still show its true age", async () => {
     const { revision } = store;
     const [firstMs, laterMs] = [fleet.clock.nowMs(), fleet.clock.nowMs() + 20_000];

@@ -90,9 +90,12 @@ export async function untilStopped(
   });
 }
 
-/** Tells people what a step waits for, above all a node that is away. */
+/** Tells people what a step waits for, above all a node that is away, and what that fails at. */
 export function sayWhatKeeps(context: StepContext, view: View, nodeId: string, message: string): void {
-  context.progress({ message: whatKeeps(view, nodeId, message) });
+  const { assignment, status } = view.getById("Instance", String(context.operation.spec.input["instanceId"])) ?? {};
+  const failing = status?.conditions.find(({ type, state }) => type === "Failing" && state === "true");
+  const trouble = assignment?.nodeId === nodeId && failing?.message !== undefined ? `; ${failing.message}` : "";
+  context.progress({ message: `${whatKeeps(view, nodeId, message)}${trouble}`.slice(0, 1024) });
 }
 
 /** The same of a step that is about to begin on the instance's node; undefined where there is none. */
