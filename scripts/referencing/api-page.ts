@@ -26,6 +26,7 @@ All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.js
   operation goes on with it (its path is in \`Location\`), else 200. A secret is shown this once.
 - **Not overwriting others.** Every resource has a revision, its \`ETag\`; sent back as \`If-Match\` it refuses a change of anything newer.
 - **Trying first.** \`?dryRun=true\` answers \`{plan}\`: every object that would change, field by field. Nothing is committed.
+  \`POST /api/v1/plan\` does so for several resources, of which later ones stand on earlier ones.
 - **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once, for an hour. Answers are kept
   in memory, at most 10,000. After a restart of the server, or where another replica leads, the key is found in what the request made: the
   operation that it submitted (of which the last 10,000 that are over are kept), else what it changed, if no other key did since; the answer

@@ -20,7 +20,7 @@ export const ListQuery = strict({
   limit: optional(
     Type.String({
       pattern: "^[1-9][0-9]{0,3}$",
-      description: `items of a page, at most ${maxListLimit}; ${defaultListLimit} where absent`,
+      description: `a number of items for one page, at most ${maxListLimit}; ${defaultListLimit} where absent`,
     }),
   ),
   cursor: optional(Type.String({ maxLength: 400, description: "nextCursor of the page before" })),

@@ -6,7 +6,7 @@ import { Type } from "typebox";
 export const atRevision = optional(
   Type.String({
     pattern: "^[0-9]{1,15}$",
-    description: "answer only once the replica that is asked shows this revision or a newer one; it waits for it",
+    description: "a revision: the replica that is asked answers once it shows this one or a newer one",
   }),
 );
 
