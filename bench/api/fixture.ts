@@ -148,12 +148,16 @@ export async function seed(dataDir: string, instances: number, nodeCount = 100):
   );
   const total = 2 * instances;
   const firstLogged = revision + total - 2000;
+  let sums = 0;
+  let count = 0;
   const write = (object: ResourceOf<KindName>): void => {
     revision++;
     const { kind, metadata } = object;
     const body = JSON.stringify({ ...object, metadata: { ...metadata, revision } });
     const { id, name, project = null } = metadata;
     const sum = crc32(`${kind}\0${id}\0${project ?? ""}\0${name}\0${revision}\0${body}`);
+    sums = (sums + sum) >>> 0;
+    count++;
     put.run(kind, id, project, name, revision, body, sum);
     if (revision > firstLogged) log.run(revision, kind, id, project, name, "created", body, startMs, sum);
   };
@@ -176,8 +180,11 @@ export async function seed(dataDir: string, instances: number, nodeCount = 100):
     if (made.length === 5000) flush();
   }
   flush();
-  // The store makes its totals anew where they are missing.
-  db.exec("DELETE FROM meta WHERE name = 'objects-total'; COMMIT");
+  // What the store has counted so far, and these.
+  const before = String(db.prepare("SELECT value FROM meta WHERE name = 'objects-total'").get()?.["value"]).split(" ");
+  const totals = `${Number(before[0]) + count} ${(Number(before[1]) + sums) >>> 0}`;
+  db.prepare("UPDATE meta SET value = ? WHERE name = 'objects-total'").run(totals);
+  db.exec("COMMIT");
   db.close();
   return { nodes, projects };
 }
