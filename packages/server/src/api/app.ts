@@ -8,6 +8,7 @@ import { addressSource } from "../authorisation/failure-limit.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import { apiRoutes } from "./api-routes.ts";
 import type { ApiDeps } from "./deps.ts";
+import { FairTurns } from "./fair-turns.ts";
 import { sendJson } from "./large-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { pathOnly, sendProblem } from "./problem-reply.ts";
@@ -49,6 +50,7 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
   });
   const admissions = new WeakMap<FastifyRequest, Admission>();
   const parseQuery = queryParsers();
+  const turns = new FairTurns();
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -113,6 +115,8 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
         done();
       },
       handler: async (request, reply) => {
+        const turn = turns.enter();
+        if (turn !== undefined) await turn;
         const { route, principal, params } = admissions.get(request) ?? {};
         if (route === undefined || params === undefined) throw new Error(`no guard admitted ${request.method} ${url}`);
         const call = {
