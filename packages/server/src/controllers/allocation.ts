@@ -81,7 +81,11 @@ export class Allocation implements Tracker {
       for (const share of counted) add(corrections, share, -1);
       for (const share of sharesOf(instance, volume)) add(corrections, share, 1);
     }
-    return (nodeId) => sum(this.#used.get(nodeId) ?? nothing, corrections.get(nodeId) ?? nothing);
+    return (nodeId) => {
+      const used = this.#used.get(nodeId) ?? nothing;
+      const correction = corrections.get(nodeId);
+      return correction === undefined ? used : sum(used, correction);
+    };
   }
 }
 

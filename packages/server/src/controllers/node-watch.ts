@@ -27,6 +27,8 @@ interface Pending {
   readonly waiters: { resolve(): void; reject(error: unknown): void }[];
 }
 
+/** Nodes that are written at once: some milliseconds, so that others have their turn between. */
+const maxPerWrite = 32;
 /** Silence of this many heartbeats counts as being away. */
 const silentHeartbeats = 3;
 
@@ -37,7 +39,7 @@ const silentHeartbeats = 3;
 export class NodeWatch {
   readonly #deps: NodeWatchDeps;
   readonly #heardMs = new Map<string, number>();
-  #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, Pending>();
   #flushing: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
 
@@ -93,8 +95,7 @@ export class NodeWatch {
 
   async #flush(): Promise<void> {
     while (this.#pending.size > 0) {
-      const batch = this.#pending;
-      this.#pending = new Map();
+      const batch = this.#nextBatch();
       try {
         await this.#write(batch);
       } catch (error) {
@@ -104,6 +105,16 @@ export class NodeWatch {
       }
     }
     this.#flushing = undefined;
+  }
+
+  #nextBatch(): ReadonlyMap<string, Pending> {
+    const batch = new Map<string, Pending>();
+    for (const [nodeId, pending] of this.#pending) {
+      if (batch.size === maxPerWrite) break;
+      batch.set(nodeId, pending);
+      this.#pending.delete(nodeId);
+    }
+    return batch;
   }
 
   /** One node's bad report must not keep the others' from being written. */

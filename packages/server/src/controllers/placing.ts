@@ -150,35 +150,36 @@ export const idle: UsedOn = () => nothing;
 
 /** Every node as placement sees it; one that has not joined yet is there too, as unhealthy and without capacity. */
 export function fleetOf(view: View, used: UsedOn): readonly Candidate[] {
-  return view.list("Node").flatMap((node) => {
-    const site = view.get("Site", { name: node.spec.site });
-    const provider = site === undefined ? undefined : view.get("Provider", { name: site.spec.provider });
-    if (site === undefined || provider === undefined) return [];
-    const { facts } = node.status;
-    const { country, tier, latitude, longitude, carbonGramsPerKWh, eurosPerVcpuHour } = site.spec;
-    return [
-      {
-        name: node.metadata.name,
-        id: node.metadata.id,
-        site: site.metadata.name,
-        provider: provider.metadata.name,
-        country,
-        jurisdiction: provider.spec.jurisdiction ?? provider.spec.country,
-        sovereigntyLevel: provider.spec.sovereigntyLevel ?? 0,
-        tier,
-        labels: node.metadata.labels,
-        architecture: facts?.architecture ?? "x86_64",
-        latitude,
-        longitude,
-        schedulable: node.spec.schedulable !== false && node.metadata.deletedAt === undefined,
-        healthy: isHealthy(node),
-        capacity: (facts === undefined ? undefined : (node.spec.capacityOverride ?? facts.capacity)) ?? nothing,
-        used: used(node.metadata.id),
-        ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
-        ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
-      },
-    ];
-  });
+  return view.list("Node").flatMap((node) => candidateOf(view, node, used) ?? []);
+}
+
+/** Undefined where its site or provider is missing. */
+export function candidateOf(view: View, node: NodeResource, used: UsedOn): Candidate | undefined {
+  const site = view.get("Site", { name: node.spec.site });
+  const provider = site === undefined ? undefined : view.get("Provider", { name: site.spec.provider });
+  if (site === undefined || provider === undefined) return undefined;
+  const { facts } = node.status;
+  const { country, tier, latitude, longitude, carbonGramsPerKWh, eurosPerVcpuHour } = site.spec;
+  return {
+    name: node.metadata.name,
+    id: node.metadata.id,
+    site: site.metadata.name,
+    provider: provider.metadata.name,
+    country,
+    jurisdiction: provider.spec.jurisdiction ?? provider.spec.country,
+    sovereigntyLevel: provider.spec.sovereigntyLevel ?? 0,
+    tier,
+    labels: node.metadata.labels,
+    architecture: facts?.architecture ?? "x86_64",
+    latitude,
+    longitude,
+    schedulable: node.spec.schedulable !== false && node.metadata.deletedAt === undefined,
+    healthy: isHealthy(node),
+    capacity: (facts === undefined ? undefined : (node.spec.capacityOverride ?? facts.capacity)) ?? nothing,
+    used: used(node.metadata.id),
+    ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
+    ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
+  };
 }
 
 function isHealthy(node: NodeResource): boolean {
