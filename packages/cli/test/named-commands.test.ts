@@ -17,7 +17,9 @@ const program = buildProgram({
   signal: new AbortController().signal,
 });
 /** Of the launcher, for who works on Skerry itself. */
-const launcherWords = new Set(["check", "test", "bench"]);
+const launcherWords = new Set(
+  /^ *(check \|.*)\)$/m.exec(readFileSync(join(root, "skerry"), "utf8"))?.[1]?.split(" | ") ?? [],
+);
 /** It reads its own words. */
 const ownParsers = new Set(["agent"]);
 
