@@ -48,6 +48,8 @@ export const Operation = defineKind({
     /** What steps hand on to later ones; durable, never secret. */
     notes: Type.Record(Type.String(), Type.Unknown()),
     cancelRequestedAt: optional(Timestamp),
+    /** Who asked for that: a token's name, or `system`. */
+    cancelRequestedBy: optional(Type.String()),
     startedAt: optional(Timestamp),
     /** When it began to take back what it did; from then on only that. */
     undoStartedAt: optional(Timestamp),

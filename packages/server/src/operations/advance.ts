@@ -135,7 +135,9 @@ export function isCommitted(status: Status, steps: readonly (OperationStepKind |
 }
 
 export function cancelled(operation: OperationResource): SkerryError {
-  return new SkerryError("operation-cancelled", `${operation.spec.type} was cancelled.`);
+  const { cancelRequestedBy } = operation.status;
+  const by = cancelRequestedBy === undefined ? "" : ` by ${cancelRequestedBy}`;
+  return new SkerryError("operation-cancelled", `${operation.spec.type} was cancelled${by}.`);
 }
 
 export function tooLate(operation: OperationResource): SkerryError {

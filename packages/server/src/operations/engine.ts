@@ -3,7 +3,7 @@ import type { ChangeEvent, Store, Transaction } from "@skerry/store";
 import { isCommitted, type Bounds } from "./advance.ts";
 import { timestamp, type Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
-import type { OperationEngine, OperationKind } from "./operation-kind.ts";
+import type { OperationEngine, OperationKind, OperationRequest } from "./operation-kind.ts";
 import { ProgressBook } from "./progress.ts";
 import type { Random } from "./random.ts";
 import { beginWithin, runOperation, stepsOf, type Decision, type RunDeps } from "./run.ts";
@@ -105,10 +105,11 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       .catch((error: unknown) => log.warn({ error }, "old operations were not forgotten"));
   }
 
-  function replace(tx: Transaction, active: OperationResource, type: string): void {
+  function replace(tx: Transaction, active: OperationResource, { type, actor }: OperationRequest): void {
     const nowMs = clock.nowMs();
     const problem = toProblem(new SkerryError("operation-cancelled", `${active.spec.type} was replaced by ${type}.`));
-    const status = { ...active.status, cancelRequestedAt: timestamp(nowMs), problem };
+    const asked = { cancelRequestedAt: timestamp(nowMs), cancelRequestedBy: actor };
+    const status = { ...active.status, ...asked, problem };
     tx.put({ ...active, status: ended(status, "cancelled", nowMs) });
   }
 
@@ -120,7 +121,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       const active = subjects.activeOn(tx, subject);
       if (active !== undefined) {
         if (request.replaces !== true || kindOf(active.spec.type)?.replaceable !== true) throw busy(subject, active);
-        replace(tx, active, request.type);
+        replace(tx, active, request);
       }
       const nowMs = clock.nowMs();
       const id = makeId("opr", nowMs, random.bytes(10));
@@ -161,7 +162,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       if (active !== undefined) throw busy(subject, active);
     },
 
-    cancel(tx, operation) {
+    cancel(tx, operation, actor) {
       const current = tx.getById("Operation", operation.metadata.id) ?? operation;
       const { status } = current;
       if (isOver(status.state))
@@ -181,7 +182,8 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
         );
       }
       if (status.cancelRequestedAt !== undefined) return current;
-      return tx.put({ ...current, status: { ...status, cancelRequestedAt: timestamp(clock.nowMs()) } });
+      const asked = { cancelRequestedAt: timestamp(clock.nowMs()), cancelRequestedBy: actor };
+      return tx.put({ ...current, status: { ...status, ...asked } });
     },
 
     start() {

@@ -73,7 +73,7 @@ export interface OperationEngine {
   /** @throws SkerryError busy where `submit` would: for intents that would otherwise fail for a reason that follows from it */
   requireIdle(tx: Transaction, subject: Reference): void;
   /** Records the wish; @throws SkerryError conflict past the point of no return or when it is over */
-  cancel(tx: Transaction, operation: OperationResource): OperationResource;
+  cancel(tx: Transaction, operation: OperationResource, actor: string): OperationResource;
   /** Resumes everything that is not over. */
   start(): void;
   stop(): Promise<void>;

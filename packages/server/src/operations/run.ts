@@ -234,7 +234,7 @@ function limitsOf(
   const offStop = onAbort(stop, () => abort(stop.reason));
   const checkCancel = () => {
     const current = deps.store.getById("Operation", id);
-    if (current?.status.cancelRequestedAt !== undefined) abort(cancelled(operation));
+    if (current?.status.cancelRequestedAt !== undefined) abort(cancelled(current));
   };
   let unsubscribe = () => {};
   if (next.cancellable === true) {

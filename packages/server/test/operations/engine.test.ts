@@ -147,10 +147,12 @@ describe("the operation engine", () => {
       () => [run.store],
       () => store.getById("Operation", operation.metadata.id)?.status.steps[1]?.state === "running",
     );
-    await run.store.transact((tx) => run.engine.cancel(tx, operation));
+    await run.store.transact((tx) => run.engine.cancel(tx, operation, "ana"));
     const ended = await untilDone(run, clock, operation);
     assert.equal(ended.status.state, "cancelled");
     assert.equal(ended.status.problem?.code, "operation-cancelled");
+    assert.match(ended.status.problem?.detail ?? "", /was cancelled by ana/);
+    assert.equal(ended.status.cancelRequestedBy, "ana");
     assert.deepEqual(site.log, ["floor", "undo walls", "undo floor"]);
   });
 
@@ -163,12 +165,12 @@ describe("the operation engine", () => {
       () => store.getById("Operation", operation.metadata.id)?.status.steps[0]?.state === "running",
     );
     await assert.rejects(
-      run.store.transact((tx) => run.engine.cancel(tx, operation)),
+      run.store.transact((tx) => run.engine.cancel(tx, operation, "ana")),
       { code: "conflict" },
     );
     await untilDone(run, clock, operation);
     await assert.rejects(
-      run.store.transact((tx) => run.engine.cancel(tx, operation)),
+      run.store.transact((tx) => run.engine.cancel(tx, operation, "ana")),
       { code: "conflict" },
     );
   });
@@ -215,7 +217,7 @@ describe("the operation engine", () => {
       },
     );
     await submit(run, { type: "test.build", targets: [{ kind: "Site", name: "there" }] });
-    await run.store.transact((tx) => run.engine.cancel(tx, operation));
+    await run.store.transact((tx) => run.engine.cancel(tx, operation, "ana"));
     await untilDone(run, clock, operation);
     await submit(run, { type: "test.build" });
   });
@@ -244,6 +246,7 @@ describe("the operation engine", () => {
     const replaced = store.getById("Operation", watched.metadata.id);
     assert.equal(replaced?.status.state, "cancelled");
     assert.match(replaced.status.problem?.detail ?? "", /replaced by test.build/);
+    assert.equal(replaced.status.cancelRequestedBy, next.spec.actor);
     assert.deepEqual(site.log, ["roof"]);
   });
 

@@ -36,8 +36,8 @@ export function operationIntents(deps: { readonly engine: Pick<OperationEngine, 
       cancel: {
         summary: "Stop the operation and take back what it did so far",
         input: strict({}),
-        run(tx, operation) {
-          const cancelled = deps.engine.cancel(tx, operation);
+        run(tx, operation, _input, { actor }) {
+          const cancelled = deps.engine.cancel(tx, operation, actor);
           return { resource: cancelled, operation: cancelled };
         },
       },
