@@ -140,7 +140,16 @@ describe("the command line", { timeout: 120_000 }, () => {
     const name = operation?.metadata.name ?? "";
     assert.match(await done("operation", "cancel", name, "--dry-run"), /~ Operation [\s\S]*cancelRequestedAt/);
     assert.equal((await client.get("Operation", { name })).status.cancelRequestedAt, undefined);
+    const listed = async (what: string): Promise<readonly { readonly metadata: { readonly name: string } }[]> =>
+      JSON.parse(await done("operation", "list", "--for", what, "-o", "json")) as Awaited<ReturnType<typeof listed>>;
+    assert.deepEqual(
+      (await listed("node/slow")).map(({ metadata }) => metadata.name),
+      [name],
+    );
+    assert.deepEqual(await listed("instance/lab/slow"), []);
+    assert.match((await skerry("operation", "list", "--for", "slow")).err, /instance\/NAME/);
     await done("operation", "cancel", name);
+    assert.equal((await client.get("Operation", { name })).status.cancelRequestedBy, "admin");
     agent.reject(new Error("no agent is made any more"));
     assert.equal((await client.waitForOperation(name, () => undefined)).status.state, "cancelled");
   });

@@ -13,6 +13,8 @@ export interface ListOptions {
   readonly labelSelector?: string | undefined;
   /** Of instances and volumes: a node's name. */
   readonly node?: string | undefined;
+  /** Of operations: what they work on, as `Kind/name` or `Kind/project/name`. */
+  readonly target?: string | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 }

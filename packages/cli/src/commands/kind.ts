@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { kindNames, kindWord, kinds, type KindName } from "@skerry/model";
+import { SkerryError, kindNames, kindWord, kinds, type KindName } from "@skerry/model";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { renderList, renderValue } from "../output/render.ts";
-import { openSession, withConnection, withMutation } from "../session.ts";
+import { openSession, withConnection, withMutation, type Session } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
 import { draftFlags } from "./draft-flags.ts";
 import type { DraftFlags } from "./flag-values.ts";
@@ -32,18 +32,40 @@ const summaries: Record<KindName, string> = {
   ApiToken: "lets a person or program call the API",
 };
 
+interface ListFlags {
+  readonly label?: string;
+  readonly node?: string;
+  readonly for?: string;
+  readonly allProjects?: boolean;
+}
+
+/** `instance/web`, in the session's project, as the API takes it. */
+function targetOf(session: Session, what: string | undefined): string | undefined {
+  if (what === undefined) return undefined;
+  const [noun = "", ...place] = what.split("/");
+  const kind = kindNames.find((one) => kindWord(one) === noun || kinds[one].plural === noun);
+  if (kind === undefined || place.length === 0) {
+    throw new SkerryError("invalid-request", `"${what}" is not a kind and a name.`, {
+      remedy: "Write it as instance/NAME, or another kind's noun in place of instance.",
+    });
+  }
+  const { project, name } = session.key(kind, place.join("/"));
+  return [kind, ...(project === undefined ? [] : [project]), name].join("/");
+}
+
 function addReads(parent: Command, kind: KindName, { terminal, signal }: CommandDeps): void {
   const list = withConnection(parent.command("list"))
     .description(`list ${kinds[kind].plural}`)
     .option("-l, --label <selector>", "only with these labels: a=b,c!=d")
     .option("-A, --all-projects", "of every project");
   if (kind === "Instance" || kind === "Volume") list.option("--node <name>", "only what is on this node");
-  list.action(async (options: { label?: string; node?: string; allProjects?: boolean }, command: Command) => {
+  if (kind === "Operation") list.option("--for <what>", "only what works on this: instance/NAME, node/NAME, ...");
+  list.action(async (options: ListFlags, command: Command) => {
     const session = await openSession(terminal, command);
     const project = (options.allProjects ?? false) || kinds[kind].scope === "zone" ? undefined : session.project;
     const items = await session.client.listAll(
       kind,
-      { project, labelSelector: options.label, node: options.node },
+      { project, labelSelector: options.label, node: options.node, target: targetOf(session, options.for) },
       signal,
     );
     await renderList(terminal, kind, items, session.output, Date.now());

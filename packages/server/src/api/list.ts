@@ -1,4 +1,14 @@
-import { SkerryError, optional, parserOf, strict, type KindName, type ResourceOf } from "@skerry/model";
+import {
+  SkerryError,
+  isKindName,
+  kinds,
+  optional,
+  parserOf,
+  strict,
+  type KindName,
+  type OperationResource,
+  type ResourceOf,
+} from "@skerry/model";
 import type { Documents, Key, Label, StoredDocument } from "@skerry/store";
 import { Type, type Static } from "typebox";
 import { decide } from "../authorisation/authorise.ts";
@@ -27,6 +37,12 @@ export const ListQuery = strict({
   labelSelector: optional(Type.String({ minLength: 1, maxLength: 1024, description: "a=b,c!=d: all must hold" })),
   node: optional(
     Type.String({ minLength: 1, maxLength: 63, description: "of instances and volumes: of this node only" }),
+  ),
+  target: optional(
+    Type.String({
+      pattern: "^[A-Za-z]+(/[^/]{1,63}){1,2}$",
+      description: "of operations: of those that work on this object only, as Kind/name or Kind/project/name",
+    }),
   ),
   fields: optional(
     Type.String({ minLength: 1, maxLength: 1024, description: "metadata.name,status.state: only these, and kind" }),
@@ -66,11 +82,13 @@ export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>)
   const selects = labels?.isOneLabel === true && query.node === undefined ? undefined : labels?.selects;
   const show = query.fields === undefined ? undefined : parseFields(query.fields);
   const after = query.cursor === undefined ? undefined : keyOf(decodeCursor(query.cursor));
+  const touches = query.target === undefined ? undefined : touching(kind, query.target);
   const page: StoredDocument[] = [];
   let more = false;
   const seesAll = principal.project === undefined && decide(principal, "read", kind, {}) === "allowed";
   for (const document of documentsOf(scope, query.node, after, labels?.required)) {
     if (!seesAll && !seesDocument(principal, kind, document)) continue;
+    if (touches?.(document) === false) continue;
     if (selects?.(document.object().metadata.labels) === false) continue;
     if ((more = page.length === limit)) break;
     page.push(document);
@@ -97,6 +115,26 @@ function documentsOf(
   }
   const id = nodeId(node);
   return id === undefined ? [] : documents.onNode(kind, id, project, after);
+}
+
+/** Tells operations that have an object among their targets, by its name: also those of a namesake that is gone. */
+function touching(listed: KindName, target: string): (document: StoredDocument) => boolean {
+  const [kind = "", ...place] = target.split("/");
+  if (listed !== "Operation" || !isKindName(kind) || (kinds[kind].scope === "project") !== (place.length === 2)) {
+    throw new SkerryError("invalid-request", "The target is none that a list of operations can be narrowed to.", {
+      remedy: "List operations with target=Kind/name, or target=Kind/project/name of what lives in a project.",
+    });
+  }
+  const name = place.at(-1);
+  const project = place.length === 2 ? place[0] : undefined;
+  // Most operations do not even have the name in their text, and need not be read.
+  const needle = JSON.stringify(name);
+  return (document) => {
+    const { buffer, byteOffset, length } = document.json;
+    if (!Buffer.from(buffer, byteOffset, length).includes(needle)) return false;
+    const { targets } = (document.object() as OperationResource).spec;
+    return targets.some((one) => one.kind === kind && one.name === name && one.project === project);
+  };
 }
 
 function joined(page: readonly StoredDocument[], rest: object, sight: Sight): Buffer {
