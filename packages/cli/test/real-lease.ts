@@ -12,7 +12,7 @@ import { eventually } from "./zone.ts";
 /** The shortest that there is: shut down from 18 s without an answer on, killed at 24, by the guard at 25, replaced at 30. */
 const leaseSeconds = 30;
 /** Until a replacement serves, on a machine that has other things to do too. */
-const replacedMs = 180_000;
+export const replacedMs = 180_000;
 
 /** A guest that may be replaced, and one beside it on the same host that is to be kept. */
 export interface Pair {
@@ -31,7 +31,7 @@ export async function makePair(zone: RealZone): Promise<Pair> {
   return { leased, kept: await makeMover(zone, "kept", { ...islet, placement }) };
 }
 
-function ownerOf({ assignment }: InstanceResource): NodeName {
+export function ownerOf({ assignment }: InstanceResource): NodeName {
   return nodeNames.find((name) => name === assignment?.node) ?? assert.fail("it is nowhere");
 }
 

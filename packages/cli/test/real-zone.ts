@@ -9,6 +9,7 @@ import {
   bringUp,
   buildGuestImage,
   defaultTestbedOptions,
+  describeTestbed,
   installPrerequisites,
   takeDown,
   type GuestImage,
@@ -17,6 +18,7 @@ import {
 } from "@skerry/testbed";
 import { imageFlags } from "../src/commands/image-flags.ts";
 import { startControlPlane, type DemoControlPlane } from "../src/demo/control-plane.ts";
+import { eventually } from "./zone.ts";
 
 export const project = "lab";
 export const nodeNames = ["alpha", "beta"] as const;
@@ -47,6 +49,8 @@ export interface RealZone {
   inHost(node: NodeName, ...argv: readonly string[]): Promise<string>;
   /** Names in a folder of the agent's on a node; none where the folder is missing. */
   kept(node: NodeName, folder: string): Promise<readonly string[]>;
+  /** At once, without a shutdown: the host's processes are gone, and it boots again from its disk. */
+  reboot(node: NodeName): Promise<void>;
   /** SIGKILL, then a new process over the same data, at once. */
   killServer(): Promise<void>;
   /** SIGKILL; systemd starts it again. */
@@ -102,6 +106,17 @@ export async function startRealZone(image?: () => Promise<GuestImage>): Promise<
       host,
       inHost,
       kept: (node, folder) => readdir(join(host(node).rootPath, agentFolder, folder)).catch(() => []),
+      reboot: async (node) => {
+        const was = host(node).leaderPid;
+        // It does not live to answer.
+        await inHost(node, "systemctl", "reboot", "--force", "--force").catch(() => undefined);
+        const booted = await eventually("the host is up again", async () => {
+          const found = (await describeTestbed(options))?.hosts.find(({ name }) => name === host(node).name);
+          return found !== undefined && found.leaderPid !== was && found;
+        });
+        hosts.set(node, booted);
+        await eventually("it runs programs", () => inHost(node, "systemctl", "is-active", "skerry-agent"));
+      },
       killServer: async () => {
         if (control !== undefined) process.kill(control.process.pid, "SIGKILL");
         await control?.process.stop();

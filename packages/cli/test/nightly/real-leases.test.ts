@@ -1,0 +1,37 @@
+import { after, before, describe, test } from "node:test";
+import { makePair, surviveParting, type Pair } from "../real-lease.ts";
+import { playTroubles } from "../real-lease-play.ts";
+import { watchWriters, type WriterWatch } from "../real-writers.ts";
+import { startRealZone, type RealZone } from "../real-zone.ts";
+
+const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
+const seeds = Number(process.env["SKERRY_TEST_RUNS"] ?? 5);
+
+describe("a QEMU guest that may be replaced", () => {
+  let zone: RealZone;
+  let watch: WriterWatch;
+  let pair: Pair;
+  before(async () => {
+    zone = await startRealZone();
+    watch = watchWriters(zone);
+    pair = await makePair(zone);
+  });
+  after(async () => {
+    await watch[Symbol.asyncDispose]();
+    await zone.close();
+  });
+
+  test("is ended by its host, which stood still for longer than the lease, within a second of going on", async (context) => {
+    const times = await surviveParting(zone, watch, pair, {
+      part: (owner) => watch.freeze(owner),
+      reunite: (owner) => watch.thaw(owner),
+    });
+    const woken = watch.history.find(({ resumedMs }) => resumedMs !== undefined);
+    context.diagnostic(JSON.stringify({ ...times, woken }));
+  });
+
+  for (let run = 0; run < seeds; run += 1)
+    test(`never writes at two places, and what is kept runs on, whatever happens when (seed ${seed + run})`, async (context) => {
+      await playTroubles(zone, watch, pair, seed + run, (line) => context.diagnostic(line));
+    });
+});
