@@ -103,7 +103,7 @@ async function makeTrouble(zone: RealZone, { trouble, cutMs = 3000 }: Trial, own
 }
 
 /** Looks a few times a second at how many processes run a guest, on all hosts together. */
-function watchProcesses(instanceId: string): AsyncDisposable & { most(): number } {
+export function watchProcesses(instanceId: string): AsyncDisposable & { most(): number } {
   let most = 0;
   const over = new AbortController();
   const look = async (): Promise<void> => {

@@ -1,7 +1,8 @@
 import { after, before, describe, test } from "node:test";
 import type { ResourceKey } from "@skerry/sdk";
 import { makeMover, surviveTrouble, troubles } from "../real-move.ts";
-import { startRealZone, type RealZone } from "../real-zone.ts";
+import { obstacles, surviveObstacle } from "../real-rollback.ts";
+import { islet, startRealZone, type RealZone } from "../real-zone.ts";
 
 /** Longer than an agent waits for a source that has gone silent. */
 const cutMs = { drop: 20_000, reset: 3000 } as const;
@@ -11,7 +12,8 @@ describe("a move of a QEMU guest between provisioned hosts, with trouble", () =>
   let mover: ResourceKey;
   before(async () => {
     zone = await startRealZone();
-    mover = await makeMover(zone, "mover");
+    // With a lease, so that none must be left behind either.
+    mover = await makeMover(zone, "mover", { ...islet, onDisconnect: { replaceAfterSeconds: 3600 } });
   });
   after(() => zone.close());
 
@@ -27,4 +29,11 @@ describe("a move of a QEMU guest between provisioned hosts, with trouble", () =>
       });
     }
   }
+
+  for (const obstacle of obstacles)
+    test(`is taken back wholly where the target can't have it (${obstacle})`, async (context) => {
+      const from = performance.now();
+      const why = await surviveObstacle(zone, mover, obstacle);
+      context.diagnostic(`${Math.round(performance.now() - from)} ms: ${why}`);
+    });
 });

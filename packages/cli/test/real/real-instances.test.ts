@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { SkerryError } from "@skerry/model";
 import { makeMover, surviveTrouble, witness, type Trial } from "../real-move.ts";
+import { surviveObstacle } from "../real-rollback.ts";
 import { nodeNames, processesOf, project, startRealZone, type NodeName, type RealZone } from "../real-zone.ts";
 import { openSerialShell } from "../serial-shell.ts";
 import { ended, eventually } from "../zone.ts";
@@ -154,4 +155,8 @@ describe("a zone of two provisioned hosts with QEMU guests", () => {
         `${state} ${problem ?? ""} ${Math.round(performance.now() - from)} ms ${JSON.stringify(result)}`,
       );
     });
+
+  test("a move to a full disk is taken back: it runs again where it was, and nothing is left at the target", async (context) => {
+    context.diagnostic(await surviveObstacle(zone, mover, "full"));
+  });
 });
