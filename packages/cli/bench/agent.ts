@@ -1,5 +1,5 @@
 /**
- * What the agent of a provisioned host keeps in memory: after its start, and after each of a number of cold moves of one
+ * What the agent of a provisioned host takes: processor time while a guest runs and nothing is asked, and memory after its start, and after each of a number of cold moves of one
  * instance to and fro, whose disk holds `--disk-mib` of random bytes, so that each agent sends it and receives it in turn.
  * Needs root on Debian. Keeps its samples in bench/results/agent.json.
  *
@@ -30,6 +30,8 @@ const { values } = parseArgs({
 const budgetMiB = 90;
 /** After a move, before the agents are looked at: what is steady is asked for, not what a transfer takes. */
 const settleMs = 5000;
+/** How long the processor time of idle agents is watched. */
+const idleMs = 60_000;
 const dropIn = "etc/systemd/system/skerry-agent.service.d/bench.conf";
 
 /** Of one agent, in MiB, as the kernel counts them; `peak` since its start. */
@@ -65,6 +67,25 @@ async function look(zone: RealZone, moves: number): Promise<Sample> {
   await delay(settleMs);
   const [alpha, beta] = await Promise.all([memoryOf(zone, "alpha"), memoryOf(zone, "beta")]);
   return { moves, agents: { alpha, beta }, load: loadavg()[0] ?? 0 };
+}
+
+/** Seconds of processor time since the agent began. */
+async function processorSeconds(zone: RealZone, node: NodeName): Promise<number> {
+  const fields =
+    (await readFile(`${await agentProcess(zone, node)}/stat`, "utf8")).split(") ").at(-1)?.split(" ") ?? [];
+  // Fields 14 and 15 of proc(5), in hundredths.
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Percent of one core, of the agent that takes more. */
+async function idleLoad(zone: RealZone): Promise<number> {
+  const before = await Promise.all(nodeNames.map((node) => processorSeconds(zone, node)));
+  const fromMs = performance.now();
+  await delay(idleMs);
+  const seconds = (performance.now() - fromMs) / 1000;
+  const after = await Promise.all(nodeNames.map((node) => processorSeconds(zone, node)));
+  const shares = after.map((spent, index) => ((spent - (before[index] ?? 0)) / seconds) * 100);
+  return Number(Math.max(...shares).toFixed(2));
 }
 
 /** The agents start anew, with the lines that are tried. */
@@ -119,6 +140,7 @@ try {
     if (!values.json) process.stdout.write(line(sample));
   };
   note(await look(zone, 0));
+  const idleCpuPercent = await idleLoad(zone);
   let bytes = 0;
   for (let count = 1; count <= Number(values.moves); count += 1) {
     bytes = await move(zone, key);
@@ -138,6 +160,7 @@ try {
     },
     budgetMiB,
     bytesPerMove: bytes,
+    idleCpuPercent,
     idleMiB: steady(samples[0]),
     steadyMiB: steady(samples.at(-1)),
     largestSteadyMiB: Math.max(...samples.map(steady)),
@@ -154,7 +177,7 @@ try {
       ? `${JSON.stringify(report, null, 2)}\n`
       : `resident: ${report.idleMiB} MiB at first, ${report.steadyMiB} MiB after ${values.moves} moves of ` +
           `${(bytes / 2 ** 20).toFixed(1)} MiB, ${report.largestSteadyMiB} MiB at most between moves, ${report.peakMiB} MiB ` +
-          `at most during one; budget ${budgetMiB} MiB\n`,
+          `at most during one; budget ${budgetMiB} MiB; idle ${idleCpuPercent} % of a core\n`,
   );
   if (report.largestSteadyMiB > budgetMiB) process.exitCode = 1;
 } finally {
