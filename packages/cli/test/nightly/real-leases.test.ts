@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { makePair, surviveParting, type Pair } from "../real-lease.ts";
 import { playTroubles } from "../real-lease-play.ts";
@@ -19,6 +20,26 @@ describe("a QEMU guest that may be replaced", () => {
   after(async () => {
     await watch[Symbol.asyncDispose]();
     await zone.close();
+  });
+
+  test("is killed by the guard where nothing reaches its node and the agent there has died", async (context) => {
+    let mend: () => Promise<void>;
+    let revive: () => Promise<void>;
+    const times = await surviveParting(zone, watch, pair, {
+      part: async (owner) => {
+        mend = await zone.cutOff(owner);
+        revive = await zone.leaveAgentDead(owner);
+      },
+      meanwhile: async (owner, id) => {
+        const said = await zone.inHost(owner, "journalctl", "--unit=skerry-lease-guard", "--output=cat");
+        assert.match(said, new RegExp(`the lease of ${id} is over: killed \\d+`));
+      },
+      reunite: async () => {
+        await mend();
+        await revive();
+      },
+    });
+    context.diagnostic(JSON.stringify(times));
   });
 
   test("is ended by its host, which stood still for longer than the lease, within a second of going on", async (context) => {
