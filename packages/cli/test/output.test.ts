@@ -66,6 +66,8 @@ test("a list tells what is wrong with a row, and has no column for it where noth
   assert.match(row ?? "", / StorageFull$/);
   const silent = { ...failing, type: "Reachable", state: "unknown", reason: "NodeSilent" } as const;
   assert.match((await listed([silent, failing]))[1] ?? "", / NodeSilent 12s, StorageFull$/);
+  const nowhere = { ...failing, type: "Replacing", state: "false", reason: "NoOtherNode" } as const;
+  assert.match((await listed([nowhere]))[1] ?? "", / NoOtherNode$/);
   assert.match((await listed([{ ...failing, state: "false" }]))[0] ?? "", /AGE$/);
 });
 

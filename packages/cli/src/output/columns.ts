@@ -144,6 +144,7 @@ const troubleWhen: Readonly<Record<string, readonly Condition["state"][]>> = {
   Failing: ["true"],
   Strangers: ["true"],
   Overlay: ["false"],
+  Replacing: ["false"],
   Reachable: ["false", "unknown"],
 };
 
