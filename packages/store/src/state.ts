@@ -2,16 +2,10 @@ import { kindNames } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { freeze, nameKey, projectPrefix } from "./object.ts";
 import type { StoredObject } from "./object.ts";
-import {
-  addressText,
-  factsOf,
-  type InstanceOutline,
-  type OutlinedKind,
-  type Outlines,
-  type VolumeOutline,
-} from "./outline.ts";
+import { factsOf, type OutlinedKind, type Outlines } from "./outline.ts";
 import type { ChangeEvent, Documents, Key, Label, StoredDocument, View } from "./store.ts";
 import { ObjectCache } from "./table/object-cache.ts";
+import { InstanceRow, VolumeRow } from "./table/outline-row.ts";
 import { Table } from "./table/table.ts";
 
 /** A view that changes can be applied to, in order of their revisions. */
@@ -63,8 +57,18 @@ export class BaseState implements State, Documents {
 
   *outlines<K extends OutlinedKind>(kind: K): Generator<Outlines[K], void, void> {
     const rows = this.#rowsOf(kind);
-    for (const row of rows.table.ordered())
-      yield (rows.table.isPlain(row) ? outlineAt(rows, row, kind) : looseObjectAt(rows, row)) as Outlines[K];
+    const { table } = rows;
+    const Outline = kind === "Volume" ? VolumeRow : InstanceRow;
+    let project = "";
+    for (const row of table.ordered()) {
+      if (!table.isPlain(row)) {
+        yield looseObjectAt(rows, row) as unknown as Outlines[K];
+        continue;
+      }
+      // Neighbours are of one project mostly.
+      if (!table.hasPrefix(row, project)) project = projectPrefix(keyOf(table.name(row)).project ?? "");
+      yield new Outline(table, row, project) as unknown as Outlines[K];
+    }
   }
 
   *notables<K extends OutlinedKind>(kind: K): Generator<ResourceOf<K>, void, void> {
@@ -168,23 +172,6 @@ function objectAt({ table, cache }: KindRows, row: number): StoredObject | undef
 /** Perhaps not frozen, and not remembered. */
 function looseObjectAt({ table, cache }: KindRows, row: number): StoredObject {
   return cache.peek(row) ?? (JSON.parse(table.text(row)) as StoredObject);
-}
-
-function outlineAt({ table }: KindRows, row: number, kind: OutlinedKind): InstanceOutline | VolumeOutline {
-  const { project, name } = keyOf(table.name(row));
-  const node = table.node(row);
-  const metadata = { name, ...(project === undefined ? {} : { project }) };
-  const assignment = node === "" ? undefined : { nodeId: node };
-  const [amount, memoryMiB] = table.amounts(row);
-  if (kind === "Volume") return { metadata, spec: { sizeMiB: amount, instance: name }, assignment };
-  const network = table.network(row);
-  const address = table.address(row);
-  return {
-    metadata,
-    spec: { vcpus: amount, memoryMiB, networks: network === "" ? [] : [network] },
-    status: { addresses: address === 0 ? [] : [{ network, address: addressText(address) }] },
-    assignment,
-  };
 }
 
 function keyOf(nameKey: string): Key {

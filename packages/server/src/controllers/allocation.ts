@@ -39,13 +39,12 @@ export class Allocation implements Tracker {
     this.#used.clear();
     this.#touched.clear();
     // Both come in the order of their places, and an instance's volume has the same as the instance.
-    const volumes = newest.outlines("Volume")[Symbol.iterator]();
-    let volume = volumes.next().value as VolumeOutline | undefined;
-    for (const instance of newest.outlines("Instance")) {
-      const place = placeOf(instance);
-      while (volume !== undefined && placeOf(volume) < place)
-        volume = volumes.next().value as VolumeOutline | undefined;
-      const own = volume !== undefined && placeOf(volume) === place ? volume : undefined;
+    const volumes = placed(newest.outlines("Volume"));
+    let volume = volumes.next().value;
+    for (const { outline: instance, project, name } of placed(newest.outlines("Instance"))) {
+      while (volume !== undefined && (volume.project < project || (volume.project === project && volume.name < name)))
+        volume = volumes.next().value;
+      const own = volume?.project === project && volume.name === name ? volume.outline : undefined;
       for (const share of sharesOf(instance, own)) add(this.#used, share, 1);
     }
   }
@@ -87,6 +86,19 @@ export class Allocation implements Tracker {
       return correction === undefined ? used : sum(used, correction);
     };
   }
+}
+
+interface Placed<T> {
+  readonly outline: T;
+  readonly project: string;
+  readonly name: string;
+}
+
+function* placed<T extends InstanceOutline | VolumeOutline>(
+  outlines: Iterable<T>,
+): Generator<Placed<T>, undefined, void> {
+  for (const outline of outlines)
+    yield { outline, project: outline.metadata.project ?? "", name: outline.metadata.name };
 }
 
 interface Pair {

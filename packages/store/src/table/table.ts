@@ -228,10 +228,20 @@ export class Table {
     return buffer.toString("utf8", start + headerBytes, start + headerBytes + shortAt(buffer, start));
   }
 
-  name(row: number): string {
+  /** @param from how many bytes of its beginning are left out */
+  name(row: number, from = 0): string {
+    const [buffer, start] = this.#at(row);
+    const nameStart = start + headerBytes + shortAt(buffer, start);
+    return buffer.toString("utf8", nameStart + from, nameStart + shortAt(buffer, start + 2));
+  }
+
+  /** Whether a row's name begins so; only for what is ASCII. */
+  hasPrefix(row: number, prefix: string): boolean {
     const [buffer, start] = this.#at(row);
     const from = start + headerBytes + shortAt(buffer, start);
-    return buffer.toString("utf8", from, from + shortAt(buffer, start + 2));
+    if (prefix.length === 0 || prefix.length > shortAt(buffer, start + 2)) return false;
+    for (let at = 0; at < prefix.length; at++) if (buffer[from + at] !== prefix.charCodeAt(at)) return false;
+    return true;
   }
 
   /** The body, shared with the slab. */

@@ -6,15 +6,26 @@ export interface Cidr {
 
 /** Unsigned 32-bit; undefined where the text is not an IPv4 address in dotted decimals. */
 export function parseAddress(text: string): number | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
   let value = 0;
-  for (const part of parts) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    value = value * 256 + Number(part);
+  let part = 0;
+  let digits = 0;
+  let parts = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const code = at === text.length ? dot : text.charCodeAt(at);
+    if (code === dot) {
+      if (digits === 0 || part > 255) return undefined;
+      value = value * 256 + part;
+      part = digits = 0;
+      parts++;
+    } else if (code >= zero && code <= zero + 9 && digits < 3 && (digits === 0 || part > 0)) {
+      part = part * 10 + code - zero;
+      digits++;
+    } else return undefined;
   }
-  return value;
+  return parts === 4 ? value : undefined;
 }
+
+const [dot, zero] = [0x2e, 0x30];
 
 export function formatAddress(value: number): string {
   return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
