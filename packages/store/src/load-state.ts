@@ -87,23 +87,25 @@ class Loading {
   take(page: Page): void {
     const bytes = Buffer.from(page.bytes.buffer, 0, page.bytes.length);
     if (bytes.length === 0) return;
-    let offset = 0;
     const { kind, ends, revisions } = page;
     const table = isKindName(kind) ? this.#state.table(kind) : undefined;
     const slab = table?.beginPage(bytes) ?? -1;
-    for (const [index, end] of ends.entries()) {
-      const revision = revisions[index] ?? 0;
-      const record: RecordPlace = { kind, bytes, offset, end, revision };
+    // One for all, as are no others in here: a million records would make a lot of garbage.
+    const record = { kind, bytes, offset: 0, end: 0, revision: 0 };
+    for (let index = 0; index < ends.length; index++) {
+      const revision = (record.revision = revisions[index] ?? 0);
+      record.offset = record.end;
+      record.end = ends[index] ?? 0;
       const facts = this.#factsOf(record);
       if (revision > this.#state.revision)
         throw damaged(this.#origin, rowOf(record), `it is newer than the log, which ends at ${this.#state.revision}`);
-      const loaded = table?.load(slab, { offset, bytes: end - offset, revision }, facts);
-      if (table !== undefined && loaded?.isNew === false) {
+      if (table === undefined) continue;
+      const loaded = table.load(slab, record, facts);
+      if (loaded < 0) {
         const row = rowOf(record);
-        throw damaged(this.#origin, row, `${table.id(loaded.row)} has its name ${row.name} too`);
+        throw damaged(this.#origin, row, `${table.id(-1 - loaded)} has its name ${row.name} too`);
       }
-      if (this.#isOlder && loaded !== undefined) this.#older.push({ kind: kind as KindName, row: loaded.row });
-      offset = end;
+      if (this.#isOlder) this.#older.push({ kind: kind as KindName, row: loaded });
     }
   }
 
@@ -133,14 +135,18 @@ class Loading {
   }
 
   #read(bytes: Buffer, kind: KindName): Facts {
-    const textOf = (to: Buffer, { start, end }: Span): string => this.#texts.text(to, start, end);
     const { vcpus, memoryMiB, sizeMiB, address, node, labels, network } = this.#reader;
-    const common = { node: textOf(bytes, node), labels: textOf(bytes, labels), network: "", address: 0 };
-    if (kind === "Instance")
-      return { ...common, isPlain: true, amounts: [vcpus, memoryMiB], network: textOf(bytes, network), address };
-    return kind === "Volume"
-      ? { ...common, isPlain: true, amounts: [sizeMiB, 0] }
-      : { ...common, isPlain: false, amounts: [0, 0] };
+    const texts = this.#texts;
+    const isInstance = kind === "Instance";
+    return {
+      node: texts.text(bytes, node.start, node.end),
+      labels: texts.text(bytes, labels.start, labels.end),
+      isPlain: isInstance || kind === "Volume",
+      amount: isInstance ? vcpus : sizeMiB,
+      secondAmount: memoryMiB,
+      network: texts.text(bytes, network.start, network.end),
+      address,
+    };
   }
 
   /** Whether the body that was read says the same of its place as the record. */

@@ -39,8 +39,9 @@ export interface Facts {
   readonly labels: string;
   /** Whether the rest below, with the name, is all of its outline. */
   readonly isPlain: boolean;
-  /** vCPUs and MiB of memory of an instance, or MiB of a volume. */
-  readonly amounts: readonly [number, number];
+  /** An instance's vCPUs, or a volume's MiB; then an instance's MiB of memory. */
+  readonly amount: number;
+  readonly secondAmount: number;
   /** An instance's only network; "" for none. */
   readonly network: string;
   /** Its only address there, IPv4; 0 for none. */
@@ -52,7 +53,7 @@ interface Assigned {
   readonly removal?: { readonly done: boolean };
 }
 
-const bare = { isPlain: false, amounts: [0, 0], network: "", address: 0 } as const;
+const bare = { isPlain: false, amount: 0, secondAmount: 0, network: "", address: 0 } as const;
 
 /** The same that `BodyReader` finds in the object's JSON. */
 export function factsOf(object: StoredObject): Facts {
@@ -77,13 +78,13 @@ function instanceFacts({ spec, status, assignment }: InstanceResource): Partial<
     networks.length <= 1 &&
     status.addresses.length <= 1 &&
     (held === undefined || (held.network === network && address !== 0));
-  return isPlain ? { isPlain, amounts: [spec.vcpus, spec.memoryMiB], network, address } : {};
+  return isPlain ? { isPlain, amount: spec.vcpus, secondAmount: spec.memoryMiB, network, address } : {};
 }
 
 function volumeFacts({ metadata, spec, assignment }: VolumeResource): Partial<Facts> {
   const isPlain =
     assignment?.removal === undefined && (assignment?.copies ?? []).length === 0 && spec.instance === metadata.name;
-  return isPlain ? { isPlain, amounts: [spec.sizeMiB, 0] } : {};
+  return isPlain ? { isPlain, amount: spec.sizeMiB } : {};
 }
 
 /** 0 for what is no IPv4 address in its usual form. */

@@ -88,7 +88,7 @@ function check(reader: BodyReader, object: StoredObject): boolean {
   if (!facts.isPlain) return false;
   assert.equal(found(bytes, reader.node), facts.node);
   const amounts = object.kind === "Volume" ? [reader.sizeMiB, 0] : [reader.vcpus, reader.memoryMiB];
-  assert.deepEqual(amounts, facts.amounts);
+  assert.deepEqual(amounts, [facts.amount, facts.secondAmount]);
   assert.equal(found(bytes, reader.network), facts.network);
   assert.equal(reader.address, facts.address);
   return true;

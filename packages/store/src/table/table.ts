@@ -20,11 +20,10 @@ export interface Entry {
   readonly facts: Facts;
 }
 
-/** One object as a page of them holds it. */
+/** Where a page holds one object's record. */
 export interface LoadedRow {
-  /** Of the record in the page. */
   readonly offset: number;
-  readonly bytes: number;
+  readonly end: number;
   readonly revision: number;
 }
 
@@ -150,12 +149,8 @@ export class Table {
     return this.#slabs.adopt(page);
   }
 
-  /** Returns the row, or the one that has its id or name already. */
-  load(
-    slab: number,
-    { offset, bytes, revision }: LoadedRow,
-    facts: Facts,
-  ): { readonly row: number; readonly isNew: boolean } {
+  /** Returns the row; where another has its id or name already, -1 less that one's. */
+  load(slab: number, { offset, end, revision }: LoadedRow, facts: Facts): number {
     const page = this.#slabs.buffer(slab);
     const columns = this.#columns;
     const idStart = offset + headerBytes;
@@ -164,15 +159,15 @@ export class Table {
     this.#key.copy(page, idStart, nameStart);
     const idHash = this.#key.hash;
     const twin = this.#byId.find(idHash, this.#hasKeyAsId);
-    if (twin !== -1) return { row: twin, isNew: false };
+    if (twin !== -1) return -1 - twin;
     this.#key.copy(page, nameStart, nameEnd);
     const nameHash = this.#key.hash;
     const holder = this.#byName.find(nameHash, this.#hasKeyAsName);
-    if (holder !== -1) return { row: holder, isNew: false };
+    if (holder !== -1) return -1 - holder;
     const row = this.#newRow();
     columns.slab[row] = slab;
     columns.offset[row] = offset;
-    columns.bytes[row] = bytes;
+    columns.bytes[row] = end - offset;
     columns.idHash[row] = idHash;
     columns.nameHash[row] = nameHash;
     this.#byId.add(row);
@@ -180,7 +175,7 @@ export class Table {
     this.#describe(row, revision, this.#labels.hold(facts.labels), facts);
     this.#loading?.add(row, page, nameStart, nameEnd);
     this.#size++;
-    return { row, isNew: true };
+    return row;
   }
 
   /** Puts what was loaded in order; only for a table that had nothing before. */
@@ -331,7 +326,8 @@ export class Table {
     columns.revision[row] = revision;
     columns.labels[row] = labels;
     columns.isPlain[row] = facts.isPlain ? 1 : 0;
-    [columns.amount[row], columns.secondAmount[row]] = facts.amounts;
+    columns.amount[row] = facts.amount;
+    columns.secondAmount[row] = facts.secondAmount;
     columns.network[row] = this.#networks.numberOf(facts.network);
     columns.address[row] = facts.address;
     const node = this.#nodes.numberOf(facts.node);

@@ -64,7 +64,15 @@ function entryOf(put: Action & { do: "put" }, revision: number): Entry {
   };
 }
 
-const facts = { node: "", labels: "{}", isPlain: true, amounts: [1, 2], network: "lan", address: 3 } as const;
+const facts = {
+  node: "",
+  labels: "{}",
+  isPlain: true,
+  amount: 1,
+  secondAmount: 2,
+  network: "lan",
+  address: 3,
+} as const;
 
 function check(table: Table, oracle: Oracle): void {
   assert.equal(table.size, oracle.byId.size);
