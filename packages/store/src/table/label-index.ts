@@ -3,19 +3,19 @@ import { OrderedRows, type CompareToRow } from "./ordered-rows.ts";
 /** The labels that some rows have: whoever has the same shares them. */
 interface LabelSet {
   readonly text: string;
-  readonly terms: readonly string[];
   users: number;
 }
 
 /**
- * Rows by label, in the order of their names. A row without labels costs nothing, another 4 to 8 bytes for each label; equal sets of
- * labels are held once.
+ * Rows by label, in the order of their names. A row without labels costs nothing, one that shares its labels with others 4 to 8 bytes
+ * for each; equal sets of labels are held once. A label that nobody shares costs two texts and their places, about 250 bytes.
  */
 export class LabelIndex {
-  readonly #sets: (LabelSet | undefined)[] = [{ text: "{}", terms: [], users: 0 }];
+  readonly #sets: (LabelSet | undefined)[] = [{ text: "{}", users: 0 }];
   readonly #numbers = new Map<string, number>();
   readonly #free: number[] = [];
-  readonly #rows = new Map<string, OrderedRows>();
+  /** A label's only row is held as its number. */
+  readonly #rows = new Map<string, number | OrderedRows>();
 
   /** The set's number, for one more row. @param text JSON of an object of strings */
   hold(text: string): number {
@@ -26,9 +26,8 @@ export class LabelIndex {
       set.users++;
       return known;
     }
-    const terms = Object.entries(JSON.parse(text) as Record<string, string>).map(([key, value]) => termOf(key, value));
     const number = this.#free.pop() ?? this.#sets.length;
-    this.#sets[number] = { text, terms, users: 1 };
+    this.#sets[number] = { text, users: 1 };
     this.#numbers.set(text, number);
     return number;
   }
@@ -43,35 +42,53 @@ export class LabelIndex {
 
   /** @param compare of the row's own name with others' */
   insert(number: number, row: number, compare: CompareToRow): void {
-    for (const term of this.#sets[number]?.terms ?? []) this.#rowsOf(term).insert(row, compare);
+    this.#add(number, row, (rows) => rows.insert(row, compare));
   }
 
   /** Only for a row that was inserted with these labels and this name. */
   remove(number: number, row: number, compare: CompareToRow): void {
-    for (const term of this.#sets[number]?.terms ?? []) {
-      const rows = this.#rowsOf(term);
-      rows.remove(row, compare);
-      if (rows.size === 0) this.#rows.delete(term);
+    for (const term of this.#termsOf(number)) {
+      const rows = this.#rows.get(term);
+      if (typeof rows === "object") rows.remove(row, compare);
+      else if (rows !== row) throw new Error(`row ${row} does not have the label ${term}`);
+      if (typeof rows !== "object" || rows.size === 0) this.#rows.delete(term);
     }
   }
 
   /** For a row whose name comes after those of all that are there. */
   append(number: number, row: number): void {
-    for (const term of this.#sets[number]?.terms ?? []) this.#rowsOf(term).append(row);
+    this.#add(number, row, (rows) => rows.append(row));
   }
 
   /** Undefined where no row has this label. */
   rows(key: string, value: string): OrderedRows | undefined {
-    return this.#rows.get(termOf(key, value));
+    const rows = this.#rows.get(termOf(key, value));
+    return typeof rows === "number" ? only(rows) : rows;
   }
 
-  #rowsOf(term: string): OrderedRows {
-    const known = this.#rows.get(term);
-    if (known !== undefined) return known;
-    const rows = new OrderedRows();
-    this.#rows.set(term, rows);
-    return rows;
+  #add(number: number, row: number, addTo: (rows: OrderedRows) => void): void {
+    for (const term of this.#termsOf(number)) {
+      const known = this.#rows.get(term);
+      if (known === undefined) {
+        this.#rows.set(term, row);
+        continue;
+      }
+      const rows = typeof known === "number" ? only(known) : known;
+      addTo(rows);
+      this.#rows.set(term, rows);
+    }
   }
+
+  #termsOf(number: number): readonly string[] {
+    const labels = JSON.parse(this.#sets[number]?.text ?? "{}") as Record<string, string>;
+    return Object.entries(labels).map(([key, value]) => termOf(key, value));
+  }
+}
+
+function only(row: number): OrderedRows {
+  const rows = new OrderedRows();
+  rows.append(row);
+  return rows;
 }
 
 function termOf(key: string, value: string): string {

@@ -106,9 +106,7 @@ export class Table {
     if (known !== -1) {
       if (!isNamed) this.#unname(known);
       else if (columns.labels[row] !== labels) this.#unlabel(row);
-      this.#onNode.remove(columns.node[row] ?? 0, row);
-      this.#labels.release(columns.labels[row] ?? 0);
-      this.#slabs.release(columns.slab[row] ?? 0, columns.bytes[row] ?? 0);
+      this.#let(row);
     }
     const isLabelled = isNamed && columns.labels[row] === labels;
     this.#write(row, id, name, body);
@@ -134,9 +132,7 @@ export class Table {
     const columns = this.#columns;
     this.#unname(row);
     this.#byId.remove(row);
-    this.#onNode.remove(columns.node[row] ?? 0, row);
-    this.#labels.release(columns.labels[row] ?? 0);
-    this.#slabs.release(columns.slab[row] ?? 0, columns.bytes[row] ?? 0);
+    this.#let(row);
     columns.slab[row] = -1;
     this.#freeRows.push(row);
     this.#size--;
@@ -328,11 +324,22 @@ export class Table {
     columns.isPlain[row] = facts.isPlain ? 1 : 0;
     columns.amount[row] = facts.amount;
     columns.secondAmount[row] = facts.secondAmount;
-    columns.network[row] = this.#networks.numberOf(facts.network);
+    columns.network[row] = this.#networks.hold(facts.network);
     columns.address[row] = facts.address;
-    const node = this.#nodes.numberOf(facts.node);
+    const node = this.#nodes.hold(facts.node);
     columns.node[row] = node;
     this.#onNode.add(node, row);
+  }
+
+  /** Lets go of what a row's columns share with others, before they say something else. */
+  #let(row: number): void {
+    const columns = this.#columns;
+    const node = columns.node[row] ?? 0;
+    this.#onNode.remove(node, row);
+    this.#nodes.release(node);
+    this.#networks.release(columns.network[row] ?? 0);
+    this.#labels.release(columns.labels[row] ?? 0);
+    this.#slabs.release(columns.slab[row] ?? 0, columns.bytes[row] ?? 0);
   }
 
   #unname(row: number): void {
