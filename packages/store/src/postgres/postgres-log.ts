@@ -97,8 +97,8 @@ export class PostgresLog implements CommitLog {
         full = refused ?? full;
         isOpen ||= error instanceof ConnectionLost;
         if (performance.now() > untilMs) throw new LostLeadership(unknown(error, full));
-        if (refused !== undefined) continue;
-        if (!isWorthAnotherTry(error)) throw failed(this.#parts.origin, error);
+        if (refused !== undefined && attempt === 1) continue;
+        if (refused === undefined && !isWorthAnotherTry(error)) throw failed(this.#parts.origin, error);
         await delay(pauseMs);
       }
     }

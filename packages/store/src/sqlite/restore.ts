@@ -21,7 +21,10 @@ export async function restoreSqlite(path: string, content: BackupContent, nowMs:
   const draft = `${path}.restoring`;
   await removeDatabase(draft);
   const revision = await fill(draft, content, nowMs);
+  // What stands beside a database that is gone says nothing of this one.
+  await removeDatabase(path);
   await rename(draft, path);
+  await removeDatabase(draft);
   return revision;
 }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { readdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
+import { crc32 } from "node:zlib";
 import { makeBackup, openSqliteStore, readBackup, restoreSqlite, type Store } from "@skerry/store";
 import { kindNames } from "@skerry/model";
 import { instance, organisation } from "../contract/samples.ts";
@@ -107,7 +109,18 @@ describe("a backup", () => {
     const content = await readBackup(linesOf(await textOf(store)));
     await store.close();
     await assert.rejects(restoreSqlite(place.path, content, nowMs), { code: "already-exists" });
-    await restoreSqlite(join(place.path, "../other.db"), content, nowMs);
+    const other = join(place.path, "../other.db");
+    // Left over from a store that is gone, and ahead of what is restored.
+    const ahead = "0009999999999999";
+    await writeFile(`${other}.seen`, `${ahead} ${crc32(ahead)}\n`);
+    await restoreSqlite(other, content, nowMs);
+    assert.deepEqual(
+      (await readdir(dirname(other))).filter((name) => name.includes("restoring")),
+      [],
+    );
+    const restored = await openSqliteStore({ path: other });
+    assert.equal(restored.list("Organisation").length, 1);
+    await restored.close();
   });
 });
 
