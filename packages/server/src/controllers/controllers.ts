@@ -95,8 +95,9 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const replacing = new Replacing({ store, clock, log, leases, engine, sweepMs: deps.heartbeatMs });
   const cleaning = new TokenCleaning({ store, clock, log });
   const unreachable = (nodeId: string): Condition | undefined => {
-    const heard = { linked: isLinked(nodeId), heardMs: reports.get(nodeId)?.receivedAtMs };
-    return unreachableCondition(store, nodeId, heard, deps.heartbeatMs, clock.nowMs());
+    const heardMs = reports.get(nodeId)?.receivedMonotonicMs;
+    const silentMs = heardMs === undefined ? undefined : clock.monotonicMs() - heardMs;
+    return unreachableCondition(store, nodeId, { linked: isLinked(nodeId), silentMs }, deps.heartbeatMs, clock.nowMs());
   };
   let unsubscribe = () => {};
   return {

@@ -2,7 +2,9 @@ import type { ObservedState } from "@skerry/protocol";
 
 export interface NodeReport {
   readonly state: ObservedState;
+  /** Milliseconds since 1970, and by the clock that never jumps. */
   readonly receivedAtMs: number;
+  readonly receivedMonotonicMs: number;
 }
 
 /** A report with what it says anything about. */

@@ -65,8 +65,9 @@ export class NodeWatch {
   /** Resolves when it is durable, and what follows from it too. */
   observed(nodeId: string, state: ObservedState): Promise<void> {
     const receivedAtMs = this.#deps.clock.nowMs();
-    this.#heardMs.set(nodeId, this.#deps.clock.monotonicMs());
-    return this.#queue(nodeId, { report: { state, receivedAtMs } });
+    const receivedMonotonicMs = this.#deps.clock.monotonicMs();
+    this.#heardMs.set(nodeId, receivedMonotonicMs);
+    return this.#queue(nodeId, { report: { state, receivedAtMs, receivedMonotonicMs } });
   }
 
   linked(nodeId: string): Promise<void> {

@@ -13,28 +13,28 @@ const quietHeartbeats = 2;
 /** What is known of the link to one node. */
 export interface NodeHeard {
   readonly linked: boolean;
-  /** When it last reported, ms since 1970; undefined where that is only stored. */
-  readonly heardMs: number | undefined;
+  /** Milliseconds since it last reported, whatever the wall clock does; undefined where that is only stored. */
+  readonly silentMs: number | undefined;
 }
 
 /** That a node is not heard now, as a condition of what is on it; undefined where it is. Looks the node up only then. */
 export function unreachableCondition(
   view: View,
   nodeId: string,
-  { linked, heardMs }: NodeHeard,
+  { linked, silentMs }: NodeHeard,
   heartbeatMs: number,
   nowMs: number,
 ): Condition | undefined {
-  const isQuiet = (sinceMs: number) => nowMs - sinceMs > quietHeartbeats * heartbeatMs;
-  if (linked && heardMs !== undefined && !isQuiet(heardMs)) return undefined;
+  const isQuiet = (ms: number) => ms > quietHeartbeats * heartbeatMs;
+  if (linked && silentMs !== undefined && !isQuiet(silentMs)) return undefined;
   const node = view.getById("Node", nodeId);
   if (node === undefined) return undefined;
   const { conditions, seenAt } = node.status;
-  const lastMs = heardMs ?? (seenAt === undefined ? undefined : Date.parse(seenAt));
-  if (linked && lastMs !== undefined && !isQuiet(lastMs)) return undefined;
-  const last = lastMs === undefined ? "has not been heard yet" : `was last heard ${ageOf(nowMs - lastMs)} ago`;
+  const ageMs = silentMs ?? (seenAt === undefined ? undefined : nowMs - Date.parse(seenAt));
+  if (linked && ageMs !== undefined && !isQuiet(ageMs)) return undefined;
+  const last = ageMs === undefined ? "has not been heard yet" : `was last heard ${ageOf(ageMs)} ago`;
   const message = `Node ${node.metadata.name} ${last}: what is told here is as of then.`;
-  const since = lastMs === undefined ? node.metadata.createdAt : timestamp(lastMs);
+  const since = ageMs === undefined ? node.metadata.createdAt : timestamp(nowMs - ageMs);
   // One whose link hangs counts as away before the link is cut.
   if (linked && node.status.connected)
     return { type: "Reachable", state: "unknown", reason: "NodeSilent", message, changedAt: since };
@@ -45,7 +45,7 @@ export function unreachableCondition(
 /** The same as far as it is stored: silence is told once the leader has recorded it. */
 export function storedUnreachable(view: View, nodeId: string, nowMs: number): Condition | undefined {
   const linked = view.getById("Node", nodeId)?.status.connected !== false;
-  return linked ? undefined : unreachableCondition(view, nodeId, { linked, heardMs: undefined }, Infinity, nowMs);
+  return linked ? undefined : unreachableCondition(view, nodeId, { linked, silentMs: undefined }, Infinity, nowMs);
 }
 
 function ageOf(ms: number): string {

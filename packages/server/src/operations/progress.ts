@@ -17,12 +17,15 @@ interface Pending {
 }
 
 const flushIntervalMs = 250;
+/** After a failure, such as of a full disk. */
+const retryMs = 5000;
 
 /** Collects what running steps say of themselves and writes it for all operations in one small transaction, at most four times a second. */
 export class ProgressBook {
   readonly #deps: { readonly store: Store; readonly clock: Clock; readonly log: Log };
   readonly #pending = new Map<string, Pending>();
   #cancelTimer: (() => void) | undefined;
+  #closed = false;
 
   constructor(deps: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {
     this.#deps = deps;
@@ -32,10 +35,7 @@ export class ProgressBook {
     const before = this.#pending.get(operationId);
     const merged = before?.step === step ? { ...before.update, ...update } : update;
     this.#pending.set(operationId, { step, update: merged });
-    this.#cancelTimer ??= this.#deps.clock.setTimer(flushIntervalMs, () => {
-      this.#cancelTimer = undefined;
-      void this.#flush();
-    });
+    this.#flushIn(flushIntervalMs);
   }
 
   /** What is waiting for one operation, put into its status: for a transaction that writes it anyway. */
@@ -47,8 +47,17 @@ export class ProgressBook {
   }
 
   close(): void {
+    this.#closed = true;
     this.#cancelTimer?.();
     this.#pending.clear();
+  }
+
+  #flushIn(delayMs: number): void {
+    if (this.#closed) return;
+    this.#cancelTimer ??= this.#deps.clock.setTimer(delayMs, () => {
+      this.#cancelTimer = undefined;
+      void this.#flush();
+    });
   }
 
   async #flush(): Promise<void> {
@@ -65,8 +74,14 @@ export class ProgressBook {
         }
       });
     } catch (error) {
-      // Progress may be lost: the next update says more than this one did.
       this.#deps.log.warn({ error }, "progress of operations was not written");
+      // Nobody says it again: it is tried with the next, unless that says more.
+      for (const [id, { step, update }] of batch) {
+        const newer = this.#pending.get(id);
+        if (newer === undefined || newer.step === step)
+          this.#pending.set(id, { step, update: { ...update, ...newer?.update } });
+      }
+      this.#flushIn(retryMs);
     }
   }
 }

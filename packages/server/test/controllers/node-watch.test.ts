@@ -292,6 +292,16 @@ describe("what nodes report", () => {
     assert.deepEqual(told(), []);
   });
 
+  test("is told neither as old nor as new where the server's clock is set on or back", async () => {
+    for (const wallOffsetMs of [3_600_000, -3_600_000]) {
+      await observe(owner);
+      fleet.wallOffsetMs = wallOffsetMs;
+      assert.equal(fleet.controllers.unreachable(owner.id), undefined);
+      fleet.clock.moveTo(fleet.clock.nowMs() + 2 * heartbeatMs + 2000);
+      assert.match(fleet.controllers.unreachable(owner.id)?.message ?? "", /was last heard [0-9]+ s ago/);
+    }
+  });
+
   test("ends with the link, unless a newer link is up", async () => {
     await fleet.unlink(owner);
     assert.deepEqual([nodeOf(owner).status.connected, ready(owner)?.reason], [false, "Disconnected"]);
