@@ -58,7 +58,7 @@ describe("a room in which conditions wait", () => {
     );
     const facts = {} as NodeFacts;
     const state = { wantedRevision: 0, facts, networks: [], volumes: [], instances: [] };
-    reports.record(new Map([["nod_1", { state, receivedAtMs: 0 , receivedMonotonicMs: 0 }]]));
+    reports.record(new Map([["nod_1", { state, receivedAtMs: 0, receivedMonotonicMs: 0 }]]));
     reports.forget("nod_1");
     reports.record(new Map());
     fleet.killServer();
