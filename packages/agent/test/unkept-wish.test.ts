@@ -54,3 +54,19 @@ test("a wish that can't be written down is told of, and tried again ever more ra
   unkept.retry();
   assert.deepEqual([kept.length, unkept.dueMs, unkept.instances([])], [1, undefined, []]);
 });
+
+test("a wish that was overtaken does not take the place of the newer one that waits", () => {
+  const unkept = new UnkeptWish({
+    keep: () => {
+      throw full;
+    },
+    nowMs: () => 0,
+    random: () => 1,
+    log: silent,
+  });
+  const disk = wantedVolume();
+  const newer = { ...wish(newId("nod"), { volumes: [disk], instances: [wantedInstance(disk.id)] }), revision: 8 };
+  unkept.take(newer);
+  unkept.take({ ...newer, revision: 7, instances: [] });
+  assert.equal(unkept.instances([]).length, 1);
+});

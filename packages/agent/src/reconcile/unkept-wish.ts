@@ -35,6 +35,8 @@ export class UnkeptWish {
   /** Keeps a wish, now or later. */
   take(state: WantedState): void {
     const { keep, nowMs, random, log } = this.#deps;
+    // One that was overtaken on its way.
+    if (this.#wish !== undefined && state.revision < this.#wish.state.revision) return;
     try {
       keep(state);
       this.#wish = undefined;

@@ -68,7 +68,7 @@ export class WantedStates {
       this.#current.delete(nodeId);
       return undefined;
     }
-    const digest = hash("sha1", JSON.stringify(content), "base64");
+    const digest = hash("sha256", JSON.stringify(content), "base64");
     const revision = before?.digest === digest ? before.revision : this.#index.revision;
     const state = { revision, ...content };
     this.#current.set(nodeId, { revision, digest, state: new WeakRef(state) });

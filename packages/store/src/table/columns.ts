@@ -1,3 +1,5 @@
+import { grown } from "./typed-arrays.ts";
+
 /** What is known of each row beside its record: 61 bytes a row, none of them on the heap. */
 export class Columns {
   /** -1 where there is no row. */
@@ -33,9 +35,4 @@ export class Columns {
     this.network = grown(this.network, new Int32Array(length));
     this.address = grown(this.address, new Uint32Array(length));
   }
-}
-
-function grown<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -1,3 +1,5 @@
+import { grown } from "./typed-arrays.ts";
+
 /** Rows and their names, to be put in order once all are there: 1 µs a row among a million. */
 export class NameSort {
   #names = new Uint8Array(4096);
@@ -57,9 +59,4 @@ export class NameSort {
     const at = (this.#starts[index] ?? 0) + depth;
     return at < (this.#starts[index + 1] ?? 0) ? (this.#names[at] ?? 0) : -1;
   }
-}
-
-function grown<T extends Uint8Array | Uint32Array | Int32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }

@@ -1,3 +1,5 @@
+import { longer } from "./typed-arrays.ts";
+
 const chunkRows = 512;
 /** Of the first chunk, which grows: most labels have few rows. */
 const firstRows = 8;
@@ -118,10 +120,4 @@ function firstFrom(
     else high = middle;
   }
   return low;
-}
-
-function longer(from: Int32Array): Int32Array {
-  const to = new Int32Array(from.length * 2);
-  to.set(from);
-  return to;
 }

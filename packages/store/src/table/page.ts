@@ -36,7 +36,6 @@ const longestKey = 0xffff;
 export class Packer {
   #scratch = Buffer.allocUnsafeSlow(2 ** 20);
 
-  /** @param names whether names of this kind are held within a project */
   pack(rows: readonly ReadRow[]): PackedRows {
     const pages: Page[] = [];
     let sum = 0;

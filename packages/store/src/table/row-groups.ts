@@ -1,3 +1,5 @@
+import { longer } from "./typed-arrays.ts";
+
 /** Rows by a number that each has: 4 to 12 bytes a row, and a change costs the same however many share it. */
 export class RowGroups {
   readonly #groups: { rows: Int32Array; count: number }[] = [];
@@ -27,10 +29,4 @@ export class RowGroups {
     const members = this.#groups[group];
     return members === undefined ? new Int32Array(0) : members.rows.subarray(0, members.count);
   }
-}
-
-function longer(from: Int32Array): Int32Array<ArrayBuffer> {
-  const to = new Int32Array(from.length * 2);
-  to.set(from);
-  return to;
 }
