@@ -3,18 +3,20 @@ import { SkerryError, type RequestMark } from "@skerry/model";
 import { timestamp } from "../operations/clock.ts";
 import type { Reply } from "./route.ts";
 
-/**
- * How long and how many answers are remembered. They go with the process; `RecordedRequests` knows what was done from what it made.
- */
+/** How long a key is good for. */
 export const keptMs = 3_600_000;
+/** How many answers are remembered. They go with the process; `RecordedRequests` knows what was done from what it made. */
 const keptAnswers = 10_000;
 const keptBytes = 32 * 1024 * 1024;
 
-interface Remembered {
+interface Asked {
   readonly mark: RequestMark;
   readonly answer: Promise<Reply>;
+}
+
+interface Answered extends Asked {
   readonly untilMs: number;
-  bytes: number;
+  readonly bytes: number;
 }
 
 /** What makes two requests the same. */
@@ -28,8 +30,10 @@ export interface IdempotentRequest {
 
 /** Does the same request with the same key once; a failed one is forgotten, since it changed nothing. */
 export class IdempotentAnswers {
+  /** Never forgotten before its end; as many as there are requests at a time. */
+  readonly #underWay = new Map<string, Asked>();
   /** Oldest first. */
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #answered = new Map<string, Answered>();
   #bytes = 0;
 
   /** @throws SkerryError conflict where the key was used for another request */
@@ -41,34 +45,29 @@ export class IdempotentAnswers {
       at: timestamp(nowMs),
     };
     this.#forgetOld(nowMs);
-    const known = this.#remembered.get(id);
+    const known = this.#underWay.get(id) ?? this.#answered.get(id);
     if (known !== undefined) {
       checkSame(known.mark, mark);
       return known.answer;
     }
     const answer = work(mark);
-    const entry: Remembered = { mark, answer, untilMs: nowMs + keptMs, bytes: 0 };
-    this.#remembered.set(id, entry);
+    this.#underWay.set(id, { mark, answer });
     try {
-      const reply = await answer;
-      // One that was forgotten meanwhile, to make room, is not counted any more.
-      if (this.#remembered.get(id) === entry) {
-        entry.bytes = JSON.stringify(reply).length;
-        this.#bytes += entry.bytes;
-      }
-      return reply;
-    } catch (error) {
-      if (this.#remembered.get(id) === entry) this.#remembered.delete(id);
-      throw error;
+      const bytes = JSON.stringify(await answer).length;
+      this.#answered.set(id, { mark, answer, untilMs: nowMs + keptMs, bytes });
+      this.#bytes += bytes;
+      return await answer;
+    } finally {
+      this.#underWay.delete(id);
     }
   }
 
   #forgetOld(nowMs: number): void {
-    for (const [id, entry] of this.#remembered) {
-      const spare = this.#remembered.size <= keptAnswers && this.#bytes <= keptBytes;
-      if (spare && entry.untilMs > nowMs) return;
-      this.#remembered.delete(id);
-      this.#bytes -= entry.bytes;
+    for (const [id, { untilMs, bytes }] of this.#answered) {
+      const spare = this.#answered.size <= keptAnswers && this.#bytes <= keptBytes;
+      if (spare && untilMs > nowMs) return;
+      this.#answered.delete(id);
+      this.#bytes -= bytes;
     }
   }
 }
