@@ -27,10 +27,11 @@ All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.js
 - **Not overwriting others.** Every resource has a revision, its \`ETag\`; sent back as \`If-Match\` it refuses a change of anything newer.
 - **Trying first.** \`?dryRun=true\` answers \`{plan}\`: every object that would change, field by field. Nothing is committed.
   \`POST /api/v1/plan\` does so for several resources, of which later ones stand on earlier ones.
-- **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once, for an hour. Answers are kept
-  in memory, at most 10,000. After a restart of the server, or where another replica leads, the key is found in what the request made: the
-  operation that it submitted (of which the last 10,000 that are over are kept), else what it changed, if no other key did since; the answer
-  then shows both as they are now, and a token's secret not again.
+- **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once within an hour. Its answer is
+  remembered for 10,000 later ones (32 MB of answers), and no longer than this server leads. After that the key is found in what the request
+  made; the answer then shows that as it is now, and a token's secret not again. What submitted an operation is known as long as that is
+  kept: the last 10,000 that are over are. What only changed an object left its mark there, which goes with the object and where 8 later keys
+  changed the same: asked for again after that it is done again, unless \`If-Match\` refuses it. What changed nothing leaves no mark.
 - **Lists** take \`limit\` (at most 2000), \`cursor\`, \`labelSelector\` (\`a=b,c!=d\`), \`node\` (of instances and volumes) and \`fields\`, and answer \`{items, revision, nextCursor?}\`. The
   event stream from that revision misses nothing.
 - **Events** are server-sent: \`change\` with the revision as its id, \`heartbeat\` with how far the stream has come, \`problem\` with why it ends.

@@ -13,6 +13,9 @@ export const RequestMark = strict({
 });
 export type RequestMark = Static<typeof RequestMark>;
 
+/** How many marks an object other than an operation keeps: more would cost each of its changes. */
+export const keptRequestMarks = 8;
+
 /** What every resource carries; the server makes all of it but name, project and labels. */
 export const Metadata = strict({
   name: Name,
@@ -30,8 +33,10 @@ export const Metadata = strict({
   deletedAt: optional(Timestamp),
   /** Of its form as it is stored; 1 where absent. */
   schemaVersion: optional(Type.Integer({ minimum: 2 })),
-  /** The request with an Idempotency-Key that made it (operations), or that made or changed it last (others). */
+  /** Of operations: the request with an Idempotency-Key that submitted it. Others had their last one here before `requests`. */
   request: optional(RequestMark),
+  /** Of all others: the last requests with an Idempotency-Key that made or changed it, of the hour before the newest; that one is last. */
+  requests: optional(Type.Array(RequestMark, { minItems: 1, maxItems: keptRequestMarks })),
 });
 export type Metadata = Static<typeof Metadata>;
 

@@ -29,6 +29,7 @@ const metadata = fc.record({
   revision: fc.nat(),
   labels: fc.dictionary(name, text, { maxKeys: 3 }),
   note: maybe(text),
+  requests: maybe(fc.array(fc.record({ key: text, name }), { minLength: 1, maxLength: 8 })),
 });
 const assigned = {
   nodeId: name,

@@ -1,5 +1,5 @@
-import { SkerryError, type KindName, type RequestMark, type ResourceOf } from "@skerry/model";
-import type { Key, Store, Transaction } from "@skerry/store";
+import { SkerryError, keptRequestMarks, type KindName, type RequestMark, type ResourceOf } from "@skerry/model";
+import type { ChangeEvent, Key, Store, Transaction } from "@skerry/store";
 import { checkSame, keptMs } from "./idempotency.ts";
 import type { WriteOutcome } from "./writes.ts";
 
@@ -35,25 +35,37 @@ export function recording(tx: Transaction, mark: RequestMark, run: (tx: Transact
   return outcome;
 }
 
-function marked<R extends ResourceOf<KindName>>(object: R, request: RequestMark): R {
-  return { ...object, metadata: { ...object.metadata, request } };
+function marked<R extends ResourceOf<KindName>>(object: R, mark: RequestMark): R {
+  if (object.kind === "Operation") return { ...object, metadata: { ...object.metadata, request: mark } };
+  const { request: _moved, ...metadata } = object.metadata;
+  const atMs = Date.parse(mark.at);
+  const earlier = marksOf(object).filter(({ at }) => atMs - Date.parse(at) < keptMs);
+  return { ...object, metadata: { ...metadata, requests: [...earlier.slice(1 - keptRequestMarks), mark] } };
+}
+
+/** Oldest first. */
+function marksOf({ metadata: { request, requests = [] } }: ResourceOf<KindName>): readonly RequestMark[] {
+  return request === undefined ? requests : [request, ...requests];
 }
 
 /** A request that was carried out, and what is there of what it made. */
 type Carried = WriteOutcome;
 
-/** Knows requests that were carried out before this server led, from the marks that they left. */
+/** Knows requests that were carried out from the marks that they left: before this server led, or so many ago that their answers are gone. */
 export class RecordedRequests {
   readonly #store: Store;
-  /** Operations by the keys of their marks. Later ones are remembered by their answers. */
+  readonly #stopping: AbortSignal;
+  /** Ids of all operations that have a mark, by its key; made when first asked, and kept up from then on. */
   #operations: Map<string, string> | undefined;
 
-  constructor(store: Store) {
+  constructor(store: Store, stopping: AbortSignal) {
     this.#store = store;
+    this.#stopping = stopping;
   }
 
   /**
-   * What the same request made when it was asked for before; undefined where it was not, or longer ago than keys are kept.
+   * What the same request made when it was asked for before; undefined where it was not, longer ago than keys are kept, or where its
+   * mark gave way to newer ones.
    * @throws SkerryError conflict where the key was used for another request, or its answer held a secret; not-found where
    * what it made is gone
    */
@@ -61,10 +73,12 @@ export class RecordedRequests {
     const isKnown = (known: RequestMark | undefined): known is RequestMark =>
       known !== undefined && known.key === mark.key && nowMs - Date.parse(known.at) < keptMs;
     const resource = this.#store.get(kind, key);
-    const own = resource?.metadata.request;
-    if (resource !== undefined && isKnown(own)) {
+    const marks = resource === undefined ? [] : marksOf(resource);
+    const own = marks.find(isKnown);
+    if (resource !== undefined && own !== undefined) {
       checkSame(own, mark);
-      const created = resource.metadata.createdAt >= own.at;
+      // What made it was the first to mark it.
+      const created = own === marks[0] && resource.metadata.createdAt >= own.at;
       if (created && (kind === "ApiToken" || kind === "JoinToken")) throw secretWasShown(kind, key);
       return { resource, created };
     }
@@ -86,7 +100,21 @@ export class RecordedRequests {
     const found = new Map<string, string>();
     for (const { metadata } of this.#store.scan("Operation"))
       if (metadata.request !== undefined) found.set(metadata.request.key, metadata.id);
+    const stop = this.#store.subscribe((events) => keepUp(found, events));
+    this.#stopping.addEventListener("abort", stop, { once: true });
     return found;
+  }
+}
+
+/** So that it holds no more than there are operations. A few ns for each change that is none of an operation's. */
+function keepUp(operations: Map<string, string>, events: readonly ChangeEvent[]): void {
+  for (const { kind, type, id, object } of events) {
+    if (kind !== "Operation" || type === "updated") continue;
+    const key = object.metadata.request?.key;
+    if (key === undefined) continue;
+    if (type === "created") operations.set(key, id);
+    // An hour later the same key may have submitted another one.
+    else if (operations.get(key) === id) operations.delete(key);
   }
 }
 

@@ -18,7 +18,7 @@ const DryRun = strict({
 
 /** Every kind's routes, made alike from the table of kinds and the table of intents. */
 export function resourceRoutes(deps: ApiDeps): GuardedRoute[] {
-  const requests = { answers: new IdempotentAnswers(), recorded: new RecordedRequests(deps.store) };
+  const requests = { answers: new IdempotentAnswers(), recorded: new RecordedRequests(deps.store, deps.stopping) };
   return kindNames.flatMap((kind) => [
     ...listRoutes(deps, kind),
     readRoute(deps, kind),

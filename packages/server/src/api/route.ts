@@ -71,7 +71,9 @@ export const requestHeaders = {
   "If-Match": "Refuse with revision-mismatch unless the object is at this revision; as given by ETag.",
   "If-None-Match": "With `*`: refuse with already-exists where the object exists.",
   "Idempotency-Key":
-    "The same request with the same key is done once, for an hour; also when another replica leads by then.",
+    "The same request with the same key is done once within an hour. Its answer is kept for 10,000 later ones (32 MB of answers), and no longer " +
+    "than this server leads. After that the key is known by its mark: on the operation that it submitted, as long as that is kept (10,000 that " +
+    "are over); where it submitted none on the object that it changed, which keeps 8 marks and takes them along when it is deleted.",
   "Last-Event-ID": "As `since`, for clients that reconnect.",
 } as const;
 export type RequestHeader = keyof typeof requestHeaders;

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import type { RequestMark } from "@skerry/model";
 import { buildApi, type Api } from "../../src/api/app.ts";
+import { RecordedRequests } from "../../src/api/recorded-requests.ts";
 import { specs, startApi, type ApiHarness, type BaseDeps } from "./api-harness.ts";
 
 /* A second API over the same store, which remembers no answers: as after a restart, and as the next leader. */
@@ -112,6 +114,75 @@ describe("a request that is asked for again after a restart", () => {
     const second = await again("POST", `${instances}/gone:restart`, {}, own);
     assert.equal(second.body.code, "not-found");
     assert.match(second.body.detail ?? "", /is gone since/);
+  });
+
+  test("is not done again after others changed the same: what they changed stays", async () => {
+    const url = `${organisations}/shared`;
+    const put = (value: number): [string, object, { readonly "idempotency-key": string }] => [
+      url,
+      { spec: specs.Organisation, metadata: { labels: { value: `v${value}` } } },
+      { "idempotency-key": `shared-${value}` },
+    ];
+    for (let value = 0; value < 9; value++, nowMs++) await harness.ask(harness.admin, "PUT", ...put(value));
+    await restart();
+    const { revision } = harness.store;
+    const marked = harness.store.get("Organisation", { name: "shared" });
+    assert.equal(marked?.metadata.requests?.length, 8);
+    for (let value = 1; value < 9; value++) {
+      const repeated = await again("PUT", ...put(value));
+      assert.deepEqual([repeated.status, repeated.body.resource], [200, marked]);
+    }
+    const [, , headers] = put(4);
+    assert.equal((await again("PUT", url, { spec: specs.Organisation }, headers)).body.code, "conflict");
+    assert.equal(harness.store.revision, revision);
+    // The ninth before was dropped to make room, so it is done again.
+    await again("PUT", ...put(0));
+    assert.equal(harness.store.get("Organisation", { name: "shared" })?.metadata.labels["value"], "v0");
+  });
+
+  test("leaves marks of the last hour only, and one of the form before is among them", async () => {
+    const url = `${organisations}/hourly`;
+    const put = async (value: string): Promise<void> => {
+      const body = { spec: specs.Organisation, metadata: { labels: { value } } };
+      assert.ok((await again("PUT", url, body, { "idempotency-key": `hourly-${value}` })).status < 300);
+    };
+    const stored = () => harness.store.get("Organisation", { name: "hourly" });
+    await put("a");
+    const { requests = [], ...metadata } = stored()?.metadata ?? assert.fail("there is none");
+    await harness.store.transact((tx) => {
+      const object = tx.get("Organisation", { name: "hourly" }) ?? assert.fail("there is none");
+      tx.put({ ...object, metadata: { ...metadata, ...(requests[0] === undefined ? {} : { request: requests[0] }) } });
+    });
+    await restart();
+    const { revision } = harness.store;
+    await put("a");
+    assert.equal(harness.store.revision, revision);
+    await put("b");
+    assert.deepEqual([stored()?.metadata.request, stored()?.metadata.requests?.length], [undefined, 2]);
+    assert.deepEqual(stored()?.metadata.requests?.[0], requests[0]);
+    nowMs += 3_600_001;
+    await put("c");
+    assert.equal(stored()?.metadata.requests?.length, 1);
+  });
+
+  test("is known from an operation that was submitted after others were asked for, as long as that is kept", async () => {
+    const stopping = new AbortController();
+    const recorded = new RecordedRequests(harness.store, stopping.signal);
+    const web = { project: "shop", name: "web" };
+    const find = (mark: RequestMark) => recorded.find(mark, "Instance", web, nowMs)?.operation?.metadata.id;
+    assert.equal(find({ key: "k".repeat(22), request: "r".repeat(22), at: new Date(nowMs).toISOString() }), undefined);
+    const restartWith = async (own: string): Promise<{ readonly id: string; readonly mark: RequestMark }> => {
+      const first = await again("POST", `${instances}/web:restart`, {}, { "idempotency-key": own });
+      const id = first.body.operation?.metadata.id ?? "";
+      return { id, mark: harness.store.getById("Operation", id)?.metadata.request ?? assert.fail("no mark") };
+    };
+    const { id, mark } = await restartWith("later-than-the-index");
+    assert.equal(find(mark), id);
+    await harness.store.transact((tx) => tx.delete("Operation", id));
+    assert.equal(find(mark), undefined);
+    stopping.abort();
+    const unseen = await restartWith("later-than-the-end");
+    assert.equal(find(unseen.mark), undefined);
   });
 
   test("leaves no mark where it changed nothing, and is forgotten after an hour", async () => {
