@@ -18,7 +18,8 @@ try {
   const onAlpha = { ...workload, placement: { nodes: ["alpha"] } };
   await ended(client, await client.put("Instance", at("web"), { spec: onAlpha, labels: { tier: "front" } }));
   const twin = { ...onAlpha, onDisconnect: { replaceAfterSeconds: 60 } };
-  await ended(client, await client.put("Instance", at("mover"), { spec: twin }));
+  await ended(client, await client.put("Instance", at("mover"), { spec: twin }, { idempotencyKey: "mover-1" }));
+  await client.put("Organisation", { name: "keyed" }, { spec: {} }, { idempotencyKey: "keyed-1" });
   const onBeta = { ...workload, placement: { nodes: ["beta"] } };
   await ended(client, await client.put("Instance", at("resting"), { spec: onBeta }));
   await ended(client, await client.put("Instance", at("resting"), { spec: { ...onBeta, power: "stopped" } }));
