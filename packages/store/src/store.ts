@@ -77,6 +77,8 @@ export interface Transaction extends View {
    * @throws SkerryError already-exists where another id holds the name
    */
   put<R extends ResourceOf<KindName>>(object: R): R;
+  /** As `put`, but as part of this transaction's last change where that was of the same object: it stays one change of one revision. */
+  amend<R extends ResourceOf<KindName>>(object: R): R;
   /** Does nothing where there is no such object. */
   delete(kind: KindName, id: string): void;
 }

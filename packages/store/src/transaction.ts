@@ -24,6 +24,7 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
     object: ResourceOf<KindName>,
     json: string,
     before: ResourceOf<KindName> | undefined,
+    amended = false,
   ): void => {
     const { kind, metadata } = object;
     const event = {
@@ -37,10 +38,26 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
       json,
     };
     own.apply(event);
+    if (amended) changes.pop();
     changes.push({ event, timeMs: nowMs, before });
   };
   const writable = (): void => {
     if (!open) throw new Error("a transaction was used after its end");
+  };
+
+  const put = <R extends ResourceOf<KindName>>(object: R, amended?: TracedChange): R => {
+    writable();
+    checkPlace(object);
+    const holder = own.get(object.kind, object.metadata);
+    if (holder !== undefined && holder.metadata.id !== object.metadata.id) throw nameTaken(object);
+    const revision = amended?.event.revision ?? own.revision + 1;
+    const before = amended === undefined ? own.getById(object.kind, object.metadata.id) : amended.before;
+    const type = before === undefined ? "created" : "updated";
+    const schemaVersion = schemaVersionOf(object.kind);
+    const versioned = schemaVersion === 1 ? { revision, updatedAt } : { revision, updatedAt, schemaVersion };
+    const stored = frozenCopy({ ...object, metadata: { ...object.metadata, ...versioned } });
+    record(type, revision, stored, JSON.stringify(stored), before, amended !== undefined);
+    return stored;
   };
 
   const tx: Transaction = {
@@ -53,19 +70,11 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
     scan: (kind) => own.scan(kind),
     outlines: (kind) => own.outlines(kind),
     notables: (kind) => own.notables(kind),
-    put<R extends ResourceOf<KindName>>(object: R): R {
-      writable();
-      checkPlace(object);
-      const holder = own.get(object.kind, object.metadata);
-      if (holder !== undefined && holder.metadata.id !== object.metadata.id) throw nameTaken(object);
-      const revision = own.revision + 1;
-      const before = own.getById(object.kind, object.metadata.id);
-      const type = before === undefined ? "created" : "updated";
-      const schemaVersion = schemaVersionOf(object.kind);
-      const versioned = schemaVersion === 1 ? { revision, updatedAt } : { revision, updatedAt, schemaVersion };
-      const stored = frozenCopy({ ...object, metadata: { ...object.metadata, ...versioned } });
-      record(type, revision, stored, JSON.stringify(stored), before);
-      return stored;
+    put: (object) => put(object),
+    amend(object) {
+      const last = changes.at(-1);
+      const isOf = last?.event.id === object.metadata.id && last.event.kind === object.kind;
+      return put(object, isOf && last.event.type !== "deleted" ? last : undefined);
     },
     delete(kind, id) {
       writable();

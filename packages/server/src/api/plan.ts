@@ -46,6 +46,10 @@ export class TouchedObjects {
         touch(object.kind, object.metadata.id);
         return tx.put(object);
       },
+      amend: (object) => {
+        touch(object.kind, object.metadata.id);
+        return tx.amend(object);
+      },
       delete: (kind, id) => {
         touch(kind, id);
         tx.delete(kind, id);

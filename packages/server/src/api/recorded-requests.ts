@@ -5,7 +5,7 @@ import type { WriteOutcome } from "./writes.ts";
 
 /**
  * Runs a write and leaves the request's mark, in the same transaction, on the first operation that it submits; where it submits none,
- * on what it changed. So a mark costs no write of its own where there are many, and is forgotten with old operations.
+ * on what it changed. So a mark costs no change of its own, and is forgotten with old operations.
  */
 export function recording(tx: Transaction, mark: RequestMark, run: (tx: Transaction) => WriteOutcome): WriteOutcome {
   const before = tx.revision;
@@ -25,13 +25,14 @@ export function recording(tx: Transaction, mark: RequestMark, run: (tx: Transact
       isMarked = true;
       return tx.put(marked(object, mark));
     },
+    amend: (object) => tx.amend(object),
     delete: (kind, id) => tx.delete(kind, id),
   });
   const { kind, metadata } = outcome.resource;
   // To cancel once more is no harm, and the mark of what submitted an operation stays.
   if (isMarked || tx.revision === before || kind === "Operation") return outcome;
   const stored = tx.getById(kind, metadata.id);
-  if (stored !== undefined) tx.put(marked(stored, mark));
+  if (stored !== undefined) tx.amend(marked(stored, mark));
   return outcome;
 }
 

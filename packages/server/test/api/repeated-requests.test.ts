@@ -123,9 +123,11 @@ describe("a request that is asked for again after a restart", () => {
       { spec: specs.Organisation, metadata: { labels: { value: `v${value}` } } },
       { "idempotency-key": `shared-${value}` },
     ];
+    const { revision: before } = harness.store;
     for (let value = 0; value < 9; value++, nowMs++) await harness.ask(harness.admin, "PUT", ...put(value));
     await restart();
     const { revision } = harness.store;
+    assert.equal(revision, before + 9, "a mark cost a change of its own");
     const marked = harness.store.get("Organisation", { name: "shared" });
     assert.equal(marked?.metadata.requests?.length, 8);
     for (let value = 1; value < 9; value++) {

@@ -124,6 +124,11 @@ function recording(tx: Transaction, written: ResourceOf<KindName>[]): Transactio
       written.push(stored);
       return stored;
     },
+    amend(object) {
+      const stored = tx.amend(object);
+      written.push(stored);
+      return stored;
+    },
     delete: (kind, id) => tx.delete(kind, id),
   };
 }

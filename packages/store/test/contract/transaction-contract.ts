@@ -40,6 +40,37 @@ export function transactionContract(backend: Backend): void {
       ]);
     });
 
+    test("what is amended stays one change; anything but the last change of the same object is put", async (t) => {
+      const place = await placeFor(t, backend);
+      const store = await place.open();
+      const before = await store.transact((tx) => tx.put(organisation(1, "kept")));
+      const { changes, revision, result } = await store.transact((tx) => {
+        const made = tx.put(organisation(2, "made"));
+        const amended = tx.amend({ ...made, metadata: { ...made.metadata, labels: { amended: "yes" } } });
+        assert.equal(tx.get("Organisation", { name: "made" }), amended);
+        tx.amend({ ...before.result, metadata: { ...before.result.metadata, labels: { amended: "no" } } });
+        tx.delete("Organisation", before.result.metadata.id);
+        tx.amend(before.result);
+        return amended;
+      });
+      assert.equal(revision, 5);
+      assert.deepEqual(
+        changes.map((change) => [change.revision, change.type, change.name, change.object.metadata.labels]),
+        [
+          [2, "created", "made", { amended: "yes" }],
+          [3, "updated", "kept", { amended: "no" }],
+          [4, "deleted", "kept", { amended: "no" }],
+          [5, "created", "kept", before.result.metadata.labels],
+        ],
+      );
+      assert.equal(changes[0]?.json, JSON.stringify(result));
+      await store.close();
+      const again = await place.open();
+      assert.equal(again.revision, 5);
+      assert.deepEqual(again.get("Organisation", { name: "made" }), result);
+      assert.equal(again.get("Organisation", { name: "kept" })?.metadata.revision, 5);
+    });
+
     test("lists are in order of project and name, and narrow to one project", async (t) => {
       const store = await (await placeFor(t, backend)).open();
       const places = [
