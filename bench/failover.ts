@@ -34,7 +34,7 @@ for (let run = 1; run <= runs; run++) {
   leader.start();
   await set.allAnswer(limit);
   await load.stop();
-  const newest = Math.max(...load.attempts.map(({ revision = 0 }) => revision));
+  const newest = Math.max(...[...load.attempts, ...load.reads].map(({ revision = 0 }) => revision));
   const ids = new Set(load.attempts.map(({ id }) => id));
   const log = (await readLog(set.replicas[0]?.client ?? leader.client, newest, limit)).filter(({ id }) => ids.has(id));
   const verdict = judge(

@@ -1,11 +1,11 @@
-/** What one client saw of one attempt to change a register. Times are of one monotonic clock, milliseconds. */
+/** What one client saw of one attempt to change a register, however often it asked with the same Idempotency-Key. Times are of one monotonic clock, milliseconds. */
 export interface Attempt {
   /** Unique among all attempts; what the register holds after it. */
   readonly id: string;
   readonly register: string;
   /** made: acknowledged. refused: said to have changed nothing. unknown: no answer, or one that leaves it open. */
   readonly outcome: "made" | "refused" | "unknown";
-  /** Of the acknowledged change. */
+  /** Of the acknowledged change; absent where the answer to a repeated request showed what others made of the register since. */
   readonly revision?: number;
   readonly startedMs: number;
   readonly endedMs: number;
@@ -46,6 +46,11 @@ export function judge(attempts: readonly Attempt[], reads: readonly Read[], log:
   const logged = Map.groupBy(log, (change) => change.id);
   const known = new Map(attempts.map((attempt) => [attempt.id, attempt]));
   const acknowledged = attempts.filter(({ outcome }) => outcome === "made");
+  // Whoever was not told of the revision is bound by real time all the same.
+  const placed = acknowledged.flatMap((attempt) => {
+    const revision = attempt.revision ?? logged.get(attempt.id)?.[0]?.revision;
+    return revision === undefined ? [] : [{ ...attempt, revision }];
+  });
   const contradictions = [
     ...log.flatMap(({ revision }, index) => {
       const before = log[index - 1]?.revision ?? 0;
@@ -56,9 +61,11 @@ export function judge(attempts: readonly Attempt[], reads: readonly Read[], log:
       .filter(({ id, outcome }) => outcome === "refused" && logged.has(id))
       .map(({ id }) => `${id} was refused, and is in the log`),
     ...acknowledged
-      .filter(({ id, revision }) => logged.get(id)?.some((change) => change.revision !== revision))
+      .filter(
+        ({ id, revision }) => revision !== undefined && logged.get(id)?.some((change) => change.revision !== revision),
+      )
       .map(({ id, revision }) => `${id} was acknowledged as revision ${revision}, and is another in the log`),
-    ...outOfOrder(acknowledged),
+    ...outOfOrder(placed),
     ...reads.flatMap((read) => contradictionOf(read, logged)),
   ];
   return {
@@ -69,19 +76,21 @@ export function judge(attempts: readonly Attempt[], reads: readonly Read[], log:
   };
 }
 
+type Placed = Attempt & { readonly revision: number };
+
 /** A change that was acknowledged before another was asked for has the lower revision. */
-function outOfOrder(acknowledged: readonly Attempt[]): string[] {
+function outOfOrder(acknowledged: readonly Placed[]): string[] {
   const byEnd = acknowledged.toSorted((one, other) => one.endedMs - other.endedMs);
   const byStart = acknowledged.toSorted((one, other) => one.startedMs - other.startedMs);
   const found: string[] = [];
-  let highest: Attempt | undefined;
+  let highest: Placed | undefined;
   let next = 0;
   for (const attempt of byStart) {
     for (; (byEnd[next]?.endedMs ?? Infinity) < attempt.startedMs; next++) {
       const ended = byEnd[next];
-      if (ended !== undefined && (ended.revision ?? 0) > (highest?.revision ?? 0)) highest = ended;
+      if (ended !== undefined && ended.revision > (highest?.revision ?? 0)) highest = ended;
     }
-    if (highest !== undefined && (attempt.revision ?? 0) < (highest.revision ?? 0))
+    if (highest !== undefined && attempt.revision < highest.revision)
       found.push(`${attempt.id} began after ${highest.id} was acknowledged, and has an older revision`);
   }
   return found;

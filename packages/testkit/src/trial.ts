@@ -27,7 +27,7 @@ export async function survive(set: ReplicaSet, fault: (leader: ReplicaProcess) =
   } finally {
     await load.stop();
   }
-  const newest = Math.max(...load.attempts.map(({ revision = 0 }) => revision));
+  const newest = Math.max(...[...load.attempts, ...load.reads].map(({ revision = 0 }) => revision));
   const logs = await Promise.all(set.replicas.map(({ client }) => readLog(client, newest, limit)));
   const [log = []] = logs;
   for (const other of logs) assert.deepEqual(other, log);

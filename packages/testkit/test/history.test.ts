@@ -31,6 +31,14 @@ describe("the judge of histories", () => {
     }
   });
 
+  test("binds by the log's revision who was acknowledged without being told of one", () => {
+    const late = [attempt("one", "made", undefined, 0, 1), attempt("two", "made", 2, 2, 3)];
+    assert.deepEqual(judge(late, [], log), { acknowledged: 2, lost: [], appliedTwice: [], contradictions: [] });
+    assert.deepEqual(judge(late, [], log.slice(1)).lost, ["one"]);
+    const early = [attempt("one", "made", undefined, 5, 6), attempt("two", "made", 2, 0, 1)];
+    assert.match(judge(early, [], log).contradictions.join(), /one began after two/);
+  });
+
   test("finds an acknowledged change that is gone, and one that was made twice", () => {
     assert.deepEqual(judge(attempts, [], log.slice(0, 1)).lost, ["two"]);
     assert.deepEqual(judge(attempts, [], [...log, { revision: 3, register: "a", id: "one" }]).appliedTwice, ["one"]);
