@@ -3,6 +3,7 @@
  * as rows, so that a million of them take seconds.
  */
 import { generateKeyPairSync } from "node:crypto";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
@@ -14,6 +15,7 @@ import {
   type ResourceOf,
   type VolumeResource,
 } from "@skerry/model";
+import { startServer } from "@skerry/server";
 import { openSqliteStore } from "@skerry/store";
 
 const time = "2026-01-01T00:00:00.000Z";
@@ -98,9 +100,18 @@ function addressOf(index: number): string {
   return `10.20.${(index + 2) >> 8}.${(index + 2) & 255}`;
 }
 
-/** Fills `dataDir/state.db`, which must not exist yet, with `instances` on `nodeCount` nodes, a thousand at most in each project. */
+/** State is refused without keys: a server that ran for a moment has made them. */
+async function makeKeys(dataDir: string): Promise<void> {
+  const options = { dataDir, listen: [{ host: "127.0.0.1", port: 0 }], advertise: [], version: "0.0.0-bench" };
+  const server = await startServer({ ...options, writeLog: () => undefined }, new AbortController().signal);
+  await server.close();
+  for (const suffix of ["", "-wal", ".seen"]) rmSync(join(dataDir, `state.db${suffix}`), { force: true });
+}
+
+/** Makes a zone in `dataDir` as a server does, and fills it with `instances` on `nodeCount` nodes, a thousand at most in each project. */
 export async function seed(dataDir: string, instances: number, nodeCount = 100): Promise<Fixture> {
   const path = join(dataDir, "state.db");
+  await makeKeys(dataDir);
   const projects = Math.max(100, Math.ceil(instances / 1000));
   const store = await openSqliteStore({ path });
   const nodes: FleetNode[] = [];

@@ -14,6 +14,7 @@ import { prepareAhead } from "./provisioning/artifact-preparation.ts";
 import { makeSshProvisioner } from "./provisioning/ssh-provisioner.ts";
 import { followRoles, leadAlways } from "./replicas/roles.ts";
 import { ensurePrivateDirectory } from "./secrets/private-file.ts";
+import { refuseLostKeys } from "./secrets/lost-keys.ts";
 import { openSealer } from "./secrets/sealer.ts";
 
 export interface ServerOptions {
@@ -71,6 +72,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   try {
     signal.throwIfAborted();
     await ensurePrivateDirectory(dataDir);
+    refuseLostKeys(dataDir);
+    const sealer = await openSealer(join(dataDir, "sealing.key"));
     const authority = await openAuthority(join(dataDir, "pki"), nowMs);
     const hosts = options.listen.map(({ host }) => host).filter((host) => !isWildcard(host));
     const pair = await authority.serverPair([...options.advertise, ...hosts]);
@@ -84,10 +87,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
         : await openPostgresStore({ url: options.store, replicaUrl: url, family: authority.fingerprint });
     const store = replicated ?? (await openSqliteStore({ path: join(dataDir, "state.db") }));
     opened.defer(() => store.close());
-    const [sealer, images] = await Promise.all([
-      openSealer(join(dataDir, "sealing.key")),
-      openImageFiles(options.imagesDir ?? join(dataDir, "images")),
-    ]);
+    const images = await openImageFiles(options.imagesDir ?? join(dataDir, "images"));
     const adminTokenFile = join(dataDir, "admin.token");
     const stopping = new AbortController();
     const provisioner = makeSshProvisioner({

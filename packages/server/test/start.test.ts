@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
@@ -81,6 +81,21 @@ describe("a control plane", { timeout: 60_000 }, () => {
     assert.notEqual(await readFile(second.adminTokenFile, "utf8"), old);
     assert.equal((await ask(second, "GET", "/api/v1/whoami")).status, 200);
     await second.close();
+  });
+
+  test("state without its zone's keys is refused, and no others are made in their place", async () => {
+    for (const key of ["pki/ca.pem", "pki/ca.key", "sealing.key"]) {
+      const { dataDir, ...others } = options(`keyless-${key.replaceAll(/[/.]/g, "-")}`);
+      await (await startServer({ ...others, dataDir }, forever)).close();
+      const content = await readFile(join(dataDir, key));
+      await rm(join(dataDir, key));
+      await assert.rejects(startServer({ ...others, dataDir }, forever), (error: SkerryError) => {
+        assert.match(error.message, new RegExp(`not its keys: ${key}`));
+        return isUnavailable(error);
+      });
+      await writeFile(join(dataDir, key), content, { mode: 0o600 });
+      await (await startServer({ ...others, dataDir }, forever)).close();
+    }
   });
 
   test("a data directory or a port that another one has is refused with the remedy, and nothing stays open", async () => {

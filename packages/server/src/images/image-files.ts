@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { SkerryError } from "@skerry/model";
+import { qcow2HeaderBytes, refuseOtherFiles } from "./qcow2-header.ts";
 import { syncDirectory } from "../secrets/private-file.ts";
 
 /** What a file must turn out to be. */
@@ -11,6 +12,7 @@ export interface ImageContent {
   /** `sha256:…` */
   readonly digest: string;
   readonly sizeBytes: number;
+  readonly format: "qcow2" | "raw";
 }
 
 /** Left free on the disk for the store, whose writes must not fail because of an upload. */
@@ -84,7 +86,7 @@ async function writeVerified(
 ): Promise<void> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  const file = await open(path, "wx", 0o600);
+  const file = await open(path, "wx+", 0o600);
   try {
     for await (const chunk of source as AsyncIterable<Buffer>) {
       signal.throwIfAborted();
@@ -105,6 +107,10 @@ async function writeVerified(
         remedy: "Upload the file that the image was declared from, or declare the image anew from this file.",
         facts: { declared: content.digest, seen: digest },
       });
+    }
+    if (content.format === "qcow2") {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(qcow2HeaderBytes), 0, qcow2HeaderBytes, 0);
+      refuseOtherFiles(buffer.subarray(0, bytesRead));
     }
     await file.sync();
   } catch (error) {

@@ -168,6 +168,27 @@ describe("over real TLS", { timeout: 60_000 }, () => {
       assert.equal(api.store.get("Image", { project: "ours", name: "tiny" })?.status.state, "pending");
     });
 
+    test("that names another file of the host, as qcow2 can, is refused and leaves nothing", async () => {
+      const header = (change: (head: Buffer) => void): Buffer => {
+        const head = Buffer.alloc(104);
+        head.writeUInt32BE(0x514649fb, 0);
+        head.writeUInt32BE(3, 4);
+        change(head);
+        return head;
+      };
+      const harmful = [header((head) => head.writeUInt8(104, 15)), header((head) => head.writeUInt8(4, 79))];
+      for (const body of harmful) {
+        const own = `sha256:${createHash("sha256").update(body).digest("hex")}`;
+        const spec = { ...specs.Image, format: "qcow2", digest: own, sizeBytes: body.length };
+        await api.ask(api.admin, "PUT", "/api/v1/projects/ours/images/sly", { spec });
+        const answer = await api.ask(api.admin, "PUT", path.replace("tiny", "sly"), body, octets);
+        assert.equal(answer.status, 400, answer.text);
+        assert.match(answer.text, /names a (backing|data) file/);
+        assert.deepEqual(await files(), []);
+        await api.ask(api.admin, "DELETE", "/api/v1/projects/ours/images/sly");
+      }
+    });
+
     test("that breaks off leaves nothing", async () => {
       const request = call(api.admin, "PUT", path, { ...octets, "content-length": String(content.length) });
       request.on("error", () => undefined);
