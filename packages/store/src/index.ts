@@ -8,6 +8,7 @@ export type {
   Label,
   OutlinedKind,
   Outlines,
+  OwnChange,
   Store,
   StoredDocument,
   Tracker,

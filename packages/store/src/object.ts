@@ -1,6 +1,6 @@
 import { SkerryError, kinds } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
-import type { ChangeEvent, Key } from "./store.ts";
+import type { ChangeEvent, Key, OwnChange } from "./store.ts";
 
 /** Any stored object. */
 export type StoredObject = ResourceOf<KindName>;
@@ -11,10 +11,8 @@ export interface Change {
   readonly timeMs: number;
 }
 
-/** A change with the object that it found; undefined for one that it created. */
-export interface TracedChange extends Change {
-  readonly before: StoredObject | undefined;
-}
+/** A change with the object that it found. */
+export interface TracedChange extends Change, OwnChange {}
 
 /**
  * An object's key within its kind. A space sorts before everything that a name may hold, so that the order of these

@@ -69,8 +69,16 @@ export interface Documents {
   idsOnNode(kind: OutlinedKind, nodeId: string): readonly string[];
 }
 
+/** One change of a transaction, and the object that it found; undefined for what it created. */
+export interface OwnChange {
+  readonly event: ChangeEvent;
+  readonly before: ResourceOf<KindName> | undefined;
+}
+
 /** What a transaction's function works with: reads see every earlier transaction and its own writes. */
 export interface Transaction extends View {
+  /** What it has changed so far, in order: one list, the transaction's own, that grows. */
+  readonly written: readonly OwnChange[];
   /**
    * Creates or replaces the object with this id. The store sets `metadata.revision` and `updatedAt`; the caller owns all
    * else. Returns the object as stored: a frozen copy, so that what was passed in stays the caller's.

@@ -61,6 +61,7 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
   };
 
   const tx: Transaction = {
+    written: changes,
     get revision() {
       return own.revision;
     },

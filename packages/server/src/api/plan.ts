@@ -33,6 +33,7 @@ export class TouchedObjects {
     const tx = this.#tx;
     const touch = (kind: KindName, id: string): void => this.#touch(kind, id);
     return {
+      written: tx.written,
       get revision() {
         return tx.revision;
       },

@@ -11,6 +11,7 @@ export function recording(tx: Transaction, mark: RequestMark, run: (tx: Transact
   const before = tx.revision;
   let isMarked = false;
   const outcome = run({
+    written: tx.written,
     get revision() {
       return tx.revision;
     },

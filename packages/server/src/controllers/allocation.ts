@@ -1,6 +1,15 @@
 import type { Capacity, InstanceResource, VolumeResource } from "@skerry/model";
-import type { Before, ChangeEvent, InstanceOutline, Tracker, Store, View, VolumeOutline } from "@skerry/store";
-import { rootVolumeOf } from "./reap.ts";
+import type {
+  Before,
+  ChangeEvent,
+  InstanceOutline,
+  Store,
+  Tracker,
+  Transaction,
+  View,
+  VolumeOutline,
+} from "@skerry/store";
+import { OwnChanges } from "../own-changes.ts";
 
 /** What of one instance, its disk included, counts against one node. */
 interface Share extends Capacity {
@@ -14,18 +23,25 @@ const nothing: Readonly<Capacity> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
 
 /**
  * What instances take on each node: where they are assigned, where a running move will take them, and wherever a copy of
- * their disk is. Kept up with the newest state; a transaction that lets an instance take more says so (`touch`), so that it counts
- * its own changes too. Asking costs what the transaction has touched, never the whole fleet.
+ * their disk is. Kept up with the newest state, and in a transaction with its own changes: asking costs what it has changed since
+ * it last asked, never the whole fleet.
  */
 export class Allocation implements Tracker {
   readonly #used = new Map<string, Capacity>();
-  /** Instances that a transaction has changed, perhaps in vain. */
-  readonly #touched = new Set<string>();
-  #newest: View;
+  /** What a transaction's own changes take beyond that. */
+  readonly #corrections = new OwnChanges(
+    () => new Map<string, Capacity>(),
+    (corrections, changes, tx) =>
+      recount(
+        corrections,
+        changes.map(({ event }) => event),
+        tx,
+        changes.map(({ before }) => before),
+      ),
+  );
   readonly #stop: () => void;
 
   constructor(store: Store) {
-    this.#newest = store;
     this.#stop = store.track(this);
   }
 
@@ -35,9 +51,7 @@ export class Allocation implements Tracker {
 
   /** About 1 us for each instance. */
   reset(newest: View): void {
-    this.#newest = newest;
     this.#used.clear();
-    this.#touched.clear();
     // Both come in the order of their places, and an instance's volume has the same as the instance.
     const volumes = placed(newest.outlines("Volume"));
     let volume = volumes.next().value;
@@ -50,41 +64,26 @@ export class Allocation implements Tracker {
   }
 
   applied(events: readonly ChangeEvent[], newest: View, before: Before): void {
-    for (const [place, found] of foundAt(events, before, newest)) {
-      const key = keyOf(place);
-      for (const share of sharesOf(found.instance, found.volume)) add(this.#used, share, -1);
-      for (const share of sharesOf(newest.get("Instance", key), newest.get("Volume", key))) add(this.#used, share, 1);
-    }
+    recount(this.#used, events, newest, before);
   }
 
-  /** To be called in each transaction that lets an instance or its disk take more, or elsewhere. */
-  touch(instanceId: string): void {
-    this.#touched.add(instanceId);
-  }
-
-  /** What is taken on each node as this transaction, or view, has it. */
-  in(view: View): UsedOn {
-    const corrections = new Map<string, Capacity>();
-    for (const id of this.#touched) {
-      const instance = view.getById("Instance", id);
-      const volume = instance === undefined ? undefined : rootVolumeOf(view, instance);
-      const settled = this.#newest.getById("Instance", id);
-      const isSettled =
-        sameVersion(instance, settled) &&
-        (volume === undefined || sameVersion(volume, this.#newest.getById("Volume", volume.metadata.id)));
-      if (isSettled) {
-        this.#touched.delete(id);
-        continue;
-      }
-      const counted = settled === undefined ? [] : sharesOf(settled, rootVolumeOf(this.#newest, settled));
-      for (const share of counted) add(corrections, share, -1);
-      for (const share of sharesOf(instance, volume)) add(corrections, share, 1);
-    }
+  /** What is taken on each node as this transaction has it; any other view is taken for the newest. Good until the next call. */
+  in(view: View & Partial<Pick<Transaction, "written">>): UsedOn {
+    const corrections = view.written === undefined ? undefined : this.#corrections.of(view.written, view);
     return (nodeId) => {
       const used = this.#used.get(nodeId) ?? nothing;
-      const correction = corrections.get(nodeId);
+      const correction = corrections?.get(nodeId);
       return correction === undefined ? used : sum(used, correction);
     };
+  }
+}
+
+/** Counts what these changes, all that there are between `before` and `newest`, take and give back. */
+function recount(used: Map<string, Capacity>, events: readonly ChangeEvent[], newest: View, before: Before): void {
+  for (const [place, found] of foundAt(events, before, newest)) {
+    const key = keyOf(place);
+    for (const share of sharesOf(found.instance, found.volume)) add(used, share, -1);
+    for (const share of sharesOf(newest.get("Instance", key), newest.get("Volume", key))) add(used, share, 1);
   }
 }
 
@@ -141,13 +140,6 @@ function placeOf({ metadata }: { readonly metadata: { readonly project?: string;
 function keyOf(place: string): { readonly project: string; readonly name: string } {
   const space = place.indexOf(" ");
   return { project: place.slice(0, space), name: place.slice(space + 1) };
-}
-
-function sameVersion(
-  one: InstanceResource | VolumeResource | undefined,
-  other: InstanceResource | VolumeResource | undefined,
-): boolean {
-  return one?.metadata.revision === other?.metadata.revision;
 }
 
 /** @param volume the one of the same name, which is its own only where it says so */

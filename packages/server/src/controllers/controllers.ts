@@ -80,7 +80,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     onChange: (listener) => reports.onChange(listener),
   };
   const leases = new LeaseBook(deps);
-  const kinds = operationKinds({ ...deps, sight, leases, allocation, fleet });
+  const kinds = operationKinds({ ...deps, sight, leases, fleet });
   const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });
   const isLinked = (nodeId: string) => gateway?.isConnected(nodeId) === true;
   const watch = new NodeWatch({

@@ -1,24 +1,32 @@
 import type { Capacity } from "@skerry/model";
 import type { Candidate } from "@skerry/placement";
-import type { ChangeEvent, Tracker, Store, View } from "@skerry/store";
+import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
 import type { Allocation } from "./allocation.ts";
+import { OwnChanges } from "../own-changes.ts";
 import { candidateOf, fleetOf, idle } from "./placing.ts";
-
-/** A candidate whose taken part is written anew for each decision. */
-type Seat = Omit<Candidate, "used"> & { used: Readonly<Capacity> };
 
 /**
  * Every node as placement sees it, kept from one decision to the next: one is made anew when it has changed, all when a site or a
- * provider has.
+ * provider has; so also for a transaction that has changed such itself.
  * A decision costs 0.1 us for each node here.
  */
 export class Fleet implements Tracker {
   readonly #allocation: Pick<Allocation, "in">;
   #newest: View;
-  /** In no order; undefined until they are asked for. */
-  #seats: Seat[] | undefined;
-  /** By a node's id: its place among the seats. */
-  readonly #places = new Map<string, number>();
+  /** Undefined until they are asked for. */
+  #seats: Seats | undefined;
+  /** As a transaction has them that has changed any itself. */
+  readonly #own = new OwnChanges<{ seats?: Seats }>(
+    () => ({}),
+    (own, changes, tx) => {
+      const events = changes.map(({ event }) => event);
+      if (events.some(concernsAll)) own.seats = new Seats(fleetOf(tx, idle));
+      else
+        for (const { kind, id } of events) {
+          if (kind === "Node") (own.seats ??= new Seats(this.#kept().list)).reseat(tx, id);
+        }
+    },
+  );
   readonly #stop: () => void;
 
   constructor(store: Store, allocation: Pick<Allocation, "in">) {
@@ -37,41 +45,56 @@ export class Fleet implements Tracker {
   }
 
   applied(events: readonly ChangeEvent[]): void {
-    for (const { kind, id } of events) {
-      if (kind === "Site" || kind === "Provider") this.#seats = undefined;
-      else if (kind === "Node" && this.#seats !== undefined) this.#reseat(this.#seats, id);
+    for (const event of events) {
+      if (concernsAll(event)) this.#seats = undefined;
+      else if (event.kind === "Node") this.#seats?.reseat(this.#newest, event.id);
     }
   }
 
-  #reseat(seats: Seat[], nodeId: string): void {
-    const node = this.#newest.getById("Node", nodeId);
-    const seat = node === undefined ? undefined : candidateOf(this.#newest, node, idle);
-    const place = this.#places.get(nodeId) ?? seats.length;
-    if (seat !== undefined) {
-      seats[place] = seat;
-      this.#places.set(nodeId, place);
-    } else if (this.#places.delete(nodeId)) {
-      const last = seats.pop();
-      if (last === undefined || last.id === nodeId) return;
-      seats[place] = last;
-      this.#places.set(last.id, place);
-    }
+  #kept(): Seats {
+    return (this.#seats ??= new Seats(fleetOf(this.#newest, idle)));
   }
 
-  #seatAll(): Seat[] {
-    this.#places.clear();
-    const seats = fleetOf(this.#newest, idle) as Seat[];
-    for (const [place, { id }] of seats.entries()) this.#places.set(id, place);
-    return (this.#seats = seats);
-  }
-
-  /** The candidates as this view has them; good until the next call. */
-  in(view: View): readonly Candidate[] {
+  /** The candidates as this transaction has them; any other view is taken for the newest. Good until the next call. */
+  in(view: View & Partial<Pick<Transaction, "written">>): readonly Candidate[] {
     const used = this.#allocation.in(view);
-    // A transaction that has changed something may have changed these.
-    if (view.revision !== this.#newest.revision) return fleetOf(view, used);
-    const seats = this.#seats ?? this.#seatAll();
+    const own = view.written === undefined ? undefined : this.#own.of(view.written, view).seats;
+    const seats = (own ?? this.#kept()).list;
     for (const seat of seats) seat.used = used(seat.id);
     return seats;
+  }
+}
+
+function concernsAll({ kind }: ChangeEvent): boolean {
+  return kind === "Site" || kind === "Provider";
+}
+
+/** A candidate whose taken part is written anew for each decision. */
+type Seat = Omit<Candidate, "used"> & { used: Readonly<Capacity> };
+
+class Seats {
+  /** In no order. */
+  readonly list: Seat[];
+  /** By a node's id. */
+  readonly #places = new Map<string, number>();
+
+  constructor(candidates: readonly Candidate[]) {
+    this.list = [...candidates];
+    for (const [place, { id }] of candidates.entries()) this.#places.set(id, place);
+  }
+
+  reseat(view: View, nodeId: string): void {
+    const node = view.getById("Node", nodeId);
+    const seat = node === undefined ? undefined : candidateOf(view, node, idle);
+    const place = this.#places.get(nodeId) ?? this.list.length;
+    if (seat !== undefined) {
+      this.list[place] = seat;
+      this.#places.set(nodeId, place);
+    } else if (this.#places.delete(nodeId)) {
+      const last = this.list.pop();
+      if (last === undefined || last.id === nodeId) return;
+      this.list[place] = last;
+      this.#places.set(last.id, place);
+    }
   }
 }

@@ -18,7 +18,7 @@ import { siteIntents } from "./intents/site.ts";
 import { volumeIntents } from "./intents/volume.ts";
 
 export interface IntentDeps {
-  readonly allocation: Pick<Allocation, "in" | "touch">;
+  readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
   readonly fleet: Pick<Fleet, "in">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;

@@ -153,6 +153,12 @@ export function fleetOf(view: View, used: UsedOn): readonly Candidate[] {
   return view.list("Node").flatMap((node) => candidateOf(view, node, used) ?? []);
 }
 
+/** One node as `fleetOf` has it. */
+export function candidateAt(view: View, nodeId: string | undefined, used: UsedOn): Candidate | undefined {
+  const node = nodeId === undefined ? undefined : view.getById("Node", nodeId);
+  return node === undefined ? undefined : candidateOf(view, node, used);
+}
+
 /** Undefined where its site or provider is missing. */
 export function candidateOf(view: View, node: NodeResource, used: UsedOn): Candidate | undefined {
   const site = view.get("Site", { name: node.spec.site });

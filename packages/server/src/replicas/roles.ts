@@ -95,7 +95,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
     ...foundation,
     // The table of routes is made from them; the requests that would run them go to the leader.
     intents: makeIntents({
-      allocation: { in: nobody, touch: nobody },
+      allocation: { in: nobody },
       addresses: { lease: nobody },
       fleet: { in: nobody },
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },

@@ -225,7 +225,7 @@ async function inOneTransaction(
     await fleet.store.transact((tx) => {
       for (const each of wishes) {
         ask(tx, fleet, each);
-        allocation.touch(find(tx, each.name)?.metadata.id ?? "");
+        checkAll(tx, allocation);
       }
       checkAll(tx, allocation);
     });

@@ -10,7 +10,6 @@ export const registeredKinds: readonly OperationKind[] = operationKinds({
   sight: { report: () => undefined, answers: () => false, onChange: () => () => {} },
   random: evenRandom,
   leases: { isOver: () => false, withhold: () => undefined, release: () => undefined },
-  allocation: { touch: () => undefined },
   fleet: { in: () => [] },
   authorityFingerprint: "",
   openKey: () => undefined,

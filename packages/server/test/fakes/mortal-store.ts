@@ -110,6 +110,7 @@ export class MortalStore implements Store {
 
 function recording(tx: Transaction, written: ResourceOf<KindName>[]): Transaction {
   return {
+    written: tx.written,
     get revision() {
       return tx.revision;
     },

@@ -212,6 +212,26 @@ export function transactionContract(backend: Backend): void {
       assert.equal((await store.transact(work)).result, rehearsed.result);
     });
 
+    test("a transaction knows what it has changed so far, and what it found", async (t) => {
+      const store = await (await placeFor(t, backend)).open();
+      const { result: first } = await store.transact((tx) => tx.put(instance(1, "a")));
+      const { changes, result } = await store.transact((tx) => {
+        assert.deepEqual(tx.written, []);
+        const { written } = tx;
+        const second = tx.put({ ...first, spec: { ...first.spec, vcpus: 7 } });
+        tx.delete("Instance", "ins_x");
+        assert.equal(written.length, 1);
+        tx.delete("Instance", first.metadata.id);
+        assert.equal(tx.written, written);
+        assert.deepEqual(
+          written.map(({ before }) => before),
+          [first, second],
+        );
+        return written.map(({ event }) => event);
+      });
+      assert.deepEqual(result, changes);
+    });
+
     test("misuse is refused: a promise, a transaction inside another, a transaction kept for later", async (t) => {
       const store = await (await placeFor(t, backend)).open();
       // oxlint-disable-next-line typescript/require-await -- it is what must be refused

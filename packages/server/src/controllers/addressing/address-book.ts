@@ -26,8 +26,8 @@ interface Pool {
 export class AddressBook implements Tracker {
   /** By network key. */
   readonly #pools = new Map<string, Pool>();
-  /** Leased by transactions whose instances are not in the newest state: by the one that runs, or by some that came to nothing. */
-  #pending: { readonly key: string; readonly address: number; readonly instanceId: string }[] = [];
+  /** By transaction, then by network key: every free address of the range below it was leased by this transaction. */
+  readonly #floors = new WeakMap<Transaction["written"], Map<string, number>>();
   readonly #stop: () => void;
 
   constructor(store: Store) {
@@ -40,14 +40,12 @@ export class AddressBook implements Tracker {
 
   reset(newest: View): void {
     this.#pools.clear();
-    this.#pending = [];
     for (const instance of newest.outlines("Instance")) this.#hold(instance);
   }
 
   applied(events: readonly ChangeEvent[]): void {
-    for (const { kind, type, id, object } of events) {
+    for (const { kind, type, object } of events) {
       if (kind !== "Instance") continue;
-      this.#pending = this.#pending.filter(({ instanceId }) => instanceId !== id);
       if (type === "deleted") this.#free(object as InstanceResource);
       else this.#hold(object as InstanceResource);
     }
@@ -59,14 +57,15 @@ export class AddressBook implements Tracker {
    */
   lease(tx: Transaction, instance: InstanceResource): Addresses {
     const { id, project } = instance.metadata;
-    this.#pending = this.#pending.filter(({ instanceId }) => tx.getById("Instance", instanceId) !== undefined);
+    const floors = this.#floors.get(tx.written) ?? new Map<string, number>();
+    this.#floors.set(tx.written, floors);
     const addresses: Addresses = [];
     for (const networkName of instance.spec.networks ?? []) {
       const network = tx.get("Network", { project, name: networkName });
       if (network === undefined) continue;
       const key = networkKey(project, networkName);
-      const address = this.#lowestFree(key, network);
-      this.#pending.push({ key, address, instanceId: id });
+      const address = this.#lowestFree(key, network, floors.get(key));
+      floors.set(key, address + 1);
       addresses.push({ network: networkName, address: formatAddress(address), mac: macOf(id, network.metadata.id) });
     }
     return addresses;
@@ -79,14 +78,14 @@ export class AddressBook implements Tracker {
     return { ...resource, status: { ...resource.status, leased } };
   }
 
-  #lowestFree(key: string, network: NetworkResource): number {
+  #lowestFree(key: string, network: NetworkResource, floor = 0): number {
     const { first, last } = addressRange(network.spec.cidr);
     const pool = this.#pools.get(key);
     let address = Math.max(first, pool?.floor ?? first);
     while (pool?.taken.has(address) === true) address++;
     if (pool !== undefined) pool.floor = address;
-    const pending = new Set(this.#pending.filter((lease) => lease.key === key).map((lease) => lease.address));
-    while (pending.has(address) || pool?.taken.has(address) === true) address++;
+    address = Math.max(address, floor);
+    while (pool?.taken.has(address) === true) address++;
     if (address <= last) return address;
     throw new SkerryError(
       "address-exhausted",

@@ -120,7 +120,6 @@ function migrate(
         ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB
         : deadlineSeconds * 1000,
   });
-  deps.allocation.touch(id);
   const resource = tx.put({ ...instance, assignment: { ...assignment, movingTo: to } });
   return { resource, operation };
 }

@@ -4,7 +4,7 @@ import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
 import type { UsedOn } from "../allocation.ts";
 import { replaceAfterOf } from "../instance-lease.ts";
-import { fittingNode, fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
+import { candidateAt, fittingNode, fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { checkImageFits, findImage } from "../references.ts";
 import { conflict, invalidField, refuseChanges } from "../refusal.ts";
@@ -38,8 +38,9 @@ export function checkChange(view: View, used: UsedOn, before: InstanceResource, 
   if (JSON.stringify(before.spec.placement) === JSON.stringify(after.spec.placement)) return;
   const { assignment } = after;
   const request = requestOf(view, after);
-  for (const candidate of fleetOf(view, idle)) {
-    if (candidate.id !== assignment?.nodeId && candidate.id !== assignment?.movingTo?.nodeId) continue;
+  for (const nodeId of [assignment?.nodeId, assignment?.movingTo?.nodeId]) {
+    const candidate = candidateAt(view, nodeId, idle);
+    if (candidate === undefined) continue;
     const why = violationsOn(request, candidate);
     if (why.length === 0) continue;
     throw conflict(
@@ -96,13 +97,12 @@ function checkResize(view: View, used: UsedOn, before: InstanceResource, after: 
   }
   const image = findImage(view, project, after.spec.image);
   if (image !== undefined) checkImageFits(image, { memoryMiB: after.spec.memoryMiB });
-  const fleet = fleetOf(view, used);
-  const here = fleet.find(({ id }) => id === before.assignment?.nodeId);
+  const here = candidateAt(view, before.assignment?.nodeId, used);
   if (here === undefined) return;
   const need = { ...requestOf(view, after), diskMiB: after.spec.diskMiB ?? sizeMiB };
   const why = lacking(need, here, requestOf(view, before));
   if (why.length === 0) return;
-  const roomy = fittingNode(fleet, need, [here.name]);
+  const roomy = fittingNode(fleetOf(view, used), need, [here.name]);
   throw conflict(
     `The node ${here.name} has no room for that: ${why.join(", ")}.`,
     roomy === undefined

@@ -15,7 +15,7 @@ import { instanceActions } from "./instance-actions.ts";
 import { changeOf, checkChange, growVolume, submitChange, targetsOf, watchInput } from "./instance-change.ts";
 
 export interface InstanceIntentDeps {
-  readonly allocation: Pick<Allocation, "in" | "touch">;
+  readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
   readonly fleet: Pick<Fleet, "in">;
   readonly engine: Pick<OperationEngine, "submit" | "requireIdle">;
@@ -29,7 +29,6 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
       const change = changeOf(before, after);
       checkChange(tx, deps.allocation.in(tx), before, after);
       const resource = tx.put(withChangedLease(after, tx.revision));
-      deps.allocation.touch(resource.metadata.id);
       growVolume(tx, resource);
       const operation = submitChange(tx, deps.engine, resource, change, context);
       return { resource, ...(operation === undefined ? {} : { operation }) };
@@ -78,7 +77,6 @@ function createInstance(
     status: { state: "absent", conditions: [] },
   });
   const addresses = deps.addresses.lease(tx, draft);
-  deps.allocation.touch(draft.metadata.id);
   const resource = tx.put({
     ...draft,
     assignment: { ...assignment, ...freshLease(draft, tx.revision) },

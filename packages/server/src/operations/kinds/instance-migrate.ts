@@ -1,6 +1,6 @@
 import { SkerryError } from "@skerry/model";
 import type { View } from "@skerry/store";
-import { fleetOf, idle, requestOf, violationsOn } from "../../controllers/placing.ts";
+import { candidateAt, idle, requestOf, violationsOn } from "../../controllers/placing.ts";
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind, StepContext } from "../operation-kind.ts";
 import type { Random } from "../random.ts";
@@ -231,7 +231,7 @@ function release(): OperationStepKind {
 /** Hard constraints hold in the transaction that commits the move, whatever was changed since the target was chosen. */
 function refuseViolation(view: View, migration: Migration): void {
   const { instance } = subjectOf(view, migration);
-  const candidate = fleetOf(view, idle).find(({ id }) => id === migration.to.nodeId);
+  const candidate = candidateAt(view, migration.to.nodeId, idle);
   if (candidate === undefined)
     throw new SkerryError("conflict", `The node ${migration.to.node} is not there any more.`);
   const why = violationsOn(requestOf(view, instance), candidate);

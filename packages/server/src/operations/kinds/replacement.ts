@@ -34,8 +34,7 @@ export interface Leases {
 
 export interface ReplacementDeps {
   readonly leases: Leases;
-  readonly allocation: { touch(instanceId: string): void };
-  readonly fleet: { in(view: View): readonly Candidate[] };
+  readonly fleet: { in(tx: Transaction): readonly Candidate[] };
 }
 
 export type Outcome =
@@ -121,7 +120,6 @@ function outcomeOf(tx: Transaction, replacement: Replacement, deps: ReplacementD
       excludeNodes: [replacement.from.node, ...away],
     });
     replace(tx, instance, volume, to, nowMs);
-    deps.allocation.touch(instance.metadata.id);
     return { kind: "replaced", toNodeId: to.nodeId };
   } catch (error) {
     if (!(error instanceof SkerryError)) throw error;

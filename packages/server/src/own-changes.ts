@@ -1,0 +1,29 @@
+import type { OwnChange, View } from "@skerry/store";
+
+type Written = readonly OwnChange[];
+
+/**
+ * What is kept of a transaction's own changes, while it runs: brought up to date with those since it was last asked for, so that a
+ * transaction of many steps does not read all of them again at each. Forgotten with the transaction, whatever comes of it.
+ */
+export class OwnChanges<T> {
+  readonly #kept = new WeakMap<Written, { readonly value: T; seen: number }>();
+  readonly #begin: () => T;
+  readonly #absorb: (value: T, changes: Written, tx: View) => void;
+
+  /** @param absorb takes in changes that it has not seen, `tx` being the state right after them */
+  constructor(begin: () => T, absorb: (value: T, changes: Written, tx: View) => void) {
+    this.#begin = begin;
+    this.#absorb = absorb;
+  }
+
+  of(written: Written, tx: View): T {
+    const kept = this.#kept.get(written) ?? { value: this.#begin(), seen: 0 };
+    this.#kept.set(written, kept);
+    if (kept.seen < written.length) {
+      this.#absorb(kept.value, written.slice(kept.seen), tx);
+      kept.seen = written.length;
+    }
+    return kept.value;
+  }
+}
