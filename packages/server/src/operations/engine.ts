@@ -66,6 +66,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   const runs = new Map<string, Promise<void>>();
   let finished = 0;
   let unsubscribe = () => {};
+  let untrack = () => {};
 
   function launch(operation: OperationResource): void {
     const { id } = operation.metadata;
@@ -85,8 +86,8 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       if (event.kind !== "Operation") continue;
       attempts.get(event.id)?.();
       const operation = event.object as OperationResource;
-      if (event.type === "deleted") subjects.forget(operation);
-      else if (!isOver(operation.status.state)) launch(operation);
+      if (event.type === "deleted") continue;
+      if (!isOver(operation.status.state)) launch(operation);
       else if (++finished > keepFinished * 1.1 + 1) trim();
     }
   }
@@ -153,7 +154,6 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       const begun = beginWithin(tx, whole, steps, nowMs, bounds);
       const operation = begun?.operation ?? tx.put(whole);
       if (begun !== undefined) beginnings.set(operation, begun);
-      subjects.remember(operation);
       return operation;
     },
 
@@ -188,19 +188,27 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
 
     start() {
       unsubscribe = store.subscribe(follow);
-      for (const operation of store.scan("Operation")) {
-        if (isOver(operation.status.state)) {
-          finished++;
-          continue;
-        }
-        subjects.remember(operation);
-        launch(operation);
+      untrack = store.track({
+        reset(newest) {
+          subjects.clear();
+          finished = 0;
+          for (const operation of newest.scan("Operation")) {
+            if (isOver(operation.status.state)) finished++;
+            else subjects.remember(operation);
+          }
+        },
+        applied: (events) => subjects.applied(events),
+      });
+      for (const id of [...subjects.active()]) {
+        const operation = store.getById("Operation", id);
+        if (operation !== undefined) launch(operation);
       }
       if (finished > keepFinished) trim();
     },
 
     async stop() {
       unsubscribe();
+      untrack();
       stopping.abort(new SkerryError("unavailable", "The server is stopping."));
       await Promise.all(runs.values());
       progress.close();

@@ -1,34 +1,56 @@
 import { SkerryError, type OperationResource, type Reference } from "@skerry/model";
-import type { View } from "@skerry/store";
+import type { ChangeEvent, Transaction } from "@skerry/store";
+import { OwnChanges } from "../own-changes.ts";
 import { isOver } from "./transitions.ts";
 
+/** By subject: the id of the operation that works on it. */
+type Active = Map<string, string>;
+
 /**
- * Finds the operation that works on a subject, without reading all of them. It remembers the last operation submitted for
- * each subject, also of transactions that came to nothing; the transaction at hand has the last word.
+ * Finds the operation that works on a subject, without reading all of them: of those in the newest state, which it is to be told of,
+ * and of what the transaction at hand has submitted itself. What is rehearsed or comes to nothing leaves nothing here.
  */
 export class Subjects {
-  readonly #last = new Map<string, string>();
+  readonly #active: Active = new Map();
+  readonly #own = new OwnChanges<Active>(
+    () => new Map(),
+    (own, changes) => {
+      for (const { event } of changes) note(own, event);
+    },
+  );
+
+  /** The operations that are not over, by their ids. */
+  active(): Iterable<string> {
+    return this.#active.values();
+  }
+
+  clear(): void {
+    this.#active.clear();
+  }
 
   remember(operation: OperationResource): void {
-    this.#last.set(subjectKey(operation.spec.targets[0]), operation.metadata.id);
+    this.#active.set(subjectKey(operation.spec.targets[0]), operation.metadata.id);
   }
 
-  forget(operation: OperationResource): void {
-    const key = subjectKey(operation.spec.targets[0]);
-    if (this.#last.get(key) === operation.metadata.id) this.#last.delete(key);
+  applied(events: readonly ChangeEvent[]): void {
+    for (const event of events) note(this.#active, event);
   }
 
-  activeOn(view: View, subject: Reference): OperationResource | undefined {
+  activeOn(tx: Transaction, subject: Reference): OperationResource | undefined {
     const key = subjectKey(subject);
-    const id = this.#last.get(key);
-    if (id === undefined) return undefined;
-    const last = view.getById("Operation", id);
-    if (last !== undefined) return isOver(last.status.state) ? undefined : last;
-    // The last submission was rolled back or rehearsed; an earlier one may still be there.
-    return view
-      .list("Operation")
-      .find((operation) => !isOver(operation.status.state) && subjectKey(operation.spec.targets[0]) === key);
+    const id = this.#own.of(tx.written, tx).get(key) ?? this.#active.get(key);
+    const found = id === undefined ? undefined : tx.getById("Operation", id);
+    // The transaction may have ended it.
+    return found === undefined || isOver(found.status.state) ? undefined : found;
   }
+}
+
+function note(active: Active, { kind, type, object }: ChangeEvent): void {
+  if (kind !== "Operation") return;
+  const { spec, status, metadata } = object as OperationResource;
+  const key = subjectKey(spec.targets[0]);
+  if (type !== "deleted" && !isOver(status.state)) active.set(key, metadata.id);
+  else if (active.get(key) === metadata.id) active.delete(key);
 }
 
 export function busy(subject: Reference, active: OperationResource): SkerryError {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
-import type { Store } from "@skerry/store";
+import type { Store, Transaction } from "@skerry/store";
 import { passTime, stillness } from "../fakes/passing-time.ts";
 import { isDone, startEngine, submit, untilDone, type EngineRun } from "./engine-run.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
@@ -234,6 +234,17 @@ describe("the operation engine", () => {
     );
     await submit(run, request);
     await assert.rejects(submit(run, request), { code: "busy" });
+  });
+
+  test("looks for what works on a subject without reading all operations, also for one that was only rehearsed before", async () => {
+    const run = start(store, clock, [site.kind(site.step("walls", { run: endless }))]);
+    const request = { type: "test.build", targets: [{ kind: "Site", name: "here" }], actor: "a", cause: "c" } as const;
+    const sparing = (tx: Transaction) =>
+      run.engine.submit({ ...tx, revision: tx.revision, list: () => assert.fail("it reads all of them") }, request);
+    store.rehearse(sparing);
+    store.rehearse(sparing);
+    await run.store.transact(sparing);
+    assert.throws(() => store.rehearse(sparing), { code: "busy" });
   });
 
   test("ends an operation that only watches when another wish replaces it", async () => {
