@@ -26,7 +26,7 @@ All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.js
   operation goes on with it (its path is in \`Location\`), else 200. A secret is shown this once.
 - **Not overwriting others.** Every resource has a revision, its \`ETag\`; sent back as \`If-Match\` it refuses a change of anything newer.
 - **Trying first.** \`?dryRun=true\` answers \`{plan}\`: every object that would change, field by field. Nothing is committed.
-  \`POST /api/v1/plan\` does so for several resources, of which later ones stand on earlier ones.
+  \`POST /api/v1/plan\` does so for several resources (at most 200, in 1 MiB), of which later ones stand on earlier ones.
 - **Asking again.** \`Idempotency-Key\` on \`PUT\` and \`POST\`: the same request with the same key is done once within an hour. Its answer is
   remembered for 10,000 later ones (32 MB of answers), and no longer than this server leads. After that the key is found in what the request
   made; the answer then shows that as it is now, and a token's secret not again. What submitted an operation is known as long as that is

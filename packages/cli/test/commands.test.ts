@@ -117,6 +117,23 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.match((await skerry("apply", "-f", file, "--dry-run")).err, /Network lan: There is no project nowhere/);
   });
 
+  test("a rehearsal of more than the server takes at once is refused before it is sent, with what to do", async () => {
+    const file = join(folder, "crowd.json");
+    const crowd = (count: number, userData: string) =>
+      Array.from({ length: count }, (_, index) => ({
+        kind: "Instance",
+        metadata: { name: `i-${index}`, project: "lab" },
+        spec: { vcpus: 1, memoryMiB: 64, image: "none", userData },
+      }));
+    const refusal = async (documents: readonly object[]) => {
+      await writeFile(file, documents.map((document) => JSON.stringify(document)).join("\n---\n"));
+      return (await skerry("apply", "-f", file, "--dry-run")).err;
+    };
+    assert.match(await refusal(crowd(201, "")), /too-large .*at most 200 resources .*201 resources[\s\S]*file by file/);
+    assert.match(await refusal(crowd(17, "x".repeat(65_536))), /too-large .*1048576 bytes.* 11\d{5} bytes/);
+    assert.match(await refusal(crowd(2, "")), /Instance i-0: /);
+  });
+
   test("provisioning a known node needs its name alone, and keeps what the flags do not say", async () => {
     const spec = { site: "cadiz", address: "127.0.0.1", capacityOverride: { vcpus: 1, memoryMiB: 512, diskMiB: 4096 } };
     await client.put("Node", { name: "known" }, { spec });

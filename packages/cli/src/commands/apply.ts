@@ -8,9 +8,11 @@ import {
   kindNames,
   kindWord,
   kinds,
+  planLimits,
   type KindName,
   type ResourceOf,
 } from "@skerry/model";
+import type { PlannedResource } from "@skerry/sdk";
 import { concludeMutation, showChanges } from "../mutation.ts";
 import { openSession, withMutation } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
@@ -38,6 +40,7 @@ export function addApplyCommand(program: Command, { terminal, signal }: CommandD
           spec,
         }));
         if (plan.length === 0) return showChanges(terminal, session, []);
+        checkRehearsable(plan);
         return showChanges(terminal, session, await session.client.planAll(plan, signal));
       }
       for (const { kind, key, draft } of resources) {
@@ -45,6 +48,22 @@ export function addApplyCommand(program: Command, { terminal, signal }: CommandD
         await concludeMutation(terminal, session, "applied", mutation, signal);
       }
     });
+}
+
+/** Later ones are rehearsed on earlier ones, so they can't go in parts. @throws SkerryError too-large */
+function checkRehearsable(resources: readonly PlannedResource[]): void {
+  const { resources: most, bytes } = planLimits;
+  const sent = Buffer.byteLength(JSON.stringify({ resources }));
+  if (resources.length <= most && sent <= bytes) return;
+  const what = resources.length > most ? `${resources.length} resources` : `${sent} bytes of resources`;
+  throw new SkerryError(
+    "too-large",
+    `--dry-run takes at most ${most} resources and ${bytes} bytes at once; here are ${what}.`,
+    {
+      remedy:
+        "Rehearse and apply file by file, those first that others stand on; or apply all without --dry-run, which sends them one by one.",
+    },
+  );
 }
 
 interface Document {

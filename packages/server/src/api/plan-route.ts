@@ -7,6 +7,7 @@ import {
   kinds,
   oneOf,
   parserOf,
+  planLimits,
   strict,
   type KindName,
 } from "@skerry/model";
@@ -29,9 +30,11 @@ const PlanRequest = strict({
       metadata: strict({ ...MetadataInput.properties, name: Name }),
       spec: Type.Object({}),
     }),
-    { minItems: 1, maxItems: 1000 },
+    { minItems: 1, maxItems: planLimits.resources },
   ),
 });
+/** Nothing else happens on this server meanwhile. */
+const maxMs = 1000;
 const parseRequest = parserOf(PlanRequest, "request");
 
 /** `POST /api/v1/plan`: what a PUT of each, one after the other, would change in all; each sees what those before it made. */
@@ -44,6 +47,7 @@ export function planRoute(deps: ApiDeps): GuardedRoute {
     tag: "Server",
     access: "any-token",
     body: { contentType: "application/json", schema: PlanRequest },
+    maxBodyBytes: planLimits.bytes,
     replies: { 200: { description: "The plan.", schema: schemaRef("Plan") } },
     handle: (call) => plan(deps, call),
   };
@@ -53,11 +57,13 @@ function plan(deps: ApiDeps, call: Call): Reply {
   const { resources } = parseRequest(call.body);
   for (const { kind, metadata } of resources) authorise(call.principal, "put", kind, placeOf(kind, metadata));
   const write = { ...contextOf(deps, call), checkPreconditions: () => undefined };
+  const startedMs = deps.clock.monotonicMs();
   const { result } = deps.store.rehearse((tx: Transaction) => {
     const touched = new TouchedObjects(tx);
     const seen = touched.transaction();
-    for (const resource of resources) {
+    for (const [index, resource] of resources.entries()) {
       const { kind, metadata } = resource;
+      if (deps.clock.monotonicMs() - startedMs > maxMs) throw tooLong(index, resources.length);
       try {
         put(seen, kind, keyOf(kind, metadata), resource, write);
       } catch (error) {
@@ -67,6 +73,17 @@ function plan(deps: ApiDeps, call: Call): Reply {
     return touched.plan(call.principal);
   });
   return { status: 200, body: { plan: result } };
+}
+
+function tooLong(tried: number, asked: number): SkerryError {
+  return new SkerryError(
+    "too-large",
+    `A plan may take ${maxMs} ms, in which ${tried} of ${asked} resources were tried.`,
+    {
+      remedy: `Plan at most ${Math.max(1, Math.floor(tried / 2))} at once; what others stand on must be there before them.`,
+      facts: { tried, asked },
+    },
+  );
 }
 
 function placeOf(kind: KindName, { name, project }: { readonly name: string; readonly project?: string }): Place {

@@ -18,15 +18,17 @@ const refusals: Readonly<Record<string, { readonly code: ErrorCode; readonly det
 };
 
 /** Any thrown thing as an error that may be shown; a defect stays as it is and is shown without its message. */
-function asKnown(error: unknown): unknown {
+function asKnown(error: unknown, maxBytes: number | undefined): unknown {
   if (error instanceof SkerryError) return error;
   const refusal = error instanceof Error && "code" in error ? refusals[String(error.code)] : undefined;
-  return refusal === undefined ? error : new SkerryError(refusal.code, refusal.detail, { cause: error });
+  if (refusal === undefined) return error;
+  const remedy = refusal.code === "too-large" ? { remedy: `Send at most ${maxBytes} bytes at once.` } : {};
+  return new SkerryError(refusal.code, refusal.detail, { ...remedy, cause: error });
 }
 
 /** Answers with problem+json; logs defects, which their callers don't see. */
 export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): FastifyReply {
-  const error = asKnown(thrown);
+  const error = asKnown(thrown, reply.request.routeOptions.bodyLimit);
   const problem = toProblem(error);
   if (problem.status >= 500) {
     const { method, url } = reply.request;

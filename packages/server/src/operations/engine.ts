@@ -188,18 +188,22 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
 
     start() {
       unsubscribe = store.subscribe(follow);
+      const found: string[] = [];
       untrack = store.track({
         reset(newest) {
           subjects.clear();
           finished = 0;
           for (const operation of newest.scan("Operation")) {
             if (isOver(operation.status.state)) finished++;
-            else subjects.remember(operation);
+            else {
+              subjects.remember(operation);
+              found.push(operation.metadata.id);
+            }
           }
         },
         applied: (events) => subjects.applied(events),
       });
-      for (const id of [...subjects.active()]) {
+      for (const id of found.splice(0)) {
         const operation = store.getById("Operation", id);
         if (operation !== undefined) launch(operation);
       }

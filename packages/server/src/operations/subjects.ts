@@ -19,9 +19,9 @@ export class Subjects {
     },
   );
 
-  /** The operations that are not over, by their ids. */
-  active(): Iterable<string> {
-    return this.#active.values();
+  /** How many subjects something works on. */
+  get size(): number {
+    return this.#active.size;
   }
 
   clear(): void {

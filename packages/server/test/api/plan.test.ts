@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import type { IntentTable } from "../../src/intents.ts";
 import { specs, startApi, type ApiHarness } from "./api-harness.ts";
+import { plainIntents } from "./plain-intents.ts";
 
 describe("a plan of several resources", () => {
   let api: ApiHarness;
@@ -37,6 +39,40 @@ describe("a plan of several resources", () => {
     assert.equal((await plan(api.admin, { ...network, metadata: { name: "lan" } })).status, 400);
     assert.equal((await plan(api.admin, { ...network, kind: "Operation" })).status, 400);
     assert.equal((await plan(api.admin)).status, 400);
+  });
+
+  test("takes no more at once than it says, and says what to do", async () => {
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({ ...organisation, metadata: { name: `o-${index}` } }));
+    assert.equal((await plan(api.admin, ...many(200))).status, 200);
+    const more = await plan(api.admin, ...many(201));
+    assert.deepEqual([more.status, more.at("code")], [400, "invalid-request"]);
+    assert.match(more.text, /200/);
+    const big = await plan(api.admin, { ...organisation, spec: { displayName: "x".repeat(1024 * 1024) } });
+    assert.deepEqual([big.status, big.at("code")], [413, "too-large"]);
+    assert.match(big.textAt("remedy"), /1048576 bytes/);
+  });
+
+  test("ends where it takes too long, and says how far it came", async () => {
+    let nowMs = 0;
+    const slow: IntentTable = {
+      ...plainIntents,
+      Organisation: {
+        ...plainIntents.Organisation,
+        create: (tx, draft) => ((nowMs += 300), { resource: tx.put(draft) }),
+      },
+    };
+    await using other = await startApi(({ clock }) => ({
+      intents: slow,
+      clock: { ...clock, monotonicMs: () => nowMs },
+    }));
+    const resources = ["a", "b", "c", "d", "e"].map((name) => ({ ...organisation, metadata: { name } }));
+    const ask = (some: readonly object[]) => other.ask(other.admin, "POST", "/api/v1/plan", { resources: some });
+    const answer = await ask(resources);
+    assert.deepEqual([answer.status, answer.at("code"), answer.at("facts.tried")], [413, "too-large", 4]);
+    assert.match(answer.textAt("remedy"), /at most 2 at once/);
+    assert.equal((await ask(resources.slice(0, 4))).status, 200);
+    assert.deepEqual(other.store.list("Organisation"), []);
   });
 
   test("is for whoever may make each of them", async () => {

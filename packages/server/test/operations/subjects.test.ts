@@ -28,7 +28,7 @@ describe("what works on a subject", () => {
       tx.put(operation("never", "a"));
       assert.equal(subjects.activeOn(tx, subject("a"))?.metadata.name, "never");
     });
-    assert.deepEqual([on("a"), [...subjects.active()]], [undefined, []]);
+    assert.deepEqual([on("a"), subjects.size], [undefined, 0]);
 
     const first = operation("first", "a");
     const committed = store.transact((tx) => tx.put(first));
@@ -45,13 +45,13 @@ describe("what works on a subject", () => {
     assert.equal(on("a"), "first");
 
     await store.transact((tx) => tx.put(ends(first, "succeeded")));
-    assert.deepEqual([on("a"), [...subjects.active()]], [undefined, []]);
+    assert.deepEqual([on("a"), subjects.size], [undefined, 0]);
     await store.transact((tx) => {
       tx.put(operation("third", "a"));
       tx.put(operation("other", "b"));
     });
     await store.transact((tx) => tx.delete("Operation", tx.get("Operation", { name: "third" })?.metadata.id ?? ""));
-    assert.deepEqual([on("a"), on("b"), [...subjects.active()].length], [undefined, "other", 1]);
+    assert.deepEqual([on("a"), on("b"), subjects.size], [undefined, "other", 1]);
     stop();
   });
 });
