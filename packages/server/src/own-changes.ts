@@ -7,7 +7,7 @@ type Written = readonly OwnChange[];
  * transaction of many steps does not read all of them again at each. Forgotten with the transaction, whatever comes of it.
  */
 export class OwnChanges<T> {
-  readonly #kept = new WeakMap<Written, { readonly value: T; seen: number }>();
+  readonly #kept = new WeakMap<Written, { readonly value: T; seen: number; last: OwnChange | undefined }>();
   readonly #begin: () => T;
   readonly #absorb: (value: T, changes: Written, tx: View) => void;
 
@@ -18,11 +18,16 @@ export class OwnChanges<T> {
   }
 
   of(written: Written, tx: View): T {
-    const kept = this.#kept.get(written) ?? { value: this.#begin(), seen: 0 };
-    this.#kept.set(written, kept);
+    let kept = this.#kept.get(written);
+    // What was seen last may have been amended since.
+    if (kept === undefined || kept.last !== written[kept.seen - 1]) {
+      kept = { value: this.#begin(), seen: 0, last: undefined };
+      this.#kept.set(written, kept);
+    }
     if (kept.seen < written.length) {
       this.#absorb(kept.value, written.slice(kept.seen), tx);
       kept.seen = written.length;
+      kept.last = written.at(-1);
     }
     return kept.value;
   }

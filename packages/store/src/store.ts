@@ -77,7 +77,7 @@ export interface OwnChange {
 
 /** What a transaction's function works with: reads see every earlier transaction and its own writes. */
 export interface Transaction extends View {
-  /** What it has changed so far, in order: one list, the transaction's own, that grows. */
+  /** What it has changed so far, in order: one list, the transaction's own, that grows; `amend` replaces its last. */
   readonly written: readonly OwnChange[];
   /**
    * Creates or replaces the object with this id. The store sets `metadata.revision` and `updatedAt`; the caller owns all

@@ -86,6 +86,21 @@ describe("what is taken on nodes", () => {
     allocation.close();
   });
 
+  test("counts what a transaction has amended, not what it had put before", async () => {
+    const allocation = new Allocation(store);
+    await store.transact((tx) =>
+      create(tx, intents, "Instance", { name: "one", project: "shop" }, instanceSpec, nowMs()),
+    );
+    store.rehearse((tx) => {
+      const put = tx.put({ ...web("one"), spec: { ...web("one").spec, vcpus: 2 } });
+      check(allocation, tx);
+      tx.amend({ ...put, spec: { ...put.spec, vcpus: 3 } });
+      check(allocation, tx);
+    });
+    check(allocation, store);
+    allocation.close();
+  });
+
   test("is counted at once for many that are made together, so that no node is overcommitted", async () => {
     const spec = { ...instanceSpec, vcpus: 3, placement: { countries: ["FR"] } };
     const wishes = ["one", "two", "three"].map((name) =>
