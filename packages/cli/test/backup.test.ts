@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { cp, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -68,8 +68,11 @@ describe("a control plane's backup", () => {
     assert.deepEqual(await restoreBackupFolder(join(folder, "backup"), { dataDir }), summary);
     await using restored = await start(dataDir);
     assert.equal(await readFile(restored.caFile, "utf8"), await readFile(server.caFile, "utf8"));
-    // The old administrator's token opens the new control plane.
-    const again = await clientOf(restored, server.adminTokenFile);
+    // The administrator's token comes along, for its owner alone, and opens the new control plane.
+    assert.equal(restored.hasAdminTokenFile, true);
+    assert.equal(await readFile(restored.adminTokenFile, "utf8"), await readFile(server.adminTokenFile, "utf8"));
+    assert.equal((await stat(restored.adminTokenFile)).mode & 0o777, 0o600);
+    const again = await clientOf(restored, restored.adminTokenFile);
     assert.equal((await again.get("Image", { project: "web", name: "disk" })).status.state, "ready");
     assert.deepEqual(await readFile(join(dataDir, "images", digest.replace(":", "-"))), content);
     assert.deepEqual(
@@ -95,6 +98,18 @@ describe("a control plane's backup", () => {
         await assert.rejects(readBackupFolder(copy), { code: "digest-mismatch" }, `${harm} ${path}`);
       }
     }
+  });
+
+  test("that an older version made has no administrator's token, and is restored all the same", async () => {
+    const older = join(folder, "older");
+    await cp(join(folder, "backup"), older, { recursive: true });
+    await rm(join(older, "keys/admin.token"));
+    const sums = await readFile(join(older, "SHA256SUMS"), "utf8");
+    await writeFile(join(older, "SHA256SUMS"), sums.replace(/^.*admin\.token\n/m, ""));
+    await restoreBackupFolder(older, { dataDir: join(folder, "third") });
+    await using restored = await start(join(folder, "third"));
+    assert.equal(restored.hasAdminTokenFile, false, "the old tokens stay valid, so that none is made");
+    await (await clientOf(restored, server.adminTokenFile)).listAll("Project");
   });
 
   test("overwrites nothing: neither another backup nor a control plane", async () => {

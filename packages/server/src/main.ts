@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SkerryError } from "@skerry/model";
 import { openPostgresStore, openSqliteStore } from "@skerry/store";
@@ -44,8 +45,9 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string;
   /** PEM of the zone's own authority. */
   readonly caFile: string;
-  /** Written at the first start. */
+  /** Written at the first start, where the zone had no administrator yet; else it may not be there. */
   readonly adminTokenFile: string;
+  readonly hasAdminTokenFile: boolean;
   /** Resolves when it can't go on, which only a replica of several can come to: close it and start anew. */
   readonly lost: Promise<SkerryError>;
   /** Takes no more requests, ends streams and links, lets the rest finish and be written. May be called again. */
@@ -117,7 +119,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
 
     const close = closeOnce(opened, log, signal);
     const { certificateFile: caFile } = authority;
-    return { url, caFile, adminTokenFile, lost: lost.promise, close, [Symbol.asyncDispose]: close };
+    const hasAdminTokenFile = existsSync(adminTokenFile);
+    return { url, caFile, adminTokenFile, hasAdminTokenFile, lost: lost.promise, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await opened.disposeAsync();
     throw error;

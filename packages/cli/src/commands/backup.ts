@@ -65,5 +65,6 @@ export function addBackupCommand(program: Command, { terminal, signal }: Command
         folder,
         await restoreBackupFolder(resolve(folder), { dataDir: resolve(dataDir), store, imagesDir }),
       );
+      terminal.err.write("Tokens of the old server stay valid.\n");
     });
 }

@@ -52,9 +52,10 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
         },
         signal,
       );
-      terminal.err.write(
-        `Skerry serves at ${server.url}\n  authority ${server.caFile}\n  administrator's token in ${server.adminTokenFile}\n`,
-      );
+      const tokens = server.hasAdminTokenFile
+        ? `administrator's token in ${server.adminTokenFile}`
+        : "tokens that this control plane has given before stay valid";
+      terminal.err.write(`Skerry serves at ${server.url}\n  authority ${server.caFile}\n  ${tokens}\n`);
       const stopped = new Promise<undefined>((resolve) => {
         if (signal.aborted) resolve(undefined);
         else signal.addEventListener("abort", () => resolve(undefined), { once: true });

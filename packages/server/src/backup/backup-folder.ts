@@ -9,7 +9,7 @@ import { syncDirectory } from "../secrets/private-file.ts";
 
 /*
  * A backup is a folder: state.jsonl, what the server downloads of itself; keys/, without which sealed secrets and nodes'
- * certificates mean nothing; images/, by digest; SHA256SUMS of the keys, as sha256sum(1) writes it. Only its owner may enter.
+ * certificates mean nothing, with the administrator's token; images/, by digest; SHA256SUMS of the keys, as sha256sum(1) writes it. Only its owner may enter.
  */
 const stateFile = "state.jsonl";
 const keysFolder = "keys";
@@ -17,6 +17,9 @@ const imagesFolder = "images";
 const sumsFile = "SHA256SUMS";
 /** What of a data directory is secret and can't be made again. */
 const keyFiles = ["sealing.key", "pki"] as const;
+/** Kept where it is there: another replica may have made it, and backups of before have none. */
+const tokenFile = "admin.token";
+const secretFiles = [...keyFiles, tokenFile] as const;
 
 export interface BackupSources {
   /** The state, as the server gives it. */
@@ -48,7 +51,7 @@ export async function writeBackupFolder(folder: string, sources: BackupSources):
   await mkdir(join(draft, imagesFolder), { mode: 0o700 });
   // Keys first: what is sealed later than they were copied is sealed by them too.
   const sums: string[] = [];
-  for (const path of await filesBelow(sources.dataDir, keyFiles)) {
+  for (const path of await filesBelow(sources.dataDir, secretFiles)) {
     const target = join(draft, keysFolder, path);
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
     await copyDurably(join(sources.dataDir, path), target);
@@ -101,11 +104,11 @@ export async function restoreFiles(
   imagesDir: string,
 ): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  for (const name of keyFiles) await refuseExisting(join(dataDir, name));
+  for (const name of secretFiles) await refuseExisting(join(dataDir, name));
   await mkdir(imagesDir, { recursive: true, mode: 0o700 });
   for (const name of imagesOf(content.objects))
     await copyDurably(join(folder, imagesFolder, name), join(imagesDir, name));
-  for (const path of await filesBelow(join(folder, keysFolder), keyFiles)) {
+  for (const path of await filesBelow(join(folder, keysFolder), secretFiles)) {
     await mkdir(dirname(join(dataDir, path)), { recursive: true, mode: 0o700 });
     await copyDurably(join(folder, keysFolder, path), join(dataDir, path));
   }
