@@ -90,7 +90,7 @@ export class Link {
           ? retryDelayMs(1, reconnect.refusedMs, reconnect.refusedMs, random())
           : reconnectDelayMs(absence, performance.now(), reconnect, random());
         log.warn(
-          { error, retryInMs: waitMs },
+          { error, ...(refused && error.remedy !== undefined ? { remedy: error.remedy } : {}), retryInMs: waitMs },
           refused ? "the server refuses this node" : "the server cannot be reached",
         );
       }

@@ -99,7 +99,7 @@ export async function openSession(
       // A server that is older than this agent takes its own version and the one before.
       const spoken = Math.min(protocolVersion, serverVersion);
       send({ type: "hello", nodeId, protocolVersion: spoken, agentVersion, signature, wantedRevision });
-    } else if (message.type === "refused") fail(new LinkRefused(message));
+    } else if (message.type === "refused") fail(new LinkRefused(message, identity.server));
     else if (message.type === "welcome") {
       welcomed = true;
       clearTimeout(timer);
@@ -170,8 +170,16 @@ export async function openSession(
 export class LinkRefused extends SkerryError {
   readonly refusal: Refusal;
 
-  constructor(refusal: Refusal) {
-    super("join-refused", `The server refuses this node: ${refusal.detail} (${refusal.code})`);
+  /** @param server where a node that it does not know any more can join anew */
+  constructor(refusal: Refusal, server: string) {
+    const remedy =
+      "If the node was deleted there, join anew with a fresh token and this agent's --data-dir, then start the agent again: " +
+      `skerry agent join --server ${server} --token TOKEN --data-dir DIR`;
+    super(
+      "join-refused",
+      `The server refuses this node: ${refusal.detail} (${refusal.code})`,
+      refusal.code === "unauthenticated" ? { remedy } : {},
+    );
     this.refusal = refusal;
   }
 }
