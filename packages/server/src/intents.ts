@@ -8,6 +8,8 @@ export interface IntentContext {
   readonly actor: string;
   readonly cause: string;
   readonly nowMs: number;
+  /** Whether who asks may know of a resource, for advice; of none beyond what it works with where absent. */
+  readonly sees?: (resource: ResourceOf<KindName>) => boolean;
   makeId(prefix: string): string;
 }
 

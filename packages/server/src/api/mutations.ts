@@ -1,6 +1,7 @@
 import { SkerryError, kinds, type KindName, type RequestMark, type ResourceOf } from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
+import { sees } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
 import { TouchedObjects, type PlannedChange } from "./plan.ts";
@@ -68,7 +69,13 @@ export function contextOf(deps: ApiDeps, call: Call): WriteContext {
     intents: deps.intents,
     sealer: deps.sealer,
     checkPreconditions: (current) => checkPreconditions(call.headers, current),
-    context: { actor: call.principal.name, cause: call.cause, nowMs: deps.clock.nowMs(), makeId: deps.makeId },
+    context: {
+      actor: call.principal.name,
+      cause: call.cause,
+      nowMs: deps.clock.nowMs(),
+      sees: (resource) => sees(call.principal, resource),
+      makeId: deps.makeId,
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { SkerryError, type ImageResource, type KindName, type Metadata, type ResourceOf } from "@skerry/model";
 import type { View } from "@skerry/store";
+import type { IntentContext } from "../intents.ts";
 import { invalidField, missingReference } from "./refusal.ts";
 
 /** The object that a field names. @throws SkerryError invalid-request at `path` where there is none */
@@ -34,16 +35,54 @@ export function findImage(view: View, project: string, reference: string): Image
   return image !== undefined && (home === project || image.spec.shared === true) ? image : undefined;
 }
 
-/** An image that an instance can be made from. @throws SkerryError invalid-request, conflict where it has no content yet */
-export function readyImage(view: View, project: string, reference: string, path: string): ImageResource {
+/**
+ * An image that an instance can be made from; `sees` tells what may be said of other projects' images, nothing where absent.
+ * @throws SkerryError invalid-request, conflict where it has no content yet
+ */
+export function readyImage(
+  view: View,
+  project: string,
+  reference: string,
+  path: string,
+  sees: IntentContext["sees"] = () => false,
+): ImageResource {
   const image = findImage(view, project, reference);
-  if (image === undefined) throw missingReference(path, "Image", reference);
+  if (image === undefined)
+    throw imageElsewhere(view, reference, path, sees) ?? missingReference(path, "Image", reference);
   if (image.status.state !== "ready") {
     throw new SkerryError("conflict", `The image ${reference} has no content yet.`, {
       remedy: `Upload it: skerry image upload ${image.metadata.name} --file FILE`,
     });
   }
   return image;
+}
+
+/** What keeps an image of another project from being used; undefined where there is none that who asks may know of. */
+function imageElsewhere(
+  view: View,
+  reference: string,
+  path: string,
+  sees: (resource: ImageResource) => boolean,
+): SkerryError | undefined {
+  const slash = reference.indexOf("/");
+  const name = reference.slice(slash + 1);
+  const known = view
+    .list("Image")
+    .filter(
+      ({ metadata }) => metadata.name === name && (slash === -1 || metadata.project === reference.slice(0, slash)),
+    )
+    .filter(sees);
+  const image = known.find(({ spec }) => spec.shared === true) ?? known[0];
+  if (image === undefined) return undefined;
+  const whole = `${image.metadata.project}/${name}`;
+  if (image.spec.shared === true)
+    return invalidField(path, `names the image ${name}, which is in another project`, `Name it ${whole}.`);
+  return invalidField(
+    path,
+    `names the image ${whole}, which is not shared with other projects`,
+    `Share it: write its kind, name, project and spec (skerry image show ${whole}) into FILE, with \`shared: true\` in the spec, ` +
+      `and run skerry apply -f FILE; then name it ${whole}.`,
+  );
 }
 
 /** @throws SkerryError invalid-request where the image does not fit into what the instance asks for */

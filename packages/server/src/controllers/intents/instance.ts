@@ -1,5 +1,5 @@
-import type { InstanceResource, VolumeResource } from "@skerry/model";
-import type { Transaction } from "@skerry/store";
+import type { InstanceResource, PlacementConstraints, VolumeResource } from "@skerry/model";
+import type { Transaction, View } from "@skerry/store";
 import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
 import { timestamp } from "../../operations/clock.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
@@ -9,7 +9,7 @@ import type { AddressBook } from "../addressing/address-book.ts";
 import { freshLease, withChangedLease } from "../instance-lease.ts";
 import { chooseNode, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
-import { conflict } from "../refusal.ts";
+import { conflict, missingReference } from "../refusal.ts";
 import { removeInstance } from "./instance-removal.ts";
 import { instanceActions } from "./instance-actions.ts";
 import { changeOf, checkChange, growVolume, submitChange, targetsOf, watchInput } from "./instance-change.ts";
@@ -38,6 +38,20 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
   };
 }
 
+/** @throws SkerryError invalid-request where a hard constraint names none that is there; of several one is enough */
+function refuseNowhere(view: View, { nodes, sites, providers }: PlacementConstraints = {}): void {
+  const named = [
+    ["nodes", "Node", nodes],
+    ["sites", "Site", sites],
+    ["providers", "Provider", providers],
+  ] as const;
+  for (const [field, kind, names] of named) {
+    const [first] = names ?? [];
+    if (first === undefined || names?.some((name) => view.get(kind, { name }) !== undefined) === true) continue;
+    throw missingReference(`/spec/placement/${field}`, kind, first);
+  }
+}
+
 /** Everything that makes an instance happens in one transaction: its place, its volume and its addresses; the rest is the node's work. */
 function createInstance(
   deps: InstanceIntentDeps,
@@ -48,7 +62,7 @@ function createInstance(
   const project = projectOf(tx, draft.metadata);
   const { name } = draft.metadata;
   const { spec } = draft;
-  const image = readyImage(tx, project, spec.image, "/spec/image");
+  const image = readyImage(tx, project, spec.image, "/spec/image", context.sees);
   checkImageFits(image, spec);
   for (const network of spec.networks ?? []) referenced(tx, "Network", network, "/spec/networks", project);
   if (tx.get("Volume", { project, name }) !== undefined) {
@@ -57,6 +71,7 @@ function createInstance(
       "Choose another name for the instance.",
     );
   }
+  refuseNowhere(tx, spec.placement);
   const place = chooseNode(deps.fleet.in(tx), requestOf(tx, draft));
   const since = timestamp(context.nowMs);
   const assignment = { ...place, epoch: 1, since };
