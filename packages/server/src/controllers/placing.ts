@@ -3,6 +3,7 @@ import {
   obstacles,
   place,
   refusalError,
+  shortfalls,
   type Candidate,
   type PlacementRequest,
   type RefusalReason,
@@ -76,18 +77,14 @@ export function violationsOn(request: PlacementRequest, candidate: Candidate): r
   return obstacles(request, candidate).filter((reason) => !passingReasons.has(reason));
 }
 
-/** What a node lacks of what is asked of it, where `given` is what it would get back. */
-export function lacking(
-  request: PlacementRequest,
-  candidate: Candidate,
-  given: Readonly<Capacity>,
-): readonly RefusalReason[] {
+/** What a node lacks of what is asked of it, in words; `given` is what it would get back. */
+export function lacking(request: PlacementRequest, candidate: Candidate, given: Readonly<Capacity>): readonly string[] {
   const used = {
     vcpus: candidate.used.vcpus - given.vcpus,
     memoryMiB: candidate.used.memoryMiB - given.memoryMiB,
     diskMiB: candidate.used.diskMiB - given.diskMiB,
   };
-  return obstacles(request, { ...candidate, used }).filter((reason) => reason.startsWith("capacity-"));
+  return shortfalls(request, { ...candidate, used });
 }
 
 /**

@@ -53,6 +53,7 @@ describe("the way out of a refused change", () => {
     const capacityOverride = { vcpus: 2, memoryMiB: 512, diskMiB: 1000 };
     await store.transact((tx) => tx.put({ ...node, spec: { ...node.spec, capacityOverride } }));
     assert.match(await remedyOf({ memoryMiB: 100_000 }), /^Ask for less: no other node/);
+    await assert.rejects(changes({ vcpus: 100 }), /has no room for that: 100 vCPU asked, 2 vCPU free\./);
     await migrates(await remedyOf({ memoryMiB: 1024 }));
     await changes({ memoryMiB: 1024 });
     assert.equal(web().spec.memoryMiB, 1024);

@@ -104,7 +104,7 @@ function checkResize(view: View, used: UsedOn, before: InstanceResource, after: 
   if (why.length === 0) return;
   const roomy = fittingNode(fleetOf(view, used), need, [here.name]);
   throw conflict(
-    `The node ${here.name} has no room for that: ${why.join(", ")}.`,
+    `The node ${here.name} has no room for that: ${why.join("; ")}.`,
     roomy === undefined
       ? "Ask for less: no other node that it may be on has room for that either."
       : `Ask for less, or move it to a node with room first: ${migrateCommand(before, roomy)}`,

@@ -1,0 +1,14 @@
+import { freeOn, type Candidate, type PlacementRequest } from "./candidate.ts";
+import { memory } from "./wording.ts";
+
+/** What a node has too little of for a request, each as `100 vCPU asked, 8 vCPU free`; empty where it has room. */
+export function shortfalls(request: PlacementRequest, candidate: Candidate): readonly string[] {
+  const free = freeOn(candidate);
+  const short = (asked: number, has: number, print: (value: number) => string, noun: string): string[] =>
+    has >= asked ? [] : [`${print(asked)}${noun} asked, ${print(Math.max(0, has))} free`];
+  return [
+    ...short(request.vcpus, free.vcpus, (value) => `${value} vCPU`, ""),
+    ...short(request.memoryMiB, free.memoryMiB, memory, " of memory"),
+    ...short(request.diskMiB, free.diskMiB, memory, " of disk"),
+  ];
+}
