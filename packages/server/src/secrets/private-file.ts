@@ -1,11 +1,41 @@
 import { chmod, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { SkerryError } from "@skerry/model";
 
-/** A directory that only its owner may enter; made where it is missing. */
+/** A directory that only its owner may enter; made where it is missing. @throws SkerryError unavailable where it can't be */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  await chmod(path, 0o700);
+  try {
+    await makeLevels(resolve(path));
+    await chmod(path, 0o700);
+  } catch (error) {
+    throw new SkerryError("unavailable", `${path} can't be a data directory: ${(error as Error).message}.`, {
+      remedy: "Name a directory, or a place for a new one, that belongs to who runs this: --data-dir DIR",
+      cause: error,
+    });
+  }
+}
+
+/** Level by level: `mkdir` with `recursive` never ends below /proc. */
+async function makeLevels(path: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(path, { mode: 0o700 });
+  try {
+    await make();
+  } catch (error) {
+    if (isCode(error, "ENOENT") && dirname(path) !== path) {
+      await makeLevels(dirname(path));
+      await make().catch((again: unknown) => {
+        if (!isCode(again, "EEXIST")) throw again;
+      });
+      return;
+    }
+    const there = await stat(path).catch(() => undefined);
+    if (there === undefined) throw error;
+    if (!there.isDirectory()) throw new Error(`${path} is not a directory`, { cause: error });
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
 
 /** Writes a whole file (mode 0600) durably: after a crash there is the old one, or none, or the new one. */
@@ -41,7 +71,7 @@ export async function readPrivateFile(path: string): Promise<Buffer | undefined>
     }
     return await readFile(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (isCode(error, "ENOENT")) return undefined;
     throw error;
   }
 }
