@@ -166,7 +166,11 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       const current = tx.getById("Operation", operation.metadata.id) ?? operation;
       const { status } = current;
       if (isOver(status.state))
-        throw conflict(current, `has already ${status.state}`, "There is nothing left to cancel.");
+        throw conflict(
+          current,
+          `has already ${status.state === "cancelled" ? "been cancelled" : status.state}`,
+          "There is nothing left to cancel.",
+        );
       if (status.state === "compensating") {
         throw conflict(
           current,

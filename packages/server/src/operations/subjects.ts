@@ -55,7 +55,7 @@ function note(active: Active, { kind, type, object }: ChangeEvent): void {
 
 export function busy(subject: Reference, active: OperationResource): SkerryError {
   return new SkerryError("busy", `${active.spec.type} is already working on ${subject.kind} ${subject.name}.`, {
-    remedy: `Wait for it or cancel it: skerry operation show ${active.metadata.name}`,
+    remedy: `Wait for it (skerry operation wait ${active.metadata.name}) or cancel it (skerry operation cancel ${active.metadata.name}).`,
     facts: { operation: active.metadata.name, type: active.spec.type },
   });
 }
