@@ -102,6 +102,49 @@ describe("the command line", { timeout: 120_000 }, () => {
     await done("image", "upload", "again", "--file", file);
   });
 
+  test("an instance of what is not there is refused by its name, another project's image only where that may be known", async () => {
+    const file = join(folder, "bay.raw");
+    await writeFile(file, randomBytes(100_000));
+    await done("image", "create", "bay", "--file", file, "--format", "raw");
+    await client.put("Project", { name: "bay" }, { spec: { organisation: "lab" } });
+    const size = ["--vcpus", "1", "--memory", "64"];
+    const refused = async (...words: readonly string[]): Promise<string> => {
+      const { code, err } = await skerry("instance", "create", "bay/one", ...size, ...words);
+      assert.notEqual(code, 0);
+      return err;
+    };
+    for (const image of ["lab/bay", "bay"])
+      assert.match(await refused("--image", image), /lab\/bay, which is not shared/);
+    const { secret = "" } = await client.put(
+      "ApiToken",
+      { name: "bay" },
+      { spec: { role: "operator", project: "bay" } },
+    );
+    const tokenFile = join(folder, "bay.token");
+    await writeFile(tokenFile, secret, { mode: 0o600 });
+    for (const image of ["lab/bay", "bay", "lab/none"])
+      assert.match(
+        await refused("--token-file", tokenFile, "--image", image),
+        new RegExp(`image ${image}, which does not exist`),
+      );
+
+    // As the remedy says.
+    const shown = join(folder, "shown.yaml");
+    const { spec } = JSON.parse(await done("image", "show", "lab/bay", "-o", "json")) as { spec: object };
+    const metadata = { name: "bay", project: "lab" };
+    await writeFile(shown, JSON.stringify({ kind: "Image", metadata, spec: { ...spec, shared: true } }));
+    await done("apply", "-f", shown);
+    assert.match(await refused("--image", "bay"), /Name it lab\/bay/);
+    assert.match(await refused("--image", "lab/bay", "--node", "n9"), /names the node n9, which does not exist/);
+    assert.match(await refused("--image", "lab/bay", "--site", "rome"), /names the site rome, which does not exist/);
+  });
+
+  test("a size that is not named is asked for by its flags", async () => {
+    const { code, err } = await skerry("instance", "resize", "any");
+    assert.equal(code, 2);
+    assert.match(err, /--vcpus, --memory or --disk/);
+  });
+
   test("files are rehearsed whole: what stands on another one of them finds it there, and nothing of it is kept", async () => {
     const file = join(folder, "shop.yaml");
     const documents = [

@@ -7,6 +7,7 @@ import { SkerryError, errorCodes, type Condition, type ResourceOf } from "@skerr
 import { exitCodeOf } from "../src/exit-code.ts";
 import { formatAge, formatBytes, formatDuration } from "../src/output/duration.ts";
 import { reportFailure } from "../src/output/failure.ts";
+import { whatStays } from "../src/commands/operation.ts";
 import { renderList } from "../src/output/render.ts";
 import { tableLines } from "../src/output/table.ts";
 import type { Terminal } from "../src/output/terminal.ts";
@@ -72,7 +73,7 @@ test("a list tells what is wrong with a row, and has no column for it where noth
 });
 
 test("a list keeps within a narrow terminal what matters most, and leaves nothing out elsewhere", async () => {
-  const titles = async (stream: object) => {
+  const titles = async (stream: object, everyProject = false) => {
     const out = Object.assign(new PassThrough(), stream);
     const instance = {
       kind: "Instance",
@@ -84,7 +85,14 @@ test("a list keeps within a narrow terminal what matters most, and leaves nothin
         addresses: [{ address: "10.100.0.20" }],
       },
     } as unknown as ResourceOf<"Instance">;
-    await renderList({ out, err: out, live: false } as unknown as Terminal, "Instance", [instance], "table", 0);
+    await renderList(
+      { out, err: out, live: false } as unknown as Terminal,
+      "Instance",
+      [instance],
+      "table",
+      0,
+      everyProject,
+    );
     const lines = String(out.read()).trimEnd().split("\n").map(stripVTControlCharacters);
     const { columns = 1000 } = stream as { columns?: number };
     assert.ok(
@@ -96,9 +104,22 @@ test("a list keeps within a narrow terminal what matters most, and leaves nothin
   const all = "NAME PROJECT STATE HEALTH PROVIDER SITE NODE ADDRESS VCPUS MEMORY SEEN AGE".split(" ");
   assert.deepEqual(await titles({}), all);
   assert.deepEqual(await titles({ isTTY: true, columns: 200 }), all);
+  const named = "NAME PROJECT STATE NODE ADDRESS".split(" ");
+  assert.deepEqual(await titles({ isTTY: true, columns: 58 }, true), named, "of every project");
   const narrow = "NAME PROJECT STATE HEALTH PROVIDER SITE NODE ADDRESS".split(" ");
   assert.deepEqual(await titles({ isTTY: true, columns: 80 }), narrow);
   assert.deepEqual(await titles({ isTTY: true, columns: 58 }), "NAME STATE PROVIDER NODE ADDRESS".split(" "));
+});
+
+test("a cancel says what stays of what was asked, and nothing where all is taken back", () => {
+  const of = (type: string) =>
+    whatStays({
+      spec: { type, targets: [{ kind: "Instance", project: "web", name: "first" }] },
+    } as unknown as ResourceOf<"Operation">);
+  assert.match(of("instance.stop") ?? "", /^instance stop is .* stays: start it .* skerry instance start web\/first$/);
+  assert.match(of("instance.start") ?? "", /skerry instance stop web\/first$/);
+  assert.equal(of("instance.migrate"), undefined);
+  assert.equal(of("instance.create"), undefined);
 });
 
 describe("figures for people", () => {

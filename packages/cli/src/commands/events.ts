@@ -7,7 +7,7 @@ import { toNumber } from "./flag-values.ts";
 
 export function addEventsCommand(program: Command, { terminal, signal }: CommandDeps): void {
   withConnection(program.command("events"))
-    .description("print every change as it happens, none skipped, none twice")
+    .description("print every change as it happens, none twice; as text without what was only seen again")
     .option("--since <revision>", "from this revision on; from now on where absent", toNumber)
     .action(async (flags: { since?: number }, self: Command) => {
       const session = await openSession(terminal, self);
@@ -15,9 +15,11 @@ export function addEventsCommand(program: Command, { terminal, signal }: Command
       const lines = new ChangeLines(terminal);
       for await (const event of session.client.watch(since, signal)) {
         switch (session.output) {
-          case "table":
-            terminal.out.write(`${lines.line(event, Date.now())}\n`);
+          case "table": {
+            const line = lines.line(event, Date.now());
+            if (line !== undefined) terminal.out.write(`${line}\n`);
             break;
+          }
           case "json":
             // A line each, so that programs can read them as they come.
             terminal.out.write(`${JSON.stringify(event)}\n`);

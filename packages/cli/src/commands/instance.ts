@@ -86,6 +86,8 @@ export function addInstanceCommands(program: Command, deps: CommandDeps): void {
         flags: { vcpus?: number; memory?: number; disk?: number; dryRun?: boolean },
         self: Command,
       ) => {
+        if (flags.vcpus === undefined && flags.memory === undefined && flags.disk === undefined)
+          throw new SkerryError("invalid-request", "To what size?", { remedy: "Give --vcpus, --memory or --disk." });
         const session = await openSession(terminal, self);
         const key = session.key("Instance", name);
         const patch = { spec: given({ vcpus: flags.vcpus, memoryMiB: flags.memory, diskMiB: flags.disk }) };

@@ -68,7 +68,7 @@ function addReads(parent: Command, kind: KindName, { terminal, signal }: Command
       { project, labelSelector: options.label, node: options.node, target: targetOf(session, options.for) },
       signal,
     );
-    await renderList(terminal, kind, items, session.output, Date.now());
+    await renderList(terminal, kind, items, session.output, Date.now(), options.allProjects);
   });
 
   withConnection(parent.command("show <name>"))
@@ -136,6 +136,10 @@ function addWrites(parent: Command, kind: KindName, deps: CommandDeps): void {
       const session = await openSession(terminal, command);
       const key = session.key(kind, name);
       if (options.dryRun ?? false) return showPlan(terminal, session, kind, key, { verb: "delete" }, signal);
-      await concludeMutation(terminal, session, "deleted", await session.client.delete(kind, key, {}, signal), signal);
+      const mutation = await session.client.delete(kind, key, {}, signal);
+      const goesOn = mutation.operation !== undefined;
+      await concludeMutation(terminal, session, goesOn ? "deleting" : "deleted", mutation, signal);
+      if (goesOn && session.wait && session.output === "table")
+        terminal.err.write(`${kindWord(kind)} ${mutation.resource.metadata.name} deleted\n`);
     });
 }

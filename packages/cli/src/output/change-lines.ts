@@ -23,8 +23,8 @@ export class ChangeLines {
     this.#terminal = terminal;
   }
 
-  /** `10:29:39  updated  Instance web/first  state pending → running` */
-  line({ type, object }: WatchEvent, nowMs: number): string {
+  /** `10:29:39  updated  Instance web/first  state pending → running`; undefined where it was only seen again. */
+  line({ type, object }: WatchEvent, nowMs: number): string | undefined {
     const { kind, metadata } = object;
     const before = this.#before.get(metadata.id);
     this.#before.delete(metadata.id);
@@ -34,6 +34,7 @@ export class ChangeLines {
 
     const name = metadata.project === undefined ? metadata.name : `${metadata.project}/${metadata.name}`;
     const what = type === "deleted" ? "" : changeOf(before, object, this.#terminal, nowMs);
+    if (what === undefined) return undefined;
     const head = `${formatMoment(metadata.updatedAt, nowMs)}  `;
     const rest = printable(`  ${kind} ${name}${what === "" ? "" : `  ${what}`}`);
     const room = (widthOf(this.#terminal.out) ?? Infinity) - head.length - type.length;
@@ -45,8 +46,13 @@ export class ChangeLines {
 /** Said by other words of the same line, or by its being there. */
 const unspoken = new Set(["NAME", "PROJECT", "AGE", "SEEN"]);
 
-/** What a list would show otherwise than before; where that is nothing, which fields. */
-function changeOf(before: AnyResource | undefined, after: AnyResource, terminal: Terminal, nowMs: number): string {
+/** What a list would show otherwise than before; where that is nothing, which fields; undefined where those change all the time. */
+function changeOf(
+  before: AnyResource | undefined,
+  after: AnyResource,
+  terminal: Terminal,
+  nowMs: number,
+): string | undefined {
   // The table's row type is the kind's own; a kind known only at run time loses that.
   const columns = columnTable(terminal, nowMs)[after.kind] as unknown as readonly Column<AnyResource>[];
   const cells = columns
@@ -66,7 +72,7 @@ function changeOf(before: AnyResource | undefined, after: AnyResource, terminal:
   if (changed.length > 0) return changed.map(({ word, was, now }) => `${word} ${was} → ${now}`).join(", ");
   if (before.metadata.deletedAt === undefined && after.metadata.deletedAt !== undefined) return "is being deleted";
   const fields = changedFields(before, after, "");
-  if (fields.length === 0) return "seen again";
+  if (fields.length === 0) return undefined;
   const more = fields.length > maxFields ? ` and ${fields.length - maxFields} more` : "";
   return `${fields.slice(0, maxFields).join(", ")}${more}`;
 }

@@ -6,13 +6,13 @@ import type { Column } from "./table.ts";
 type Columns<K extends KindName> = readonly Column<ResourceOf<K>>[];
 export type ColumnTable = { readonly [K in KindName]: Columns<K> };
 
-/** What `list` shows of each kind, left to right. */
-export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
+/** What `list` shows of each kind, left to right; of every project, names mean little without their project, which then stays. */
+export function columnTable(terminal: Terminal, nowMs: number, everyProject = false): ColumnTable {
   const state = (word: string) => paintState(terminal, word);
   const name = { title: "NAME", cell: (row: { metadata: { name: string } }) => row.metadata.name };
   const project = {
     title: "PROJECT",
-    drop: 6,
+    ...(everyProject ? {} : { drop: 6 }),
     cell: (row: { metadata: { project?: string } }) => row.metadata.project ?? "-",
   };
   const age = {
@@ -99,7 +99,7 @@ export function columnTable(terminal: Terminal, nowMs: number): ColumnTable {
       project,
       { title: "STATE", cell: (row) => seenState(row, row.status.state) },
       { title: "HEALTH", drop: 7, cell: (row) => seenState(row, row.status.health) },
-      { title: "PROVIDER", cell: (row) => row.status.provider ?? "-" },
+      { title: "PROVIDER", ...(everyProject ? { drop: 9 } : {}), cell: (row) => row.status.provider ?? "-" },
       { title: "SITE", drop: 8, cell: (row) => row.status.site ?? "-" },
       { title: "NODE", cell: (row) => row.assignment?.node ?? "-" },
       { title: "ADDRESS", cell: (row) => row.status.addresses.map((entry) => entry.address).join(" ") || "-" },

@@ -13,6 +13,7 @@ export async function renderList<K extends KindName>(
   items: readonly ResourceOf<K>[],
   format: OutputFormat,
   nowMs: number,
+  everyProject = false,
 ): Promise<void> {
   if (format !== "table") return renderValue(terminal, items, format);
   if (items.length === 0) {
@@ -20,7 +21,7 @@ export async function renderList<K extends KindName>(
     return;
   }
   // The table's row type is the kind's own; indexing by a type parameter loses that.
-  const columns = columnTable(terminal, nowMs)[kind] as unknown as readonly Column<ResourceOf<K>>[];
+  const columns = columnTable(terminal, nowMs, everyProject)[kind] as unknown as readonly Column<ResourceOf<K>>[];
   printLines(
     terminal,
     tableLines(shownColumns(columns, items, widthOf(terminal.out)), items, (text) => paint(terminal.out, "bold", text)),
