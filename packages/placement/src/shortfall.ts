@@ -6,9 +6,12 @@ export function shortfalls(request: PlacementRequest, candidate: Candidate): rea
   const free = freeOn(candidate);
   const short = (asked: number, has: number, print: (value: number) => string, noun: string): string[] =>
     has >= asked ? [] : [`${print(asked)}${noun} asked, ${print(Math.max(0, has))} free`];
+  // Rounded, the two could read the same.
+  const size = (asked: number, has: number) => (value: number) =>
+    memory(asked) === memory(has) ? `${value} MiB` : memory(value);
   return [
     ...short(request.vcpus, free.vcpus, (value) => `${value} vCPU`, ""),
-    ...short(request.memoryMiB, free.memoryMiB, memory, " of memory"),
-    ...short(request.diskMiB, free.diskMiB, memory, " of disk"),
+    ...short(request.memoryMiB, free.memoryMiB, size(request.memoryMiB, free.memoryMiB), " of memory"),
+    ...short(request.diskMiB, free.diskMiB, size(request.diskMiB, free.diskMiB), " of disk"),
   ];
 }
