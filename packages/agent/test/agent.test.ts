@@ -286,6 +286,9 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     await gateway.vanish();
     await gateway.listen();
     await eventually("it is refused", () => gateway.refusals > 1);
+    await eventually("its log says how to join anew", async () =>
+      /"remedy":"[^"]*skerry agent join --server https:/.test(await readFile(node.path("agent.log"), "utf8")),
+    );
     gateway.refuses = undefined;
     await eventually("a new link", () => gateway.node(node.nodeId).links > links);
   });

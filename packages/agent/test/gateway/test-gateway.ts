@@ -227,7 +227,9 @@ export class TestGateway {
         verify(null, helloPayload(nonce, message.nodeId), key, Buffer.from(message.signature, "base64"));
       if (node === undefined || !proven || this.refuses !== undefined) {
         this.refusals += 1;
-        socket.send(encodeMessage({ type: "refused", code: "unknown-node", detail: this.refuses ?? "no such node" }));
+        socket.send(
+          encodeMessage({ type: "refused", code: "unauthenticated", detail: this.refuses ?? "no such node" }),
+        );
         socket.close();
         return;
       }
