@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,9 +12,8 @@ import { volumeDriverContract } from "../contract/volume-contract.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const never = new AbortController().signal;
-const qemuImg = ["/usr/bin/qemu-img", "/usr/local/bin/qemu-img"].some((path) => existsSync(path));
 
-describe("with qemu-img", { skip: qemuImg ? false : "needs qemu-img (Debian: qemu-utils)" }, () => {
+describe("with qemu-img", () => {
   volumeDriverContract("the directory volume driver", async () => {
     const folder = await temporaryFolder();
     return {
