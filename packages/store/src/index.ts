@@ -23,3 +23,4 @@ export { makeBackup } from "./backup/make-backup.ts";
 export { readBackup, type BackupContent } from "./backup/backup-file.ts";
 export { restorePostgres } from "./postgres/restore.ts";
 export { restoreSqlite } from "./sqlite/restore.ts";
+export { withWrites } from "./transaction.ts";

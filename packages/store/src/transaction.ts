@@ -94,6 +94,28 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
   }
 }
 
+/** The same transaction, with some of what it writes done otherwise: reads, and what is not named, go to it as they are. */
+export function withWrites(
+  tx: Transaction,
+  writes: Partial<Pick<Transaction, "put" | "amend" | "delete">>,
+): Transaction {
+  return {
+    written: tx.written,
+    get revision() {
+      return tx.revision;
+    },
+    get: (kind, key) => tx.get(kind, key),
+    getById: (kind, id) => tx.getById(kind, id),
+    list: (kind, project) => tx.list(kind, project),
+    scan: (kind) => tx.scan(kind),
+    outlines: (kind) => tx.outlines(kind),
+    notables: (kind) => tx.notables(kind),
+    put: writes.put ?? ((object) => tx.put(object)),
+    amend: writes.amend ?? ((object) => tx.amend(object)),
+    delete: writes.delete ?? ((kind, id) => tx.delete(kind, id)),
+  };
+}
+
 function nameTaken({ kind, metadata }: ResourceOf<KindName>): SkerryError {
   const where = metadata.project === undefined ? "" : ` in project ${metadata.project}`;
   return new SkerryError("already-exists", `There is already a ${kind} named ${metadata.name}${where}.`, {

@@ -1,5 +1,5 @@
 import type { KindName, ResourceOf } from "@skerry/model";
-import type { Transaction } from "@skerry/store";
+import { withWrites, type Transaction } from "@skerry/store";
 import { sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import { differences, type FieldDifference } from "./difference.ts";
@@ -32,17 +32,7 @@ export class TouchedObjects {
   transaction(): Transaction {
     const tx = this.#tx;
     const touch = (kind: KindName, id: string): void => this.#touch(kind, id);
-    return {
-      written: tx.written,
-      get revision() {
-        return tx.revision;
-      },
-      get: (kind, key) => tx.get(kind, key),
-      getById: (kind, id) => tx.getById(kind, id),
-      list: (kind, project) => tx.list(kind, project),
-      scan: (kind) => tx.scan(kind),
-      outlines: (kind) => tx.outlines(kind),
-      notables: (kind) => tx.notables(kind),
+    return withWrites(tx, {
       put: (object) => {
         touch(object.kind, object.metadata.id);
         return tx.put(object);
@@ -55,7 +45,7 @@ export class TouchedObjects {
         touch(kind, id);
         tx.delete(kind, id);
       },
-    };
+    });
   }
 
   /** What changed in all, as far as the principal may see it. */

@@ -1,5 +1,5 @@
 import { SkerryError, keptRequestMarks, type KindName, type RequestMark, type ResourceOf } from "@skerry/model";
-import type { ChangeEvent, Key, Store, Transaction } from "@skerry/store";
+import { withWrites, type ChangeEvent, type Key, type Store, type Transaction } from "@skerry/store";
 import { checkSame, keptMs } from "./idempotency.ts";
 import type { WriteOutcome } from "./writes.ts";
 
@@ -10,25 +10,12 @@ import type { WriteOutcome } from "./writes.ts";
 export function recording(tx: Transaction, mark: RequestMark, run: (tx: Transaction) => WriteOutcome): WriteOutcome {
   const before = tx.revision;
   let isMarked = false;
-  const outcome = run({
-    written: tx.written,
-    get revision() {
-      return tx.revision;
-    },
-    get: (kind, key) => tx.get(kind, key),
-    getById: (kind, id) => tx.getById(kind, id),
-    list: (kind, project) => tx.list(kind, project),
-    scan: (kind) => tx.scan(kind),
-    outlines: (kind) => tx.outlines(kind),
-    notables: (kind) => tx.notables(kind),
-    put: (object) => {
-      if (isMarked || object.kind !== "Operation" || object.metadata.revision > 0) return tx.put(object);
-      isMarked = true;
-      return tx.put(marked(object, mark));
-    },
-    amend: (object) => tx.amend(object),
-    delete: (kind, id) => tx.delete(kind, id),
-  });
+  const put: Transaction["put"] = (object) => {
+    if (isMarked || object.kind !== "Operation" || object.metadata.revision > 0) return tx.put(object);
+    isMarked = true;
+    return tx.put(marked(object, mark));
+  };
+  const outcome = run(withWrites(tx, { put }));
   const { kind, metadata } = outcome.resource;
   // To cancel once more is no harm, and the mark of what submitted an operation stays.
   if (isMarked || tx.revision === before || kind === "Operation") return outcome;

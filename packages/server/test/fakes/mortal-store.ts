@@ -1,5 +1,13 @@
 import type { KindName, ResourceOf } from "@skerry/model";
-import type { Before, ChangeEvent, Committed, Tracker, Store, Transaction } from "@skerry/store";
+import {
+  withWrites,
+  type Before,
+  type ChangeEvent,
+  type Committed,
+  type Store,
+  type Tracker,
+  type Transaction,
+} from "@skerry/store";
 
 /** When a process dies: just before or just after its n-th transaction (from 0) becomes durable. */
 export interface Death {
@@ -109,29 +117,11 @@ export class MortalStore implements Store {
 }
 
 function recording(tx: Transaction, written: ResourceOf<KindName>[]): Transaction {
-  return {
-    written: tx.written,
-    get revision() {
-      return tx.revision;
-    },
-    get: (kind, key) => tx.get(kind, key),
-    getById: (kind, id) => tx.getById(kind, id),
-    list: (kind, project) => tx.list(kind, project),
-    scan: (kind) => tx.scan(kind),
-    outlines: (kind) => tx.outlines(kind),
-    notables: (kind) => tx.notables(kind),
-    put(object) {
-      const stored = tx.put(object);
-      written.push(stored);
-      return stored;
-    },
-    amend(object) {
-      const stored = tx.amend(object);
-      written.push(stored);
-      return stored;
-    },
-    delete: (kind, id) => tx.delete(kind, id),
+  const noted = <R extends ResourceOf<KindName>>(stored: R): R => {
+    written.push(stored);
+    return stored;
   };
+  return withWrites(tx, { put: (object) => noted(tx.put(object)), amend: (object) => noted(tx.amend(object)) });
 }
 
 function never<T>(): Promise<T> {
