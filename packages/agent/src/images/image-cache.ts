@@ -2,9 +2,9 @@ import { chmod, mkdir, open, readdir, rm, stat, utimes } from "node:fs/promises"
 import { join } from "node:path";
 import { SkerryError } from "@skerry/model";
 import { renameDurably, syncFile } from "../durable-file.ts";
-import { byteCounter, pour } from "../byte-counter.ts";
 import { isDiskFull } from "../disk-full.ts";
 import { digestOfFile, isMissing, sizeOfFile, writeStream } from "../file-bytes.ts";
+import { pour } from "../pour.ts";
 import type { ImageSource } from "./image-source.ts";
 
 type OnBytes = (doneBytes: number) => void;
@@ -158,7 +158,7 @@ export class ImageCache implements Images {
     if (offset > sizeBytes) offset = 0;
     onBytes(offset);
     if (offset === sizeBytes) return;
-    const counter = byteCounter(offset, stallMs, (doneBytes) => {
+    const count: OnBytes = (doneBytes) => {
       if (doneBytes > sizeBytes) {
         throw new SkerryError(
           "too-large",
@@ -166,17 +166,21 @@ export class ImageCache implements Images {
         );
       }
       onBytes(doneBytes);
-    });
+    };
     const handle = await open(draft, offset === 0 ? "w" : "r+", 0o600);
     try {
       const body = await this.#source.open(digest, offset, signal);
-      const end = await pour(body, counter, (bytes) => writeStream(handle, offset, bytes), signal);
+      const end = await pour(
+        body,
+        { startBytes: offset, stallMs, onBytes: count },
+        (bytes) => writeStream(handle, offset, bytes),
+        signal,
+      );
       if (end < sizeBytes) throw new SkerryError("unavailable", `The image ended after ${end} of ${sizeBytes} bytes.`);
       await handle.sync();
     } catch (error) {
       throw isDiskFull(error) ? imageDiskFull(sizeBytes, error) : error;
     } finally {
-      counter.destroy();
       await handle.close();
     }
   }

@@ -1,10 +1,11 @@
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { SkerryError } from "@skerry/model";
 import type { WantedPeer, WantedVolume } from "@skerry/protocol";
 import type { OfferedVolume, VolumeSource } from "../data-plane/source.ts";
 import type { VolumeDriver } from "../drivers/volume.ts";
 import type { Journal } from "../journal/journal.ts";
-import { byteCounter, pour } from "../byte-counter.ts";
+import { pour } from "../pour.ts";
 import { retryDelayMs } from "../retry-delay.ts";
 import type { ProgressBook } from "./progress.ts";
 
@@ -73,15 +74,15 @@ async function pull(
     // More than the source has cannot be its beginning.
     if (offset > totalBytes) offset = 0;
     let arrived = offset;
-    const counter = byteCounter(offset, stallMs, (doneBytes) => {
+    const onBytes = (doneBytes: number): void => {
       arrived = doneBytes;
       progress.set(id, { doneBytes, totalBytes });
-    });
+    };
     try {
       const stream = await source.read(peer, id, ticket, offered, offset, signal);
-      await pour(stream, counter, (bytes) => volumes.importWrite(id, offset, bytes, signal), signal);
+      const write = (bytes: Readable) => volumes.importWrite(id, offset, bytes, signal);
+      await pour(stream, { startBytes: offset, stallMs, onBytes }, write, signal);
     } catch (error) {
-      counter.destroy();
       signal.throwIfAborted();
       fruitless = arrived > offset ? 0 : fruitless + 1;
       const final = error instanceof SkerryError && error.code !== "host-unreachable";

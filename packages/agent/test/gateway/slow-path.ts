@@ -30,7 +30,8 @@ export class SlowPath implements AsyncDisposable {
         socket.once("error", () => undefined);
         socket.once("close", () => {
           this.#sockets.delete(socket);
-          if (socket === near || !near.writableEnded) far.destroy();
+          if (socket === near) far.destroy();
+          else slow.end();
         });
       }
     });
