@@ -32,7 +32,10 @@ export interface PostgresOptions {
   readonly settings?: readonly string[];
   /** An existing directory in which its data lie; one of its own where absent. */
   readonly dataIn?: string;
-  /** The same for the write-ahead log; beside the data where absent. */
+  /**
+   * The same for the write-ahead log. A PostgreSQL that can't write its log ends itself, so that a test of full data
+   * keeps it elsewhere.
+   */
   readonly walIn?: string;
 }
 
@@ -46,14 +49,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Priv
   const binaries = await findBinaries();
   const folder = await mkdtemp(join(tmpdir(), "skerry-postgres-"));
   const directory = join(dataIn ?? folder, "data");
-  const wal = walIn === undefined ? undefined : join(walIn, "wal");
+  const wal = join(walIn ?? folder, "wal");
   const identity = await identityArgv();
-  const made = wal === undefined ? [directory] : [directory, wal];
+  const made = [directory, wal];
   for (const path of made) await mkdir(path, { mode: 0o700 });
   if (identity.length > 0) for (const path of [folder, ...made]) await giveAway(path);
   const port = await freePort();
   const [initdb, ...rest] = [...identity, join(binaries, "initdb")];
-  const walArgs = ["--wal-segsize=1", ...(wal === undefined ? [] : ["--waldir", wal])];
+  const walArgs = ["--wal-segsize=1", "--waldir", wal];
   const args = ["-D", directory, "-U", "skerry", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", ...walArgs];
   await run(initdb, [...rest, ...args], { cwd: folder });
   const lines = [

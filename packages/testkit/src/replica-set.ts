@@ -44,9 +44,6 @@ export interface ReplicaSet extends AsyncDisposable {
 }
 
 const startMs = 60_000;
-/** psql's exit status where it has no connection, as while PostgreSQL starts again. */
-const noConnection = 2;
-const askMs = 10_000;
 const shiftedClock = new URL("./shifted-clock.ts", import.meta.url).href;
 
 export async function startReplicaSet(size: number, options: PostgresOptions = {}): Promise<ReplicaSet> {
@@ -113,27 +110,17 @@ export async function startReplicaSet(size: number, options: PostgresOptions = {
       }
     }
   };
-  const ask = async (sql: string): Promise<string> => {
-    for (const deadlineMs = performance.now() + askMs; ;) {
-      try {
-        return await postgres.query(direct, sql);
-      } catch (error) {
-        if ((error as { code?: unknown }).code !== noConnection || performance.now() > deadlineMs) throw error;
-        await delay(100);
-      }
-    }
-  };
   const set: ReplicaSet = {
     postgres,
     replicas,
     folder,
     async leader() {
-      const url = await ask("SELECT url FROM skerry_leadership");
+      const url = await postgres.query(direct, "SELECT url FROM skerry_leadership");
       const found = replicas.find((replica) => replica.url === url);
       if (found === undefined) throw new Error(`no replica serves at "${url}"`);
       return found;
     },
-    epoch: async () => Number(await ask("SELECT epoch FROM skerry_leadership")),
+    epoch: async () => Number(await postgres.query(direct, "SELECT epoch FROM skerry_leadership")),
     async allAnswer(signal) {
       await Promise.all(replicas.map((replica) => answers(replica, signal)));
     },
