@@ -9,9 +9,10 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { arch, cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { describeMachine } from "@skerry/testkit";
 import { seed, type Fixture } from "./api/fixture.ts";
 import type { LoadResult, LoadTask } from "./api/load-process.ts";
 import type { ServerFigures, ServerQuestion, ServerReady } from "./api/server-process.ts";
@@ -246,14 +247,7 @@ if (parts.has("read") || parts.has("create")) await measureTenThousand();
 if (parts.has("start")) await measureStart();
 if (parts.has("million")) await measureMillion();
 
-const machine = {
-  cpu: cpus()[0]?.model ?? "",
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  kernel: release(),
-  architecture: arch(),
-  node: process.version,
-};
+const machine = describeMachine();
 const report = {
   benchmark: "api",
   driver: "simulated: nodes are linked and carry nothing out",

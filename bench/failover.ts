@@ -6,10 +6,10 @@
  *   node bench/failover.ts [--runs 5] [--json]
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { arch, cpus, loadavg, release, totalmem } from "node:os";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { judge, readLog, startRegisterLoad, startReplicaSet } from "@skerry/testkit";
+import { describeMachine, judge, readLog, startRegisterLoad, startReplicaSet } from "@skerry/testkit";
 
 const { values } = parseArgs({
   options: { runs: { type: "string", default: "5" }, json: { type: "boolean", default: false } },
@@ -50,13 +50,7 @@ for (let run = 1; run <= runs; run++) {
 }
 const sorted = samplesMs.toSorted((a, b) => a - b);
 const leaderLossMs = { median: sorted[Math.floor(sorted.length / 2)], max: sorted.at(-1) };
-const machine = {
-  cpus: cpus().length,
-  memoryMiB: Math.round(totalmem() / 2 ** 20),
-  arch: arch(),
-  kernel: release(),
-  load: loadavg()[0],
-};
+const machine = { ...describeMachine(), load: loadavg()[0] };
 const report = { leaderLossMs, ...totals, replicas, runs, samplesMs, machine, at: new Date().toISOString() };
 const results = join(import.meta.dirname, "results");
 mkdirSync(results, { recursive: true });

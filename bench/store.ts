@@ -6,10 +6,11 @@
  *   node bench/store.ts [--runs 5] [--seconds 2] [--folder PATH] [--json]
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { arch, cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
+import { describeMachine } from "@skerry/testkit";
 import { makeId } from "@skerry/model";
 import type { InstanceResource } from "@skerry/model";
 import { openSqliteStore } from "@skerry/store";
@@ -199,14 +200,7 @@ try {
       ratio: Number((ours.median / theirs.median).toFixed(2)),
     });
   }
-  const machine = {
-    cpu: cpus()[0]?.model ?? "",
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
-    architecture: arch(),
-    node: process.version,
-  };
+  const machine = describeMachine();
   const residentMiB = Math.round(process.memoryUsage().rss / 2 ** 20);
   const report = {
     benchmark: "store",

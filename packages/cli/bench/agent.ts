@@ -9,10 +9,11 @@
  */
 import { writeFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { describeMachine } from "@skerry/testkit";
 import type { ResourceKey } from "@skerry/sdk";
 import { makeMover } from "../test/real-move.ts";
 import { islet, nodeNames, startRealZone, type NodeName, type RealZone } from "../test/real-zone.ts";
@@ -151,13 +152,7 @@ try {
   const report = {
     benchmark: "agent",
     date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model ?? "",
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      kernel: release(),
-      node: process.version,
-    },
+    machine: describeMachine(),
     budgetMiB,
     bytesPerMove: bytes,
     idleCpuPercent,

@@ -7,9 +7,10 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { copyFile, rm } from "node:fs/promises";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { describeMachine } from "@skerry/testkit";
 import type { ResourceKey } from "@skerry/sdk";
 import { makeMover } from "../test/real-move.ts";
 import { nodeNames, startRealZone, type NodeName, type RealZone } from "../test/real-zone.ts";
@@ -109,13 +110,7 @@ try {
   const report = {
     benchmark: "move",
     date: new Date().toISOString(),
-    machine: {
-      cpu: cpus()[0]?.model ?? "",
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      kernel: release(),
-      node: process.version,
-    },
+    machine: describeMachine(),
     accelerator,
     wan: { oneWayDelayMsPerLink: 10, links: 2 },
     moveMs: total,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { overlaps } from "@skerry/testkit";
+import { overlaps, seededRandom } from "@skerry/testkit";
 import { ownerOf, replacedMs, type Pair } from "./real-lease.ts";
 import { witness } from "./real-move.ts";
 import { uptimeMs, type WriterWatch } from "./real-writers.ts";
@@ -17,16 +17,6 @@ const rounds = 5;
 const pauseMs = { least: 3000, more: 30_000 } as const;
 /** How often the host that has the guest is meant, and how often something ends before all does. */
 const often = { owner: 0.7, ended: 0.3 } as const;
-
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Makes trouble at both hosts and the server, at times several kinds at once, ends it all, and judges. */
 export async function playTroubles(

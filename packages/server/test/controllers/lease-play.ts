@@ -51,16 +51,6 @@ export interface LeaseReport {
   readonly writings: number;
 }
 
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** One run of `incidents` troubles, and the peace after it. Throws where two wrote, an intent was lost or what is kept did not run on. */
 export async function playLeases(store: Store, random: () => number, incidents: number): Promise<LeaseReport> {
   await empty(store);

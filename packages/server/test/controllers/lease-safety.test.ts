@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import type { Store } from "@skerry/store";
 import { memoryFolder, useScratchStore } from "../fakes/scratch-store.ts";
 import { guardRoundMs, overlaps } from "@skerry/testkit";
-import { playLeases, seededRandom } from "./lease-play.ts";
+import { seededRandom } from "@skerry/testkit";
+import { playLeases } from "./lease-play.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 200);
 const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);

@@ -3,20 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
+import { seededRandom } from "@skerry/testkit";
 import { follow } from "../contract/feed-contract.ts";
 import { assertSameList } from "../contract/same-list.ts";
 import { makeSqlitePlace } from "./place.ts";
-
-/** A small seeded generator (mulberry32): numbers from 0 up to 1. */
-function makeRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** Runs the load on a store, kills it after `acknowledgements` lines, and returns every whole line that it wrote. */
 async function runAndKill(path: string, firstSerial: number, acknowledgements: number): Promise<string[]> {
@@ -40,7 +30,7 @@ async function runAndKill(path: string, firstSerial: number, acknowledgements: n
 test("killed a dozen times under load, the store has everything it acknowledged and a log without gap or repetition", async (t) => {
   const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
   t.diagnostic(`seed ${seed}`);
-  const random = makeRandom(seed);
+  const random = seededRandom(seed);
   const place = await makeSqlitePlace();
   t.after(() => place.dispose());
   let acknowledged = 0;
