@@ -1,6 +1,5 @@
 /**
- * Something that tells when what a condition reads may have changed, by the ids of what changed (objects, or nodes that have
- * reported); returns how to stop.
+ * Something that tells when what a condition reads may have changed, by the ids of what changed; returns how to stop.
  */
 export type WakeSource = (listener: (ids: readonly string[]) => void) => () => void;
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { NodeFacts } from "@skerry/model";
+import type { ObservedState } from "@skerry/protocol";
 import { NodeReports } from "../../src/controllers/node-reports.ts";
 import { WakeRoom, type WakeSource } from "../../src/operations/wake.ts";
 import { create } from "../controllers/zone-fixture.ts";
@@ -59,10 +60,26 @@ describe("a room in which conditions wait", () => {
     const facts = {} as NodeFacts;
     const state = { wantedRevision: 0, facts, networks: [], volumes: [], instances: [] };
     reports.record(new Map([["nod_1", { state, receivedAtMs: 0, receivedMonotonicMs: 0 }]]));
-    reports.forget("nod_1");
-    reports.record(new Map());
     fleet.killServer();
     const [organisation] = scratch.store.list("Organisation");
-    assert.deepEqual(heard, [[organisation?.metadata.id], ["nod_1"], []]);
+    assert.deepEqual(heard, [[organisation?.metadata.id], ["nod_1"]]);
+  });
+
+  test("hears of what a node's report says anew, and of the node where it knows of another wish", () => {
+    const reports = new NodeReports();
+    const heard: (readonly string[])[] = [];
+    reports.onChange((ids) => heard.push(ids));
+    const guest = { id: "ins_1", epoch: 1, generation: 1, state: "starting", health: "unknown", rebootGeneration: 0 };
+    const disk = { id: "vol_1", epoch: 1, state: "ready" };
+    const said = (wantedRevision: number, instances: readonly object[], volumes: readonly object[]): void => {
+      const state = { wantedRevision, facts: {}, networks: [], volumes, instances } as unknown as ObservedState;
+      reports.record(new Map([["nod_1", { state, receivedAtMs: 0, receivedMonotonicMs: 0 }]]));
+    };
+    said(0, [], []);
+    said(0, [guest], [disk]);
+    said(0, [{ ...guest }], [disk]);
+    said(0, [{ ...guest, state: "running" }], [disk]);
+    said(1, [{ ...guest, state: "running" }], []);
+    assert.deepEqual(heard, [["nod_1"], ["ins_1", "vol_1"], ["ins_1"], ["nod_1", "vol_1"]]);
   });
 });
