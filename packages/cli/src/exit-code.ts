@@ -29,6 +29,7 @@ export function exitCodeOf(code: ErrorCode): number {
     case "revision-mismatch":
     case "in-use":
     case "busy":
+    case "quota-exceeded":
       return exitCodes.conflict;
     case "unavailable":
       return exitCodes.unreachable;

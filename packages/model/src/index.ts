@@ -4,6 +4,7 @@ export * from "./schema-version.ts";
 export * from "./kind.ts";
 export * from "./kinds.ts";
 export * from "./problem.ts";
+export * from "./quota.ts";
 export { planLimits } from "./plan-limits.ts";
 export * from "./id.ts";
 export * from "./validation.ts";

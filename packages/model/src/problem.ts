@@ -12,6 +12,7 @@ export const errorCatalogue = {
   "revision-mismatch": { status: 412, title: "It was changed meanwhile" },
   "in-use": { status: 409, title: "Something still uses it" },
   busy: { status: 409, title: "An operation is already working on it" },
+  "quota-exceeded": { status: 409, title: "It is more than the quota allows" },
   "revision-too-old": { status: 410, title: "Changes since that revision are no longer kept" },
   "too-large": { status: 413, title: "The request is too large" },
   "too-many-requests": { status: 429, title: "Too many requests" },

@@ -1,12 +1,18 @@
 import { Type } from "typebox";
 import { Name, optional, strict } from "../schema.ts";
 import { defineKind } from "../kind.ts";
+import { Quota, Usage } from "../quota.ts";
 
 export const Project = defineKind({
   kind: "Project",
   plural: "projects",
   prefix: "prj",
   scope: "zone",
-  spec: strict({ organisation: Name, displayName: optional(Type.String({ maxLength: 200 })) }),
-  status: strict({}),
+  spec: strict({
+    organisation: Name,
+    displayName: optional(Type.String({ maxLength: 200 })),
+    quota: optional(Quota),
+  }),
+  /** Counted for each reply, never stored. */
+  status: strict({ usage: optional(Usage) }),
 });

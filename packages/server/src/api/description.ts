@@ -20,6 +20,7 @@ export function describeApi(version: string): ApiDescription {
     allocation: absent(),
     addresses: absent(),
     fleet: absent(),
+    usage: absent(),
     random: absent(),
     authorityFingerprint: "",
   });

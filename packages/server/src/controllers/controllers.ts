@@ -18,6 +18,7 @@ import { LeaseBook } from "./lease-book.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
 import { unreachableCondition, withReachability } from "./reachability.ts";
+import { UsageBook } from "./quotas/usage-book.ts";
 import { Replacing } from "./replacing.ts";
 import { TokenCleaning } from "./token-cleaning.ts";
 import { WantedStates } from "./wanted-states.ts";
@@ -66,6 +67,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const allocation = new Allocation(store);
   const addresses = new AddressBook(store);
   const fleet = new Fleet(store, allocation);
+  const usage = new UsageBook(store);
   const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
   const sight: NodeSight = {
     report: (nodeId) => reports.get(nodeId)?.state,
@@ -101,7 +103,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   };
   let unsubscribe = () => {};
   return {
-    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet }),
+    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage }),
     engine,
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
@@ -111,7 +113,8 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       grant: (nodeId) => (leases.grant(nodeId) ? wanted.revisionOf(nodeId) : undefined),
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
-    freshen: (resource) => addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable)),
+    freshen: (resource) =>
+      usage.counted(addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable))),
     unreachable,
     seenAtMs: (nodeId, objectId) => reports.seenAtMs(nodeId, objectId),
     async start(link) {
@@ -137,6 +140,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       await engine.stop();
       await watch.stop();
       wanted.close();
+      usage.close();
       fleet.close();
       addresses.close();
       allocation.close();

@@ -4,6 +4,8 @@ import type { Random } from "../operations/random.ts";
 import type { AddressBook } from "./addressing/address-book.ts";
 import type { Allocation } from "./allocation.ts";
 import type { Fleet } from "./fleet.ts";
+import { withinQuotas } from "./quotas/quota-guard.ts";
+import type { UsageBook } from "./quotas/usage-book.ts";
 import { apiTokenIntents } from "./intents/api-token.ts";
 import { imageIntents } from "./intents/image.ts";
 import { instanceIntents } from "./intents/instance.ts";
@@ -21,6 +23,7 @@ export interface IntentDeps {
   readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
   readonly fleet: Pick<Fleet, "in">;
+  readonly usage: Pick<UsageBook, "in">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;
   readonly random: Random;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */
@@ -38,7 +41,7 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     Image: imageIntents,
     Volume: volumeIntents,
     Network: networkIntents,
-    Instance: instanceIntents(deps),
+    Instance: withinQuotas(deps.usage, instanceIntents(deps)),
     Operation: operationIntents(deps),
     JoinToken: joinTokenIntents(deps),
     ApiToken: apiTokenIntents(deps),

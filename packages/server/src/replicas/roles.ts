@@ -98,6 +98,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
       allocation: { in: nobody },
       addresses: { lease: nobody },
       fleet: { in: nobody },
+      usage: { in: nobody },
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },
       random,
       authorityFingerprint: authority.fingerprint,

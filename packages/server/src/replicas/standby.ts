@@ -4,6 +4,7 @@ import { buildApi } from "../api/app.ts";
 import type { ApiDeps } from "../api/deps.ts";
 import { makeTokenWatch } from "../authorisation/token-watch.ts";
 import { AddressBook } from "../controllers/addressing/address-book.ts";
+import { UsageBook } from "../controllers/quotas/usage-book.ts";
 import { storedUnreachable, withReachability } from "../controllers/reachability.ts";
 import { makeForward, type ForwardDeps } from "./forward.ts";
 import { servingOf, type ClosableServing } from "./serving.ts";
@@ -18,6 +19,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
   const stopping = new AbortController();
   const tokens = makeTokenWatch(deps.store, deps.clock);
   const addresses = new AddressBook(deps.store);
+  const usage = new UsageBook(deps.store);
   const unreachable = (nodeId: string) => storedUnreachable(deps.store, nodeId, deps.clock.nowMs());
   const { app } = await buildApi({
     ...deps,
@@ -27,7 +29,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     },
     agentRoutes: [],
     // What agents report between two records of it is the leader's alone.
-    freshen: (resource) => addresses.counted(withReachability(resource, unreachable)),
+    freshen: (resource) => usage.counted(addresses.counted(withReachability(resource, unreachable))),
     seenAtMs: () => undefined,
     unreachable,
     stopping: stopping.signal,
@@ -40,6 +42,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     async close() {
       stopping.abort(new SkerryError("unavailable", "This replica changes its role: connect again."));
       tokens.close();
+      usage.close();
       addresses.close();
       await app.close();
       forward.close();

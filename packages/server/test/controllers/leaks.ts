@@ -3,6 +3,7 @@ import type { Capacity, InstanceResource } from "@skerry/model";
 import type { View } from "@skerry/store";
 import { isOver } from "../../src/operations/transitions.ts";
 import type { ModelFleet } from "./model-fleet.ts";
+import { checkUsage } from "./usage-count.ts";
 import { create, instanceSpec, nodeFacts } from "./zone-fixture.ts";
 
 /**
@@ -19,6 +20,7 @@ export function checkNothingLeaks(fleet: ModelFleet): void {
   checkNodes(fleet);
   checkAddresses(fleet);
   checkRoom(fleet);
+  checkUsage(fleet.store, (resource) => fleet.controllers.freshen(resource));
 }
 
 function checkObjects(view: View): void {

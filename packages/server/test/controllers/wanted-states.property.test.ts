@@ -5,6 +5,7 @@ import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/mod
 import type { Store } from "@skerry/store";
 import { AddressBook } from "../../src/controllers/addressing/address-book.ts";
 import { Fleet } from "../../src/controllers/fleet.ts";
+import { UsageBook } from "../../src/controllers/quotas/usage-book.ts";
 import { Allocation } from "../../src/controllers/allocation.ts";
 import { makeIntents } from "../../src/controllers/intents.ts";
 import { NodeIndex } from "../../src/controllers/node-index.ts";
@@ -57,6 +58,7 @@ describe("the wanted states of all nodes", () => {
           allocation,
           addresses: new AddressBook(store),
           fleet: new Fleet(store, allocation),
+          usage: new UsageBook(store),
           random: evenRandom,
           authorityFingerprint: "f".repeat(64),
         });

@@ -1,0 +1,30 @@
+import { Type, type Static } from "typebox";
+import { optional, strict } from "./schema.ts";
+
+/** What quotas limit, in the order in which it is told. */
+export const quotaFields = ["instances", "vcpus", "memoryMiB", "storageMiB", "addresses"] as const;
+export type QuotaField = (typeof quotaFields)[number];
+
+const limit = (description: string) => optional(Type.Integer({ minimum: 0, description }));
+
+/** The most that a project, or all projects of an organisation together, may have; without limit where absent. */
+export const Quota = strict(
+  {
+    instances: limit("Instances, whatever they do."),
+    vcpus: limit("Their vCPUs, also of stopped ones: their room is kept."),
+    memoryMiB: limit("Their memory, the same."),
+    storageMiB: limit("The sizes of all volumes; a move's second copy does not count."),
+    addresses: limit("Addresses that instances hold."),
+  },
+  "What is limited; what is absent has no limit. Lowered below what is used it takes nothing away, and refuses growth.",
+);
+export type Quota = Static<typeof Quota>;
+
+const amount = Type.Integer({ minimum: 0 });
+
+/** What a project, or all projects of an organisation together, have. */
+export const Usage = strict(
+  { instances: amount, vcpus: amount, memoryMiB: amount, storageMiB: amount, addresses: amount },
+  "What is there now, until it is gone from its nodes.",
+);
+export type Usage = Static<typeof Usage>;

@@ -1,0 +1,142 @@
+import { SkerryError, quotaFields, type Quota, type QuotaField, type Usage } from "@skerry/model";
+import type { Transaction } from "@skerry/store";
+import type { ActionIntent, IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
+import type { UsageBook, Used } from "./usage-book.ts";
+
+/** What limits: a project, or the organisation that it is of. */
+interface Holder {
+  readonly kind: "Project" | "Organisation";
+  readonly name: string;
+  readonly quota: Quota;
+  /** Whether who asks may know what the others in it have. */
+  readonly isSeen: boolean;
+}
+
+interface Excess {
+  readonly holder: Holder;
+  readonly field: QuotaField;
+  readonly used: number;
+  readonly asked: number;
+  readonly limit: number;
+}
+
+/**
+ * Intents of instances under the quotas of their projects and organisations: the one place where these hold. What an intent has added
+ * is judged at its end, in its own transaction, over all that came before it, durable or not. What adds nothing always passes. Costs two look-ups where there is no quota.
+ */
+export function withinQuotas(book: Pick<UsageBook, "in">, intents: KindIntents<"Instance">): KindIntents<"Instance"> {
+  const actions = Object.entries(intents.actions).map(([name, action]): [string, ActionIntent<"Instance">] => [
+    name,
+    {
+      ...action,
+      run: (tx, instance, input, context) =>
+        judged(book, tx, instance.metadata.project, context, () => action.run(tx, instance, input, context)),
+    },
+  ]);
+  return {
+    ...intents,
+    create: (tx, draft, context) =>
+      judged(book, tx, draft.metadata.project, context, () => intents.create(tx, draft, context)),
+    update: (tx, before, after, context) =>
+      judged(book, tx, before.metadata.project, context, () => intents.update(tx, before, after, context)),
+    actions: Object.fromEntries(actions),
+  };
+}
+
+/** @throws SkerryError quota-exceeded */
+function judged(
+  book: Pick<UsageBook, "in">,
+  tx: Transaction,
+  project: string | undefined,
+  context: IntentContext,
+  work: () => IntentOutcome,
+): IntentOutcome {
+  const holders = project === undefined ? [] : holdersOf(tx, project, context);
+  if (holders.length === 0) return work();
+  const before = usageOf(book.in(tx), holders);
+  const outcome = work();
+  const after = usageOf(book.in(tx), holders);
+  const excesses = holders.flatMap((holder, index) => excessesOf(holder, before[index], after[index]));
+  if (excesses.length > 0) throw refusal(excesses);
+  return outcome;
+}
+
+/** Only those that limit anything. */
+function holdersOf(tx: Transaction, name: string, context: IntentContext): readonly Holder[] {
+  const project = tx.get("Project", { name });
+  const organisation = project === undefined ? undefined : tx.get("Organisation", { name: project.spec.organisation });
+  return [project, organisation].flatMap((one): Holder[] =>
+    one?.spec.quota === undefined
+      ? []
+      : [
+          {
+            kind: one.kind,
+            name: one.metadata.name,
+            quota: one.spec.quota,
+            isSeen: one.kind === "Project" || context.sees?.(one) === true,
+          },
+        ],
+  );
+}
+
+function usageOf(used: Used, holders: readonly Holder[]): readonly Usage[] {
+  return holders.map(({ kind, name }) => (kind === "Project" ? used.ofProject(name) : used.ofOrganisation(name)));
+}
+
+function excessesOf(holder: Holder, before: Usage | undefined, after: Usage | undefined): readonly Excess[] {
+  return quotaFields.flatMap((field) => {
+    const limit = holder.quota[field];
+    const used = before?.[field] ?? 0;
+    const asked = (after?.[field] ?? 0) - used;
+    return limit === undefined || asked <= 0 || used + asked <= limit ? [] : [{ holder, field, used, asked, limit }];
+  });
+}
+
+const words: Readonly<Record<QuotaField, string>> = {
+  instances: "instances",
+  vcpus: "vCPUs",
+  memoryMiB: "MiB of memory",
+  storageMiB: "MiB of storage",
+  addresses: "addresses",
+};
+
+/** What of an instance's spec asks for it. */
+const causes: Readonly<Record<QuotaField, string>> = {
+  instances: "/spec",
+  vcpus: "/spec/vcpus",
+  memoryMiB: "/spec/memoryMiB",
+  storageMiB: "/spec/diskMiB",
+  addresses: "/spec/networks",
+};
+
+function refusal(excesses: readonly Excess[]): SkerryError {
+  const raised = excesses.map(
+    ({ holder, field, used, asked }) =>
+      `skerry ${holder.kind.toLowerCase()} quota ${holder.name} ${field}=${holder.isSeen ? used + asked : "NUMBER"}`,
+  );
+  return new SkerryError("quota-exceeded", excesses.map(sentence).join(" "), {
+    remedy: `Ask for less, delete what is not needed any more, or have an administrator raise the quota: ${raised.join("; ")}`,
+    errors: excesses.map((excess) => ({ path: causes[excess.field], message: messageOf(excess) })),
+    facts: {
+      exceeded: excesses.map(({ holder: { kind, name, isSeen }, field, used, asked, limit }) => ({
+        ...{ kind, name, field, asked },
+        ...(isSeen ? { used, limit } : {}),
+      })),
+    },
+  });
+}
+
+/** Of an organisation that the asker does not see the figures stay its own: they tell what other projects have. */
+function sentence({ holder, field, used, asked, limit }: Excess): string {
+  const whose = `The ${holder.kind.toLowerCase()} ${holder.name}`;
+  return holder.isSeen
+    ? `${whose} may have ${limit} ${words[field]} and has ${used}; this asks for ${asked} more.`
+    : `${whose} has no ${asked} ${words[field]} left of its quota, which this asks for.`;
+}
+
+function messageOf({ holder, field, used, asked, limit }: Excess): string {
+  const quota = `the quota of ${words[field]} of the ${holder.kind.toLowerCase()} ${holder.name}`;
+  return holder.isSeen
+    ? `asks for ${asked} more than the ${used} there are, and ${quota} is ${limit}`
+    : `asks for ${asked} more, which ${quota} does not leave`;
+}

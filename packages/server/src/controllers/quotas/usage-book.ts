@@ -1,0 +1,184 @@
+import { quotaFields, type KindName, type ResourceOf, type Usage } from "@skerry/model";
+import type { Before, ChangeEvent, OwnChange, Store, Tracker, Transaction, View } from "@skerry/store";
+import { OwnChanges } from "../../own-changes.ts";
+
+/** As `Usage`, but being counted. */
+type Sum = { -readonly [K in keyof Usage]: Usage[K] };
+
+interface ProjectSum {
+  /** Undefined while there is no such project. */
+  organisation: string | undefined;
+  readonly sum: Sum;
+}
+
+/** What projects and organisations have. */
+export interface Used {
+  ofProject(name: string): Usage;
+  ofOrganisation(name: string): Usage;
+}
+
+/**
+ * What each project and organisation has: instances, volumes and addresses from the transaction that makes the objects until the one
+ * that deletes them, which comes once no node has anything left of them. Kept up with the newest state by what changes, in a
+ * transaction with its own changes, and counted only at the start: less than 1 us for each change of an instance or volume.
+ */
+export class UsageBook implements Tracker {
+  readonly #projects = new Map<string, ProjectSum>();
+  readonly #organisations = new Map<string, Sum>();
+  /** What a transaction adds to each project, and takes away; also of those that it has changed themselves. */
+  readonly #own = new OwnChanges(
+    () => new Map<string, Sum>(),
+    (corrections, changes: readonly OwnChange[]) => {
+      for (const { event, before } of changes) {
+        const project = isCounted(event.kind)
+          ? (event.project ?? "")
+          : event.kind === "Project"
+            ? event.name
+            : undefined;
+        if (project === undefined) continue;
+        const sum = corrections.get(project) ?? none();
+        corrections.set(project, sum);
+        count(sum, event, before);
+      }
+    },
+  );
+  readonly #stop: () => void;
+
+  constructor(store: Store) {
+    this.#stop = store.track(this);
+  }
+
+  close(): void {
+    this.#stop();
+  }
+
+  /** About 1 us for each instance with its volume. */
+  reset(newest: View): void {
+    this.#projects.clear();
+    this.#organisations.clear();
+    for (const { metadata, spec, status } of newest.outlines("Instance")) {
+      const { sum } = this.#projectSum(metadata.project ?? "");
+      sum.instances++;
+      sum.vcpus += spec.vcpus;
+      sum.memoryMiB += spec.memoryMiB;
+      sum.addresses += status.addresses.length;
+    }
+    for (const { metadata, spec } of newest.outlines("Volume"))
+      this.#projectSum(metadata.project ?? "").sum.storageMiB += spec.sizeMiB;
+    for (const { metadata, spec } of newest.list("Project")) this.#place(metadata.name, spec.organisation);
+  }
+
+  applied(events: readonly ChangeEvent[], _newest: View, before: Before): void {
+    for (const [index, event] of events.entries()) {
+      if (isCounted(event.kind)) {
+        const { sum, organisation } = this.#projectSum(event.project ?? "");
+        count(sum, event, before[index]);
+        if (organisation !== undefined) count(this.#organisationSum(organisation), event, before[index]);
+      } else if (event.object.kind === "Project") {
+        this.#place(event.name, event.type === "deleted" ? undefined : event.object.spec.organisation);
+      }
+    }
+  }
+
+  /** As this transaction has it; any other view is taken for the newest. */
+  in(view: View & Partial<Pick<Transaction, "written">>): Used {
+    const corrections = this.#correctionsOf(view);
+    return {
+      ofProject: (name) => plus(this.#projects.get(name)?.sum, corrections?.get(name)),
+      ofOrganisation: (name) => {
+        const total = plus(this.#organisations.get(name), undefined);
+        for (const [project, sum] of corrections ?? []) {
+          const known = this.#projects.get(project);
+          if (known?.organisation === name) add(total, known.sum, -1);
+          if (view.get("Project", { name: project })?.spec.organisation === name) add(total, plus(known?.sum, sum), 1);
+        }
+        return total;
+      },
+    };
+  }
+
+  /** A project or organisation with what it has, for replies; every other resource as it is. */
+  counted<R extends ResourceOf<KindName>>(resource: R): R {
+    const { name } = resource.metadata;
+    if (resource.kind === "Project")
+      return { ...resource, status: { ...resource.status, usage: plus(this.#projects.get(name)?.sum, undefined) } };
+    if (resource.kind === "Organisation")
+      return { ...resource, status: { ...resource.status, usage: plus(this.#organisations.get(name), undefined) } };
+    return resource;
+  }
+
+  #correctionsOf(view: View & Partial<Pick<Transaction, "written">>): ReadonlyMap<string, Sum> | undefined {
+    return view.written === undefined ? undefined : this.#own.of(view.written, view);
+  }
+
+  /** Says whose a project is; what it has goes with it. */
+  #place(project: string, organisation: string | undefined): void {
+    const entry = this.#projectSum(project);
+    if (entry.organisation !== organisation) {
+      if (entry.organisation !== undefined) {
+        const left = this.#organisationSum(entry.organisation);
+        add(left, entry.sum, -1);
+        if (isNothing(left)) this.#organisations.delete(entry.organisation);
+      }
+      if (organisation !== undefined) add(this.#organisationSum(organisation), entry.sum, 1);
+      entry.organisation = organisation;
+    }
+    if (organisation === undefined && isNothing(entry.sum)) this.#projects.delete(project);
+  }
+
+  #projectSum(name: string): ProjectSum {
+    const known = this.#projects.get(name);
+    if (known !== undefined) return known;
+    const made = { organisation: undefined, sum: none() };
+    this.#projects.set(name, made);
+    return made;
+  }
+
+  #organisationSum(name: string): Sum {
+    const known = this.#organisations.get(name);
+    if (known !== undefined) return known;
+    const made = none();
+    this.#organisations.set(name, made);
+    return made;
+  }
+}
+
+function isCounted(kind: KindName): boolean {
+  return kind === "Instance" || kind === "Volume";
+}
+
+function none(): Sum {
+  return { instances: 0, vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0 };
+}
+
+function isNothing(sum: Usage): boolean {
+  return quotaFields.every((field) => sum[field] === 0);
+}
+
+/** What one change adds, and what it found and takes away. */
+function count(sum: Sum, event: ChangeEvent, before: ResourceOf<KindName> | undefined): void {
+  if (before !== undefined) addObject(sum, before, -1);
+  if (event.type !== "deleted") addObject(sum, event.object, 1);
+}
+
+function addObject(sum: Sum, object: ResourceOf<KindName>, sign: 1 | -1): void {
+  if (object.kind === "Instance") {
+    sum.instances += sign;
+    sum.vcpus += sign * object.spec.vcpus;
+    sum.memoryMiB += sign * object.spec.memoryMiB;
+    sum.addresses += sign * object.status.addresses.length;
+  } else if (object.kind === "Volume") {
+    sum.storageMiB += sign * object.spec.sizeMiB;
+  }
+}
+
+function add(sum: Sum, other: Usage, sign: 1 | -1): void {
+  for (const field of quotaFields) sum[field] += sign * other[field];
+}
+
+function plus(one: Usage | undefined, other: Usage | undefined): Sum {
+  const total = none();
+  if (one !== undefined) add(total, one, 1);
+  if (other !== undefined) add(total, other, 1);
+  return total;
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { Agent, request } from "node:https";
+import { json } from "node:stream/consumers";
+import { after, before, describe, test } from "node:test";
+import type { Quota } from "@skerry/model";
+import { listen, type Listener } from "../../src/api/listener.ts";
+import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
+import { servingOf } from "../../src/replicas/serving.ts";
+import { systemRandom } from "../../src/operations/random.ts";
+import { checkUsage } from "../controllers/usage-count.ts";
+import { create, imageSpec, nodeFacts, seedZone } from "../controllers/zone-fixture.ts";
+import { startApi, type ApiHarness, type BaseDeps } from "./api-harness.ts";
+
+const instance = { vcpus: 1, memoryMiB: 32, image: "shop/islet", networks: ["lan"] };
+
+/** The API over TLS as it is served, with the intents of the server and nodes that have room for all. */
+describe("quotas asked for over the API", { timeout: 120_000 }, () => {
+  let api: ApiHarness;
+  let listener: Listener;
+  let controllers: Controllers;
+  let ask: (method: string, path: string, body?: object) => Promise<{ readonly status: number; readonly body: Reply }>;
+  const agent = new Agent({ keepAlive: true, maxSockets: 50 });
+
+  before(async () => {
+    let base: BaseDeps | undefined;
+    api = await startApi((deps) => {
+      base = deps;
+      controllers = makeControllers({
+        ...deps,
+        random: systemRandom,
+        provisioner: { steps: () => [] },
+        openKey: () => undefined,
+        authorityFingerprint: "",
+        heartbeatMs: 60_000,
+        monotonicMs: () => performance.now(),
+        surelyLeads: () => true,
+      });
+      return { intents: controllers.intents, freshen: (resource) => controllers.freshen(resource) };
+    });
+    assert.ok(base !== undefined);
+    const { authority } = base;
+    listener = await listen(await authority.serverPair([]), [{ host: "127.0.0.1", port: 0 }]);
+    listener.serve(servingOf(api.api.app));
+    const port = listener.addresses[0]?.port;
+    ask = async (method, path, body) => {
+      const headers = {
+        authorization: `Bearer ${api.admin}`,
+        ...(body === undefined
+          ? {}
+          : { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json" }),
+      };
+      const call = request({
+        ...{ host: "127.0.0.1", port, ca: authority.certificate, agent, method, path: `/api/v1${path}`, headers },
+      });
+      call.end(body === undefined ? undefined : JSON.stringify(body));
+      const [response] = (await once(call, "response")) as [IncomingMessage];
+      return { status: response.statusCode ?? 0, body: (await json(response)) as Reply };
+    };
+    const { intents } = controllers;
+    await seedZone(api.store, intents, 0);
+    await api.store.transact((tx) => {
+      const facts = { ...nodeFacts, capacity: { vcpus: 1000, memoryMiB: 1_000_000, diskMiB: 1_000_000 } };
+      for (const node of tx.list("Node")) tx.put({ ...node, status: { ...node.status, connected: true, facts } });
+      const image = tx.get("Image", { project: "shop", name: "islet" }) ?? assert.fail();
+      tx.put({ ...image, spec: { ...imageSpec, shared: true } });
+      create(tx, intents, "Project", { name: "store" }, { organisation: "acme" }, 0);
+      create(tx, intents, "Network", { name: "lan", project: "store" }, { cidr: "10.21.0.0/24" }, 0);
+    });
+  });
+  after(async () => {
+    agent.destroy();
+    await listener.close(100);
+    await controllers.stop();
+    await api[Symbol.asyncDispose]();
+  });
+
+  const limit = async (path: string, quota: Quota) => {
+    const answer = await ask("PATCH", path, { spec: { quota } });
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  };
+
+  test("are reached exactly by 200 creates at once and never passed, of two projects and of their organisation", async () => {
+    await limit("/projects/shop", { instances: 40 });
+    await limit("/organisations/acme", { vcpus: 70, addresses: 200 });
+    let most = 0;
+    const stop = api.store.subscribe(() => (most = Math.max(most, api.store.list("Instance").length)));
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => {
+        const project = index % 2 === 0 ? "shop" : "store";
+        return ask("PUT", `/projects/${project}/instances/web-${index}`, { spec: instance });
+      }),
+    );
+    stop();
+    const made = answers.filter(({ status }) => status === 202);
+    const refused = answers.filter(({ status, body }) => status === 409 && body.code === "quota-exceeded");
+    assert.equal(made.length + refused.length, 200, JSON.stringify(answers.find(({ status }) => status > 409)));
+    assert.equal(made.length, 70);
+    assert.equal(most, 70);
+    assert.ok(api.store.list("Instance", "shop").length <= 40);
+    const organisation = await ask("GET", "/organisations/acme");
+    assert.deepEqual(organisation.body.status?.usage, {
+      ...{ instances: 70, vcpus: 70, memoryMiB: 70 * 32, storageMiB: 70 * 64, addresses: 70 },
+    });
+    const listed = await ask("GET", "/projects");
+    const counts = listed.body.items?.map(({ status }) => status?.usage?.instances ?? 0) ?? [];
+    assert.equal(
+      counts.reduce((sum, count) => sum + count, 0),
+      70,
+    );
+    checkUsage(api.store, (resource) => controllers.freshen(resource));
+  });
+
+  test("tell which limit, of what, how much there is, and how to go on", async () => {
+    await limit("/projects/shop", { instances: 0 });
+    const { status, body } = await ask("PUT", "/projects/shop/instances/more?dryRun=true", { spec: instance });
+    assert.deepEqual([status, body.code], [409, "quota-exceeded"]);
+    const there = api.store.list("Instance", "shop").length;
+    assert.match(body.detail ?? "", new RegExp(`^The project shop may have 0 instances and has ${there}; `));
+    assert.match(body.remedy ?? "", new RegExp(`skerry project quota shop instances=${there + 1}`));
+    assert.equal(body.errors?.[0]?.path, "/spec");
+  });
+
+  test("are for the zone's administrators to set: a project's own may neither raise nor lift them", async () => {
+    for (const role of ["admin", "operator"] as const) {
+      const token = await api.token(`own-${role}`, role, "shop");
+      for (const [method, path, body] of [
+        ["PATCH", "/api/v1/projects/shop", { spec: { quota: null } }],
+        ["PUT", "/api/v1/projects/shop", { spec: { organisation: "acme" } }],
+      ] as const)
+        assert.equal((await api.ask(token, method, path, body)).status, 403);
+    }
+  });
+});
+
+interface Reply {
+  readonly code?: string;
+  readonly detail?: string;
+  readonly remedy?: string;
+  readonly errors?: readonly { readonly path: string }[];
+  readonly status?: { readonly usage?: Record<string, number> };
+  readonly items?: readonly { readonly status?: { readonly usage?: Record<string, number> } }[];
+}
