@@ -10,6 +10,7 @@ import { beginWithin, runOperation, stepsOf, type Decision, type RunDeps } from 
 import { Subjects, busy } from "./subjects.ts";
 import { ended, isOver } from "./transitions.ts";
 import { WakeRoom, type WakeSource } from "./wake.ts";
+import { WatchRoom } from "./watch-room.ts";
 
 export interface OperationEngineDeps {
   readonly store: Store;
@@ -47,6 +48,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   /** What submitted operations began with, by the object that was stored. */
   const beginnings = new WeakMap<OperationResource, Decision>();
   const bounds = deps.bounds ?? defaultBounds;
+  const watches = new WatchRoom({ store, clock, log, progress, wakes }, (id, watched) => run(id, { watched }));
   const runDeps: RunDeps = {
     store,
     clock,
@@ -55,6 +57,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
     progress,
     wakes,
     kindOf,
+    watches,
     onChangeOf(operationId, listener) {
       attempts.set(operationId, listener);
       return () => attempts.delete(operationId);
@@ -68,25 +71,37 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
   let unsubscribe = () => {};
   let untrack = () => {};
 
+  function run(id: string, from: Parameters<typeof runOperation>[3]): void {
+    const running = runOperation(runDeps, id, stopping.signal, from)
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) log.error({ error, operation: id }, "an operation's runner broke");
+      })
+      .finally(() => {
+        // It may have come to a wait, and go on already.
+        if (runs.get(id) === running) runs.delete(id);
+      });
+    runs.set(id, running);
+  }
+
   function launch(operation: OperationResource): void {
     const { id } = operation.metadata;
-    if (runs.has(id)) return;
+    if (runs.has(id) || watches.has(id)) return;
+    const begun = beginnings.get(operation);
+    beginnings.delete(operation);
     const isNewest = store.getById("Operation", id)?.metadata.revision === operation.metadata.revision;
-    const run = runOperation(runDeps, id, stopping.signal, isNewest ? beginnings.get(operation) : undefined)
-      .catch((error: unknown) => {
-        if (!stopping.signal.aborted)
-          log.error({ error, operation: operation.metadata.name }, "an operation's runner broke");
-      })
-      .finally(() => runs.delete(id));
-    runs.set(id, run);
+    run(id, { begun: isNewest ? begun : undefined });
   }
 
   function follow(events: readonly ChangeEvent[]): void {
     for (const event of events) {
       if (event.kind !== "Operation") continue;
       attempts.get(event.id)?.();
+      if (event.type === "deleted") {
+        watches.forget(event.id);
+        continue;
+      }
       const operation = event.object as OperationResource;
-      if (event.type === "deleted") continue;
+      watches.changed(operation);
       if (!isOver(operation.status.state)) launch(operation);
       else if (++finished > keepFinished * 1.1 + 1) trim();
     }
@@ -219,6 +234,7 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       untrack();
       stopping.abort(new SkerryError("unavailable", "The server is stopping."));
       await Promise.all(runs.values());
+      watches.close();
       progress.close();
       wakes.close();
     },

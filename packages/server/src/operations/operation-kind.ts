@@ -21,24 +21,48 @@ export interface StepContext {
   within<T>(limitMs: number, condition: (store: Store) => T | undefined | false): Promise<T | undefined>;
 }
 
-/**
- * One step: safe to repeat after a kill at any line of it. Expected failures are thrown as SkerryError; `retryable` ones
- * (by code) are tried again with jitter until the operation's deadline.
- */
-export interface OperationStepKind {
+/** What a step that only waits works with. */
+export interface WatchContext extends Pick<StepContext, "operation" | "progress"> {
+  readonly store: View;
+  /** The store's revision when the step began. */
+  readonly since: number;
+}
+
+interface StepBase {
   readonly name: string;
   /** What it waits for at first, as far as that is known beforehand: recorded with its beginning, so that it costs no write of its own. */
   opening?(view: View, operation: OperationResource): string | undefined;
-  run(context: StepContext, signal: AbortSignal): Promise<void>;
-  /** Takes back what `run` did, wholly or partly done; safe to repeat. Called in reverse order after a failure or cancel. */
+  /** Takes back what it did, wholly or partly done; safe to repeat. Called in reverse order after a failure or cancel. */
   compensate?(context: StepContext, signal: AbortSignal): Promise<void>;
   /** After this step has begun a cancel is refused and a failure no longer compensates earlier steps: only forward. */
   readonly pointOfNoReturn?: boolean;
   /** How often it is tried at most, for errors that would be retried until the deadline. */
   readonly maxAttempts?: number;
-  /** How long one attempt at `run` may last; then it fails with `deadline-exceeded`. */
+  /** How long one attempt at it may last; then it fails with `deadline-exceeded`. */
   readonly limitMs?: number;
 }
+
+/** A step that does something. */
+export interface RunStep extends StepBase {
+  run(context: StepContext, signal: AbortSignal): Promise<void>;
+  readonly isThere?: undefined;
+}
+
+/** A step that only waits: tens of thousands may. */
+export interface WatchStep extends StepBase {
+  /**
+   * Whether what it waits for is there: asked at first, and after each durable change or report of what the operation is about. Throws
+   * what the step fails with.
+   */
+  isThere(context: WatchContext): boolean;
+  readonly run?: undefined;
+}
+
+/**
+ * One step: safe to repeat after a kill at any line of it. Expected failures are thrown as SkerryError; `retryable` ones
+ * (by code) are tried again with jitter until the operation's deadline.
+ */
+export type OperationStepKind = RunStep | WatchStep;
 
 export interface OperationKind {
   readonly type: string;

@@ -11,6 +11,16 @@ export interface ProgressUpdate {
   readonly unit?: "bytes" | "items";
 }
 
+/** Whether all of an update has been said before. */
+export function addsNothing(said: ProgressUpdate, { message, done, total, unit }: ProgressUpdate): boolean {
+  return (
+    (message === undefined || message === said.message) &&
+    (done === undefined || done === said.done) &&
+    (total === undefined || total === said.total) &&
+    (unit === undefined || unit === said.unit)
+  );
+}
+
 interface Pending {
   readonly step: number;
   readonly update: ProgressUpdate;

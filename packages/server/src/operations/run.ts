@@ -9,6 +9,7 @@ import type { Random } from "./random.ts";
 import { retryDelayMs } from "./retry.ts";
 import { makeStepContext, type StepContextDeps } from "./step-context.ts";
 import { isOver, withStep } from "./transitions.ts";
+import type { WatchRoom } from "./watch-room.ts";
 
 export interface RunDeps extends StepContextDeps {
   readonly clock: Clock;
@@ -16,6 +17,7 @@ export interface RunDeps extends StepContextDeps {
   readonly log: Log;
   readonly kindOf: (type: string) => OperationKind | undefined;
   readonly bounds: Bounds;
+  readonly watches: Pick<WatchRoom, "begin">;
   /** Calls back after each durable change of an operation; returns how to stop. */
   readonly onChangeOf: (operationId: string, listener: () => void) => () => void;
   /** How long an attempt that was told to stop is waited for; after that it is left alone, unable to write. */
@@ -23,16 +25,18 @@ export interface RunDeps extends StepContextDeps {
 }
 
 /**
- * Drives one operation from wherever it stands to its end; rejects only when `stop` aborts.
+ * Drives one operation from wherever it stands to its end, or to a step that only waits, after which `watches` has it go on; rejects
+ * only when `stop` aborts.
  * @param begun what was decided and recorded with its submission, where nothing has changed since
+ * @param watched what came of the wait that it goes on after
  */
 export async function runOperation(
   deps: RunDeps,
   id: string,
   stop: AbortSignal,
-  begun: Decision | undefined,
+  { begun, watched }: { readonly begun?: Decision | undefined; readonly watched?: Outcome },
 ): Promise<void> {
-  let outcome: Outcome | undefined;
+  let outcome = watched;
   let undoAttempts = 0;
   let recorded = begun;
   for (;;) {
@@ -46,7 +50,10 @@ export async function runOperation(
         return;
       case "run": {
         undoAttempts = 0;
-        outcome = await attempt(deps, operation, steps, next, stop);
+        const step = steps[next.index];
+        if (step?.isThere === undefined) outcome = await attempt(deps, operation, steps, next, stop);
+        else outcome = deps.watches.begin(operation, step, next, aboutOf(deps, operation));
+        if (outcome === undefined) return;
         break;
       }
       case "undo": {
@@ -169,6 +176,10 @@ export function stepsOf(
   return operation.status.steps.map(({ name }) => known.find((step) => step.name === name));
 }
 
+function aboutOf(deps: RunDeps, operation: OperationResource): readonly string[] | undefined {
+  return deps.kindOf(operation.spec.type)?.about?.(operation);
+}
+
 async function attempt(
   deps: RunDeps,
   operation: OperationResource,
@@ -180,9 +191,8 @@ async function attempt(
   const step = steps[index];
   const limits = limitsOf(deps, operation, next, stop);
   try {
-    const about = deps.kindOf(operation.spec.type)?.about?.(operation);
-    const context = makeStepContext(deps, operation, index, limits.signal, about);
-    const work = next.kind === "run" ? step?.run(context, limits.signal) : step?.compensate?.(context, limits.signal);
+    const context = makeStepContext(deps, operation, index, limits.signal, aboutOf(deps, operation));
+    const work = next.kind === "run" ? step?.run?.(context, limits.signal) : step?.compensate?.(context, limits.signal);
     await Promise.race([work, limits.abandoned]);
     return { kind: next.kind === "run" ? "done" : "undone", index };
   } catch (thrown) {

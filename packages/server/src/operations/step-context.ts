@@ -2,7 +2,7 @@ import type { OperationResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { Clock } from "./clock.ts";
 import type { StepContext } from "./operation-kind.ts";
-import type { ProgressBook, ProgressUpdate } from "./progress.ts";
+import { addsNothing, type ProgressBook, type ProgressUpdate } from "./progress.ts";
 import type { WakeRoom } from "./wake.ts";
 
 export interface StepContextDeps {
@@ -58,15 +58,6 @@ export function makeStepContext(
       }
     },
   };
-}
-
-function addsNothing(said: ProgressUpdate, { message, done, total, unit }: ProgressUpdate): boolean {
-  return (
-    (message === undefined || message === said.message) &&
-    (done === undefined || done === said.done) &&
-    (total === undefined || total === said.total) &&
-    (unit === undefined || unit === said.unit)
-  );
 }
 
 /** The same store, in which nothing can be written once the signal has aborted. */

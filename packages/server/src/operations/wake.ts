@@ -3,8 +3,9 @@
  */
 export type WakeSource = (listener: (ids: readonly string[]) => void) => () => void;
 
-interface Waiting {
-  readonly ask: () => void;
+/** Somebody who waits for a change. */
+export interface Waiting {
+  ask(): void;
   /** What it depends on; everything where absent. */
   readonly about: readonly string[] | undefined;
 }
@@ -15,7 +16,8 @@ interface Waiting {
  */
 export class WakeRoom {
   readonly #general = new Set<Waiting>();
-  readonly #byId = new Map<string, Set<Waiting>>();
+  /** Most ids have one who waits for them. */
+  readonly #byId = new Map<string, Waiting | Set<Waiting>>();
   readonly #stops: readonly (() => void)[];
   #due: Set<Waiting> | undefined;
 
@@ -30,7 +32,7 @@ export class WakeRoom {
   until<T>(condition: () => T | undefined | false, signal: AbortSignal, about?: readonly string[]): Promise<T> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#leave(waiting);
+        this.leave(waiting);
         signal.removeEventListener("abort", abort);
       };
       const abort = () => {
@@ -51,43 +53,49 @@ export class WakeRoom {
       const waiting: Waiting = { ask, about };
       if (signal.aborted) return reject(signal.reason as Error);
       signal.addEventListener("abort", abort, { once: true });
-      this.#enter(waiting);
+      this.enter(waiting);
       ask();
     });
+  }
+
+  /** From now on it is asked after changes that concern it, and may still be once right after it has left. */
+  enter(waiting: Waiting): void {
+    if (waiting.about === undefined) this.#general.add(waiting);
+    for (const id of waiting.about ?? []) {
+      const others = this.#byId.get(id);
+      if (others === undefined) this.#byId.set(id, waiting);
+      else if (others instanceof Set) others.add(waiting);
+      else this.#byId.set(id, new Set([others, waiting]));
+    }
+  }
+
+  leave(waiting: Waiting): void {
+    this.#general.delete(waiting);
+    this.#due?.delete(waiting);
+    for (const id of waiting.about ?? []) {
+      const others = this.#byId.get(id);
+      if (others instanceof Set) others.delete(waiting);
+      if (others === waiting || (others instanceof Set && others.size === 0)) this.#byId.delete(id);
+    }
   }
 
   close(): void {
     for (const stop of this.#stops) stop();
   }
 
-  #enter(waiting: Waiting): void {
-    if (waiting.about === undefined) this.#general.add(waiting);
-    for (const id of waiting.about ?? []) {
-      const others = this.#byId.get(id);
-      if (others === undefined) this.#byId.set(id, new Set([waiting]));
-      else others.add(waiting);
-    }
-  }
-
-  #leave(waiting: Waiting): void {
-    this.#general.delete(waiting);
-    this.#due?.delete(waiting);
-    for (const id of waiting.about ?? []) {
-      const others = this.#byId.get(id);
-      others?.delete(waiting);
-      if (others?.size === 0) this.#byId.delete(id);
-    }
-  }
-
   #wake(ids: readonly string[]): void {
     const due = this.#due ?? new Set();
     for (const waiting of this.#general) due.add(waiting);
-    for (const id of ids) for (const waiting of this.#byId.get(id) ?? []) due.add(waiting);
+    for (const id of ids) {
+      const waiting = this.#byId.get(id);
+      if (waiting instanceof Set) for (const each of waiting) due.add(each);
+      else if (waiting !== undefined) due.add(waiting);
+    }
     if (this.#due !== undefined || due.size === 0) return;
     this.#due = due;
     queueMicrotask(() => {
       this.#due = undefined;
-      for (const { ask } of due) ask();
+      for (const waiting of due) waiting.ask();
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { SkerryError } from "@skerry/model";
-import type { OperationKind, OperationStepKind, StepContext } from "../../src/operations/operation-kind.ts";
+import type { OperationKind, OperationStepKind, RunStep, StepContext } from "../../src/operations/operation-kind.ts";
 
 /** The world outside the store: what steps have built there, and the order in which they did it. */
 export class WorkSite {
@@ -7,7 +7,7 @@ export class WorkSite {
   readonly log: string[] = [];
 
   /** A step that builds one thing, half of it before a note and half after, and can take it down. */
-  step(name: string, extra: Partial<OperationStepKind> = {}): OperationStepKind {
+  step(name: string, extra: Partial<RunStep> = {}): OperationStepKind {
     return {
       name,
       run: async (context) => {

@@ -13,20 +13,12 @@ export const instanceDeleteKind: OperationKind = {
     {
       name: "remove",
       pointOfNoReturn: true,
-      async run(context) {
-        const id = String(context.operation.spec.input["instanceId"]);
-        await context.until((store) => {
-          const instance = store.getById("Instance", id);
-          if (instance === undefined) return true;
-          if (instance.assignment !== undefined)
-            sayWhatKeeps(
-              context,
-              store,
-              instance.assignment.nodeId,
-              `waits until ${instance.assignment.node} has removed it`,
-            );
-          return false;
-        });
+      isThere(context) {
+        const { store, operation } = context;
+        const { metadata, assignment } = store.getById("Instance", String(operation.spec.input["instanceId"])) ?? {};
+        if (assignment !== undefined)
+          sayWhatKeeps(context, store, assignment.nodeId, `waits until ${assignment.node} has removed it`);
+        return metadata === undefined;
       },
     },
   ],

@@ -2,7 +2,7 @@ import { SkerryError, type InstanceResource, type InstanceState, type OperationR
 import type { ObservedInstance, ObservedVolume } from "@skerry/protocol";
 import type { View } from "@skerry/store";
 import type { NodeSight } from "../node-sight.ts";
-import type { StepContext } from "../operation-kind.ts";
+import type { StepContext, WatchContext } from "../operation-kind.ts";
 import { nodeFailure } from "./node-failure.ts";
 
 /* What steps that work on an instance have in common. */
@@ -55,26 +55,49 @@ export const goals = {
   },
 } as const;
 
-/** Waits until the guest of that epoch is so. @throws SkerryError node-driver-failed or storage-full, with the node's words */
+type Speaker = Pick<WatchContext, "operation" | "progress">;
+
+/** The guest of that epoch, once it is so. @throws SkerryError node-driver-failed or storage-full, with the node's words */
+export function guestThere(
+  context: Speaker & Pick<WatchContext, "store" | "since">,
+  sight: NodeSight,
+  goal: keyof typeof goals,
+  { nodeId, id, epoch }: { readonly nodeId: string; readonly id: string; readonly epoch: number },
+): ObservedInstance | undefined {
+  const { message, isThere } = goals[goal];
+  sayWhatKeeps(context, context.store, nodeId, message);
+  const guest = guestSeen(sight, nodeId, id, epoch, context.since);
+  if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
+  return guest !== undefined && isThere(guest) ? guest : undefined;
+}
+
+/** Waits for that. */
 export async function untilGuest(
   context: StepContext,
   sight: NodeSight,
   goal: keyof typeof goals,
-  { nodeId, id, epoch }: { readonly nodeId: string; readonly id: string; readonly epoch: number },
+  guest: Parameters<typeof guestThere>[3],
 ): Promise<ObservedInstance> {
   const since = context.store.revision;
-  const { message, isThere } = goals[goal];
-  return context.until((store) => {
-    sayWhatKeeps(context, store, nodeId, message);
-    const guest = guestSeen(sight, nodeId, id, epoch, since);
-    if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
-    return guest !== undefined && isThere(guest) ? guest : undefined;
-  });
+  return context.until((store) => guestThere({ ...context, store, since }, sight, goal, guest));
 }
 
 const mayHaveProcess: ReadonlySet<InstanceState> = new Set(["starting", "running", "stopping"]);
 
-/** Waits until the node itself has seen the guest not running, after it knew that this was wanted. */
+/** Whether the node itself has seen the guest not running, after it knew that this was wanted. */
+export function isStopped(
+  context: Speaker & Pick<WatchContext, "store" | "since">,
+  sight: NodeSight,
+  nodeId: string,
+  id: string,
+): boolean {
+  sayWhatKeeps(context, context.store, nodeId, "waits for the guest to stop");
+  if (!sight.answers(nodeId, context.since)) return false;
+  const guest = sight.report(nodeId)?.instances.find((candidate) => candidate.id === id);
+  return guest === undefined || !mayHaveProcess.has(guest.state);
+}
+
+/** Waits for that. */
 export async function untilStopped(
   context: StepContext,
   sight: NodeSight,
@@ -82,16 +105,11 @@ export async function untilStopped(
   id: string,
   since: number,
 ): Promise<void> {
-  await context.until((store) => {
-    sayWhatKeeps(context, store, nodeId, "waits for the guest to stop");
-    if (!sight.answers(nodeId, since)) return false;
-    const guest = sight.report(nodeId)?.instances.find((candidate) => candidate.id === id);
-    return guest === undefined || !mayHaveProcess.has(guest.state);
-  });
+  await context.until((store) => isStopped({ ...context, store, since }, sight, nodeId, id));
 }
 
 /** Tells people what a step waits for, above all a node that is away, and what that fails at. */
-export function sayWhatKeeps(context: StepContext, view: View, nodeId: string, message: string): void {
+export function sayWhatKeeps(context: Speaker, view: View, nodeId: string, message: string): void {
   const { assignment, status } = view.getById("Instance", String(context.operation.spec.input["instanceId"])) ?? {};
   const failing = status?.conditions.find(({ type, state }) => type === "Failing" && state === "true");
   const trouble = assignment?.nodeId === nodeId && failing?.message !== undefined ? `; ${failing.message}` : "";

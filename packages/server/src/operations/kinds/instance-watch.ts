@@ -9,11 +9,11 @@ import {
   diskSeen,
   goals,
   guestSeen,
+  guestThere,
   instanceOf,
+  isStopped,
   openingOf,
   sayWhatKeeps,
-  untilGuest,
-  untilStopped,
 } from "./instance-step.ts";
 import { nodeFailure } from "./node-failure.ts";
 
@@ -60,19 +60,17 @@ function watchSteps(sight: NodeSight) {
   const materialise: OperationStepKind = {
     name: "materialise",
     opening: (view, operation) => openingOf(view, operation, waitsForDisk),
-    async run(context) {
-      const since = context.store.revision;
-      await context.until((store) => {
-        const { instance, assignment } = assignedInstance(store, context.operation);
-        const volume = rootVolumeOf(store, instance);
-        sayWhatKeeps(context, store, assignment.nodeId, waitsForDisk(assignment.node));
-        if (volume?.assignment === undefined) return false;
-        const disk = diskSeen(sight, assignment.nodeId, volume.metadata.id, volume.assignment.epoch, since);
-        if (disk?.state === "failed") throw nodeFailure(disk, "The node could not make the disk.");
-        if (disk?.totalBytes !== undefined)
-          context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
-        return disk?.state === "ready";
-      });
+    isThere(context) {
+      const { store, since } = context;
+      const { instance, assignment } = assignedInstance(store, context.operation);
+      const volume = rootVolumeOf(store, instance);
+      sayWhatKeeps(context, store, assignment.nodeId, waitsForDisk(assignment.node));
+      if (volume?.assignment === undefined) return false;
+      const disk = diskSeen(sight, assignment.nodeId, volume.metadata.id, volume.assignment.epoch, since);
+      if (disk?.state === "failed") throw nodeFailure(disk, "The node could not make the disk.");
+      if (disk?.totalBytes !== undefined)
+        context.progress({ done: disk.doneBytes ?? 0, total: disk.totalBytes, unit: "bytes" });
+      return disk?.state === "ready";
     },
     /** Someone who cancels a creation does not want the instance; a creation that fails leaves it there to be looked at. */
     async compensate(context) {
@@ -88,49 +86,44 @@ function watchSteps(sight: NodeSight) {
   const until = (name: string, goal: keyof typeof goals): OperationStepKind => ({
     name,
     opening: (view, operation) => openingOf(view, operation, () => goals[goal].message),
-    async run(context) {
+    isThere(context) {
       const { instance, assignment } = assignedInstance(context.store, context.operation);
       const { nodeId, epoch } = assignment;
-      await untilGuest(context, sight, goal, { nodeId, id: instance.metadata.id, epoch });
+      return guestThere(context, sight, goal, { nodeId, id: instance.metadata.id, epoch }) !== undefined;
     },
   });
   const start = until("start", "running");
   const healthy = until("healthy", "healthy");
   const stop: OperationStepKind = {
     name: "stop",
-    async run(context) {
+    isThere(context) {
       const { instance, assignment } = assignedInstance(context.store, context.operation);
-      await untilStopped(context, sight, assignment.nodeId, instance.metadata.id, context.store.revision);
+      return isStopped(context, sight, assignment.nodeId, instance.metadata.id);
     },
   };
   const reboot: OperationStepKind = {
     name: "reboot",
-    async run(context) {
-      const { instance, assignment } = assignedInstance(context.store, context.operation);
-      const wanted = instance.spec.rebootGeneration ?? 0;
-      const since = context.store.revision;
-      await context.until((store) => {
-        sayWhatKeeps(context, store, assignment.nodeId, "waits for the guest to reboot");
-        const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
-        if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
-        return guest?.state === "running" && guest.rebootGeneration >= wanted;
-      });
+    isThere(context) {
+      const { store, since } = context;
+      const { instance, assignment } = assignedInstance(store, context.operation);
+      sayWhatKeeps(context, store, assignment.nodeId, "waits for the guest to reboot");
+      const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
+      if (guest?.state === "failed") throw nodeFailure(guest, "The guest failed.");
+      return guest?.state === "running" && guest.rebootGeneration >= (instance.spec.rebootGeneration ?? 0);
     },
   };
   const resize: OperationStepKind = {
     name: "resize",
-    async run(context) {
-      const { instance, assignment } = assignedInstance(context.store, context.operation);
-      const since = context.store.revision;
-      await context.until((store) => {
-        sayWhatKeeps(context, store, assignment.nodeId, "waits for the new size");
-        const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
-        const volume = rootVolumeOf(store, instance);
-        const disk = sight.report(assignment.nodeId)?.volumes.find(({ id }) => id === volume?.metadata.id);
-        const failed = [guest, disk].find((seen) => seen?.state === "failed" && seen.error !== undefined);
-        if (failed !== undefined) throw nodeFailure(failed, "The node could not do it.");
-        return guest !== undefined && guest.generation >= instance.metadata.generation;
-      });
+    isThere(context) {
+      const { store, since } = context;
+      const { instance, assignment } = assignedInstance(store, context.operation);
+      sayWhatKeeps(context, store, assignment.nodeId, "waits for the new size");
+      const guest = guestSeen(sight, assignment.nodeId, instance.metadata.id, assignment.epoch, since);
+      const volume = rootVolumeOf(store, instance);
+      const disk = sight.report(assignment.nodeId)?.volumes.find(({ id }) => id === volume?.metadata.id);
+      const failed = [guest, disk].find((seen) => seen?.state === "failed" && seen.error !== undefined);
+      if (failed !== undefined) throw nodeFailure(failed, "The node could not do it.");
+      return guest !== undefined && guest.generation >= instance.metadata.generation;
     },
   };
   return { materialise, start, healthy, stop, reboot, resize };
