@@ -158,6 +158,7 @@ export function damaged(origin: Origin, row: AnyRow, what: string, cause?: unkno
   });
 }
 
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+/** @param text a number or bytes, where the damage is that it is none */
+function quote(text: unknown): string {
+  return `'${String(text).replaceAll("'", "''")}'`;
 }
