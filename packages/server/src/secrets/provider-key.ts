@@ -1,8 +1,5 @@
-import { SkerryError, type ProviderResource } from "@skerry/model";
+import { SkerryError, sealedMark, type ProviderResource } from "@skerry/model";
 import type { Sealer } from "./sealer.ts";
-
-/** What reads show in place of a secret; sent back, it keeps the secret that is stored. */
-export const sealedMark = "(sealed)";
 
 type ProviderSpec = ProviderResource["spec"];
 
@@ -38,11 +35,6 @@ export function sealProviderSpec(
 export function openProviderKey(sealer: Sealer, provider: ProviderResource): string | undefined {
   const sealed = provider.spec.ssh?.privateKey;
   return sealed === undefined ? undefined : sealer.open(sealed, keyOwner(provider.metadata.id));
-}
-
-/** A spec as everyone may read it. */
-export function maskProviderSpec(spec: ProviderSpec): ProviderSpec {
-  return spec.ssh === undefined ? spec : { ...spec, ssh: { ...spec.ssh, privateKey: sealedMark } };
 }
 
 function holds(sealer: Sealer, sealed: string, owner: string, plain: string): boolean {

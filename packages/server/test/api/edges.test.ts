@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { StreamLimit } from "../../src/api/stream-limit.ts";
-import { sealedMark, openProviderKey } from "../../src/secrets/provider-key.ts";
+import { sealedMark } from "@skerry/model";
+import { openProviderKey } from "../../src/secrets/provider-key.ts";
 import { plainIntents } from "./plain-intents.ts";
 import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
 
