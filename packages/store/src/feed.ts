@@ -11,7 +11,7 @@ const pageSize = 500;
  * slow one costs no memory.
  */
 export class Feed {
-  readonly #log: CommitLog;
+  readonly #log: Pick<CommitLog, "read">;
   readonly #keep: number;
   #recent: ChangeEvent[] = [];
   #revision: number;
@@ -20,7 +20,7 @@ export class Feed {
   readonly #sleepers = new Set<() => void>();
 
   /** @param keep how many changes the log keeps @param trimmedThrough the newest revision that it no longer has */
-  constructor(log: CommitLog, revision: number, keep: number, trimmedThrough: number) {
+  constructor(log: Pick<CommitLog, "read">, revision: number, keep: number, trimmedThrough: number) {
     this.#log = log;
     this.#revision = revision;
     this.#keep = keep;

@@ -16,6 +16,8 @@ export type {
   View,
   VolumeOutline,
 } from "./store.ts";
+export type { AuditHead } from "./audit/chain.ts";
+export type { AuditNote, AuditPage, AuditQuery, AuditRecord, AuditTrail } from "./audit/note.ts";
 export type { ReplicatedStore, Role } from "./replicated-store.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./postgres/open.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./sqlite/open.ts";

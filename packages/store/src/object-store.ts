@@ -2,6 +2,9 @@ import { SkerryError } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { LostLeadership, type CommitLog } from "./commit-log.ts";
 import { Feed } from "./feed.ts";
+import type { AuditNote, AuditTrail } from "./audit/note.ts";
+import { notedOf } from "./audit/noted.ts";
+import type { Noted } from "./audit/record.ts";
 import type { TracedChange } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { BaseState } from "./state.ts";
@@ -43,6 +46,8 @@ export class ObjectStore implements Store {
   readonly #listeners = new Set<(events: readonly ChangeEvent[], before: Before) => void>();
   readonly #trackers = new Set<Tracker>();
   #staged: TracedChange[] = [];
+  /** Which of the staged transactions leave a record. */
+  #noted: Noted[] = [];
   /** In order of their revisions. */
   #waiting: Waiting[] = [];
   #working = false;
@@ -61,6 +66,10 @@ export class ObjectStore implements Store {
     this.#durable = parts.durable;
     this.#head = new Overlay(parts.durable);
     this.#feed = new Feed(parts.log, parts.durable.revision, parts.keep, parts.trimmedThrough);
+  }
+
+  get audit(): AuditTrail {
+    return this.#log.audit;
   }
 
   get documents(): Documents {
@@ -95,7 +104,7 @@ export class ObjectStore implements Store {
     return this.#durable.notables(kind);
   }
 
-  transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
+  transact<T>(work: (tx: Transaction) => T, note?: AuditNote): Promise<Committed<T>> {
     return new Promise((resolve, reject) => {
       const refusal = this.#ended ?? this.#paused;
       if (refusal !== undefined) throw refusal;
@@ -104,6 +113,8 @@ export class ObjectStore implements Store {
         const { result, changes } = this.#run(work);
         const events = changes.map((change) => change.event);
         this.#stage(changes, events);
+        const noted = note === undefined ? undefined : notedOf(note, changes);
+        if (noted !== undefined) this.#noted.push(noted);
         const revision = this.#head.revision;
         settle = () => resolve({ revision, changes: events, result });
       } catch (error) {
@@ -213,9 +224,11 @@ export class ObjectStore implements Store {
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#staged.length > 0) {
       const batch = this.#staged;
+      const noted = this.#noted;
       this.#staged = [];
+      this.#noted = [];
       try {
-        await this.#log.commit(batch);
+        await this.#log.commit(batch, noted);
       } catch (error) {
         this.#revert(error);
         continue;
@@ -252,6 +265,7 @@ export class ObjectStore implements Store {
   #revert(error: unknown): void {
     const cause = this.#causeOf(error);
     this.#staged = [];
+    this.#noted = [];
     this.#head.clear();
     for (const tracker of this.#trackers) tracker.reset(this.#head);
     const rejected = this.#waiting;

@@ -9,10 +9,14 @@ export type StoredObject = ResourceOf<KindName>;
 export interface Change {
   readonly event: ChangeEvent;
   readonly timeMs: number;
+  /** The object that it found, where that is known and there was one. */
+  readonly before?: StoredObject | undefined;
 }
 
 /** A change with the object that it found. */
-export interface TracedChange extends Change, OwnChange {}
+export interface TracedChange extends Change, OwnChange {
+  readonly before: StoredObject | undefined;
+}
 
 /**
  * An object's key within its kind. A space sorts before everything that a name may hold, so that the order of these

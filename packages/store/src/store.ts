@@ -1,4 +1,5 @@
 import type { KindName, ResourceOf } from "@skerry/model";
+import type { AuditNote, AuditTrail } from "./audit/note.ts";
 import type { OutlinedKind, Outlines } from "./outline.ts";
 
 export type { InstanceOutline, OutlinedKind, Outlines, VolumeOutline } from "./outline.ts";
@@ -124,8 +125,11 @@ export interface Store extends View {
    * after all that it could have read is durable. Whatever `work` throws rejects, at that same moment, and leaves no trace.
    * A full disk rejects every transaction in flight with `storage-full`, sets the state back to the durable one, and the
    * store goes on; any other failure to write rejects with `unavailable`, as does everything later: open the store anew.
+   * With a note it leaves an audit record, durable in the same commit, unless it changes nothing.
    */
-  transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>>;
+  transact<T>(work: (tx: Transaction) => T, note?: AuditNote): Promise<Committed<T>>;
+  /** What transactions with a note left. */
+  readonly audit: AuditTrail;
   /** Runs `work` on the newest state and throws its changes away: for plans. Throws what `work` throws. */
   rehearse<T>(work: (tx: Transaction) => T): Committed<T>;
   /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
+import type { Noted } from "../src/audit/record.ts";
 import type { CommitLog } from "../src/commit-log.ts";
 import type { Change } from "../src/object.ts";
 import { ObjectStore } from "../src/object-store.ts";
@@ -11,8 +12,11 @@ import { instance } from "./contract/samples.ts";
 class HeldLog implements CommitLog {
   readonly #commits: { changes: readonly Change[]; answer: PromiseWithResolvers<void> }[] = [];
   #arrived = Promise.withResolvers<void>();
+  /** What the last commit was told of records. */
+  noted: readonly Noted[] = [];
 
-  commit(changes: readonly Change[]): Promise<void> {
+  commit(changes: readonly Change[], noted: readonly Noted[] = []): Promise<void> {
+    this.noted = noted;
     const answer = Promise.withResolvers<void>();
     this.#commits.push({ changes, answer });
     this.#arrived.resolve();
@@ -22,6 +26,8 @@ class HeldLog implements CommitLog {
   read(): Promise<never> {
     return Promise.reject(new Error("nothing is read here"));
   }
+
+  readonly audit = { read: () => this.read(), headAt: () => this.read() };
 
   close(): Promise<void> {
     return Promise.resolve();
@@ -85,6 +91,37 @@ describe("the store over any backend", () => {
     assert.deepEqual(await log.finish(), [1, 2]);
     assert.deepEqual(await log.finish(), [3, 4, 5]);
     await Promise.all(all);
+  });
+
+  test("gives a commit the notes of its own transactions, and none of those that came to nothing", async () => {
+    const { store, log } = makeStore();
+    const noted = (serial: number): Promise<unknown> =>
+      store.transact((tx) => tx.put(instance(serial, `i-${serial}`)), {
+        actor: { name: `a-${serial}` },
+        cause: "test",
+      });
+    const all = [noted(1), put(store, 2)];
+    await turn();
+    const lost = [noted(3), noted(4)].map(watch);
+    const actors = (): unknown => log.noted.map(({ actor, first, last }) => [actor, first, last]);
+    assert.deepEqual(actors(), [["a-1", 1, 1]]);
+    await log.finish();
+    await turn();
+    assert.deepEqual(actors(), [
+      ["a-3", 3, 3],
+      ["a-4", 4, 4],
+    ]);
+    await log.finish(new SkerryError("storage-full", "full"));
+    await turn();
+    all.push(put(store, 5), noted(6));
+    await turn();
+    assert.deepEqual(actors(), [["a-6", 4, 4]]);
+    await log.finish();
+    await Promise.all(all);
+    assert.deepEqual(
+      lost.map(({ state }) => state),
+      ["storage-full", "storage-full"],
+    );
   });
 
   test("an answer made from what is in flight, a refusal too, waits for it", async () => {

@@ -77,14 +77,15 @@ function fenced(store: Store, signal: AbortSignal): Store {
     changes: (since, until) => store.changes(since, until),
     subscribe: (listener) => store.subscribe(listener),
     documents: store.documents,
+    audit: store.audit,
     track: (tracker) => store.track(tracker),
     close: () => Promise.reject(new Error("a step may not close the store")),
-    async transact(work) {
+    async transact(work, note) {
       signal.throwIfAborted();
       return store.transact((tx) => {
         signal.throwIfAborted();
         return work(tx);
-      });
+      }, note);
     },
   };
 }

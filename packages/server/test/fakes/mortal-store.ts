@@ -1,6 +1,7 @@
 import type { KindName, ResourceOf } from "@skerry/model";
 import {
   withWrites,
+  type AuditNote,
   type Before,
   type ChangeEvent,
   type Committed,
@@ -61,6 +62,10 @@ export class MortalStore implements Store {
     return this.#store.documents;
   }
 
+  get audit(): Store["audit"] {
+    return this.#store.audit;
+  }
+
   get zoneId(): string {
     return this.#store.zoneId;
   }
@@ -75,7 +80,7 @@ export class MortalStore implements Store {
   changes: Store["changes"] = (since, signal) => this.#store.changes(since, signal);
   close: Store["close"] = () => Promise.resolve();
 
-  async transact<T>(work: (tx: Transaction) => T): Promise<Committed<T>> {
+  async transact<T>(work: (tx: Transaction) => T, note?: AuditNote): Promise<Committed<T>> {
     const number = this.#begun++;
     if (number === this.#death?.transaction && this.#death.when === "before") this.kill();
     if (this.dead) return never();
@@ -87,7 +92,7 @@ export class MortalStore implements Store {
         if (!this.watch("before", written)) return result;
         this.kill();
         throw new Error("died before the commit");
-      });
+      }, note);
       if (number === this.#death?.transaction || (!this.dead && this.watch("after", written))) this.kill();
       return this.dead ? await never<Committed<T>>() : committed;
     } catch (error) {

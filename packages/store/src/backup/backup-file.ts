@@ -1,6 +1,7 @@
 import { createHash, type Hash } from "node:crypto";
-import { SkerryError, parserOf, strict } from "@skerry/model";
+import { SkerryError, optional, parserOf, strict } from "@skerry/model";
 import { Type, type Static } from "typebox";
+import type { AuditHead } from "../audit/chain.ts";
 import type { StoredObject } from "../object.ts";
 import { parseStored } from "../rows.ts";
 
@@ -23,6 +24,8 @@ const Foot = strict({
   objects: Type.Integer({ minimum: 0 }),
   /** The newest revision that it shows. */
   revision: Type.Integer({ minimum: 0 }),
+  /** The newest audit record by then, which the restored zone's first one follows on; the records themselves are exported apart. */
+  audit: optional(strict({ seq: Type.Integer({ minimum: 0 }), hash: Type.String({ pattern: "^[0-9a-f]{64}$" }) })),
   sha256: Type.String(),
 });
 
@@ -50,8 +53,8 @@ export class BackupWriter {
     return this.#line({ gone: { kind, id, revision } });
   }
 
-  foot(revision: number): string {
-    const counts = { objects: this.#objects, revision };
+  foot(revision: number, { seq, hash }: AuditHead): string {
+    const counts = { objects: this.#objects, revision, audit: { seq, hash } };
     this.#hash.update(JSON.stringify(counts));
     return `${JSON.stringify({ ...counts, sha256: this.#hash.digest("hex") })}\n`;
   }
@@ -70,6 +73,8 @@ export class BackupWriter {
 export interface BackupContent {
   readonly head: BackupHead;
   readonly revision: number;
+  /** Backups of before there were records have none. */
+  readonly audit?: AuditHead;
   /** Each object once, in order of their revisions. */
   readonly objects: readonly StoredObject[];
 }
@@ -129,12 +134,14 @@ export async function readBackup(lines: AsyncIterable<string>): Promise<BackupCo
   } catch (error) {
     throw harmed("its last line is missing: it was cut short", error);
   }
-  hash.update(JSON.stringify({ objects: foot.objects, revision: foot.revision }));
-  if (foot.sha256 !== hash.digest("hex") || foot.objects !== count)
+  const { sha256, ...counts } = foot;
+  hash.update(JSON.stringify(counts));
+  if (sha256 !== hash.digest("hex") || foot.objects !== count)
     throw harmed("its content is not what its last line vouches for");
   const found = [...objects.values()].flatMap(({ object }) => (object === undefined ? [] : [object]));
   found.sort((one, other) => one.metadata.revision - other.metadata.revision);
-  return { head, revision: foot.revision, objects: found };
+  const { revision, audit } = foot;
+  return { head, revision, objects: found, ...(audit === undefined ? {} : { audit }) };
 }
 
 function harmed(what: string, cause?: unknown): SkerryError {

@@ -48,5 +48,5 @@ export async function* makeBackup(store: Store, nowMs: number, signal: AbortSign
     }
     done.abort();
   }
-  yield text + writer.foot(until);
+  yield text + writer.foot(until, await store.audit.headAt(until));
 }

@@ -1,4 +1,5 @@
 import { SkerryError } from "@skerry/model";
+import { notedOf } from "../audit/noted.ts";
 import type { CommitLog } from "../commit-log.ts";
 import type { Change, StoredObject } from "../object.ts";
 import type { BackupContent } from "./backup-file.ts";
@@ -28,7 +29,10 @@ export async function restoreInto(
   const revision = content.revision + revisionGap;
   const updatedAt = new Date(nowMs).toISOString();
   const touched = { ...oldest, metadata: { ...oldest.metadata, revision, updatedAt } };
-  await log.commit([changeOf(touched, "updated", nowMs)]);
+  const touch = { ...changeOf(touched, "updated", nowMs), before: oldest };
+  const note = { actor: { name: "system" }, cause: `restoration of the backup of ${content.head.createdAt}` };
+  const noted = notedOf(note, [touch]);
+  await log.commit([touch], noted === undefined ? [] : [noted]);
   return revision;
 }
 

@@ -66,6 +66,10 @@ async function define(connection: Connection, { store }: Origin): Promise<void> 
       remedy: "Run that newer version, or restore a backup that was made before it.",
     });
   }
+  if (version < schemaVersion) {
+    const text = "UPDATE skerry_meta SET value = $2 WHERE name = $1";
+    await connection.query({ text, values: ["schema-version", String(schemaVersion)] });
+  }
 }
 
 /** Replicas that start at the same time define the same tables, and PostgreSQL then refuses all but one. */

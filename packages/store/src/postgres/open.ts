@@ -60,6 +60,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   }
   const log = new PostgresLog({
     origin,
+    zoneId: loaded.zoneId,
     writer: connect(statementMs),
     reader: connect(statementMs),
     patienceMs: commitPatienceMs,

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { SkerryError } from "@skerry/model";
+import type { AuditHead } from "../audit/chain.ts";
+import type { AuditTrail } from "../audit/note.ts";
+import type { AuditRow, Noted } from "../audit/record.ts";
 import { LostLeadership, type CommitLog } from "../commit-log.ts";
 import type { Change } from "../object.ts";
 import { changeRow, readChange, type ChangeRow, type Origin } from "../rows.ts";
 import type { ChangeEvent } from "../store.ts";
+import { auditTrail, readAuditHead, recordsOf } from "./audit-table.ts";
 import { ConnectionLost, type Statements } from "./connection.ts";
 import { readLeadership } from "./leadership.ts";
 
@@ -30,6 +34,12 @@ const commitText = `
       $19::bigint[]) AS k(kind, id, project, name, revision, body, sum)
     ON CONFLICT (kind, id) DO UPDATE SET project = excluded.project, name = excluded.name,
       revision = excluded.revision, body = excluded.body, sum = excluded.sum
+  ), noted AS (
+    INSERT INTO skerry_audit (seq, epoch, revision, time_ms, actor, kinds, projects, operation, bytes, hash, record)
+    SELECT a.seq, leader.epoch, a.revision, a.time_ms, a.actor, a.kinds, a.projects, a.operation, a.bytes, a.hash, a.record
+    FROM leader, unnest($20::bigint[], $21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[],
+      $27::bigint[], $28::text[], $29::text[])
+      AS a(seq, revision, time_ms, actor, kinds, projects, operation, bytes, hash, record)
   ) SELECT epoch FROM leader`;
 
 /** SQLSTATE: the disk is full; a revision is there already; worth another try. */
@@ -43,6 +53,7 @@ const freeSpace =
 
 export interface PostgresLogParts {
   readonly origin: Origin;
+  readonly zoneId: string;
   /** For commits alone. */
   readonly writer: Statements;
   readonly reader: Statements;
@@ -57,20 +68,35 @@ export interface PostgresLogParts {
 export class PostgresLog implements CommitLog {
   readonly #parts: PostgresLogParts;
   #trimAt = 0;
-  /** Of the leadership that commits are made under. */
-  epoch = 0;
+  #epoch = 0;
+  /** The newest audit record, as long as nobody else adds any: while it leads. */
+  #auditHead: AuditHead | undefined;
+  readonly audit: AuditTrail;
   /** When the commit that the database took last was asked for, by the monotonic clock; each is a sign of the leader's life. */
   lastCommitMs = 0;
 
   constructor(parts: PostgresLogParts) {
     this.#parts = parts;
+    const trail = auditTrail(parts.reader, parts.zoneId);
+    this.audit = {
+      read: (query) => this.#patiently(() => trail.read(query)),
+      headAt: (revision) => this.#patiently(() => trail.headAt(revision)),
+    };
   }
 
-  async commit(changes: readonly Change[]): Promise<void> {
-    const { epoch } = this;
+  /** Makes commits under this epoch from now on, which leads already: no other one's can come in any more. */
+  async lead(epoch: number): Promise<void> {
+    this.#auditHead = await readAuditHead(this.#parts.writer, this.#parts.zoneId);
+    this.#epoch = epoch;
+  }
+
+  async commit(changes: readonly Change[], noted: readonly Noted[] = []): Promise<void> {
+    const epoch = this.#epoch;
     const rows = changes.map(changeRow);
+    if (this.#auditHead === undefined) throw new Error("a log that does not lead was to be added to");
+    const records = recordsOf(noted, changes, rows, this.#auditHead);
     const askedMs = this.#parts.monotonicMs();
-    const statement = { name: "commit", text: commitText, values: commitValues(epoch, rows) };
+    const statement = { name: "commit", text: commitText, values: commitValues(epoch, rows, records) };
     // Time in which it was tried: while suspended it was not.
     const untilMs = performance.now() + this.#parts.patienceMs;
     const last = rows.at(-1)?.revision ?? 0;
@@ -87,6 +113,7 @@ export class PostgresLog implements CommitLog {
         }
         if (fate === "done" || (await this.#parts.writer.query(statement)).length === 1) {
           this.lastCommitMs = askedMs;
+          this.#auditHead = records.at(-1) ?? this.#auditHead;
           return await this.#trim(last);
         }
       } catch (error) {
@@ -126,11 +153,15 @@ export class PostgresLog implements CommitLog {
   }
 
   /** For consumers that are behind: a database that is away for a moment does not end them. */
-  async read(after: number, limit: number): Promise<readonly ChangeEvent[]> {
+  read(after: number, limit: number): Promise<readonly ChangeEvent[]> {
+    return this.#patiently(() => this.readOnce(after, limit));
+  }
+
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
     const untilMs = performance.now() + this.#parts.patienceMs;
     for (;;) {
       try {
-        return await this.readOnce(after, limit);
+        return await work();
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error;
         if (performance.now() > untilMs) throw failed(this.#parts.origin, error);
@@ -159,13 +190,27 @@ export class PostgresLog implements CommitLog {
 /** Columns that PostgreSQL's client gives as text, since they may be wider than a number. */
 type Wide = "revision" | "timeMs" | "sum";
 
-function commitValues(epoch: number, rows: readonly ChangeRow[]): readonly unknown[] {
+/** In the order of the statement's last parameters. */
+const auditColumns = [
+  "seq",
+  "revision",
+  "timeMs",
+  "actor",
+  "kinds",
+  "projects",
+  "operation",
+  "bytes",
+  "hash",
+  "record",
+] as const;
+
+function commitValues(epoch: number, rows: readonly ChangeRow[], records: readonly AuditRow[]): readonly unknown[] {
   // Of several changes of one object in a batch the last one decides what is kept.
   const final = new Map<string, ChangeRow>();
   for (const row of rows) final.set(`${row.kind} ${row.id}`, row);
   const gone = [...final.values()].filter((row) => row.type === "deleted");
   const kept = [...final.values()].filter((row) => row.type !== "deleted");
-  const column = <K extends keyof ChangeRow>(from: readonly ChangeRow[], key: K) => from.map((row) => row[key]);
+  const column = <T, K extends keyof T>(from: readonly T[], key: K): readonly T[K][] => from.map((row) => row[key]);
   return [
     epoch,
     ...(["revision", "kind", "id", "project", "name", "type", "body", "timeMs", "sum"] as const).map((key) =>
@@ -173,6 +218,7 @@ function commitValues(epoch: number, rows: readonly ChangeRow[]): readonly unkno
     ),
     ...(["kind", "id"] as const).map((key) => column(gone, key)),
     ...(["kind", "id", "project", "name", "revision", "body", "sum"] as const).map((key) => column(kept, key)),
+    ...auditColumns.map((key) => column(records, key)),
   ];
 }
 

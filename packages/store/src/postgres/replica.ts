@@ -131,8 +131,8 @@ export class Replica {
     if (epoch === undefined) return;
     // Nobody can add to the log any more: what is in it now is all there is.
     await this.#catchUp();
+    await this.#parts.log.lead(epoch);
     if (this.#stopping.signal.aborted) return this.#resign(epoch);
-    this.#parts.log.epoch = epoch;
     this.#parts.store.resume();
     this.#lastSignMs = askedMs;
     this.#become({ kind: "leader", epoch });
@@ -189,7 +189,8 @@ export function replicated(store: ObjectStore, replica: Replica): ReplicatedStor
     scan: (kind) => store.scan(kind),
     outlines: (kind) => store.outlines(kind),
     notables: (kind) => store.notables(kind),
-    transact: (work) => store.transact(work),
+    transact: (work, note) => store.transact(work, note),
+    audit: store.audit,
     rehearse: (work) => store.rehearse(work),
     changes: (since, signal) => store.changes(since, signal),
     subscribe: (listener) => store.subscribe(listener),

@@ -3,6 +3,7 @@ import pg from "pg";
 import { SkerryError, makeId } from "@skerry/model";
 import type { BackupContent } from "../backup/backup-file.ts";
 import { restoreInto } from "../backup/restore.ts";
+import { startAudit } from "./audit-table.ts";
 import { bootTimeMs } from "./boot-time.ts";
 import { Connection, ConnectionLost } from "./connection.ts";
 import { markRestoring, originOf, prepareDatabase, refuseHalfRestored, unreachable } from "./database.ts";
@@ -32,6 +33,7 @@ export async function restorePostgres(
   const reader = new Connection({ url, patienceMs });
   const log = new PostgresLog({
     origin,
+    zoneId: content.head.zoneId,
     writer: connection,
     reader,
     patienceMs,
@@ -55,7 +57,8 @@ export async function restorePostgres(
         remedy: "Stop it first.",
       });
     }
-    log.epoch = epoch;
+    if (content.audit !== undefined) await startAudit(connection, content.audit);
+    await log.lead(epoch);
     const revision = await restoreInto(log, content, nowMs);
     await markRestoring(connection, false);
     await resignLeadership(connection, epoch);

@@ -1,5 +1,5 @@
 /** Definitions that PostgreSQL and databases that speak its language take alike. Times are milliseconds since 1970. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 export const schema: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS skerry_meta (name text PRIMARY KEY, value text NOT NULL)`,
@@ -15,4 +15,10 @@ export const schema: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS skerry_leadership (
      one integer PRIMARY KEY CHECK (one = 1), epoch bigint NOT NULL, renewals bigint NOT NULL, holder text NOT NULL,
      url text NOT NULL)`,
+  // New with version 2.
+  `CREATE TABLE IF NOT EXISTS skerry_audit (
+     seq bigint PRIMARY KEY, epoch bigint NOT NULL, revision bigint NOT NULL, time_ms bigint NOT NULL, actor text NOT NULL,
+     kinds text NOT NULL, projects text NOT NULL, operation text, bytes bigint NOT NULL, hash text NOT NULL,
+     record text NOT NULL)`,
+  `CREATE INDEX IF NOT EXISTS skerry_audit_operation ON skerry_audit (operation) WHERE operation IS NOT NULL`,
 ];

@@ -7,12 +7,15 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
+import type { AuditHead } from "../audit/chain.ts";
+import { RecordDraft, type Noted } from "../audit/record.ts";
 import type { ObjectPlace } from "../load-state.ts";
 import type { ChangeRow, Totals } from "../rows.ts";
 import { Packer, buffersOf, type PackedRows, type ReadRow } from "../table/page.ts";
+import { auditSchema, openAuditTable } from "./audit-table.ts";
 import type { Failure, Opened, Reply, Request, WorkerSettings } from "./messages.ts";
 
-const schemaVersion = 2;
+const schemaVersion = 3;
 /** How many objects are handed over at once: some hundred kilobytes. */
 const loadedRows = 500;
 
@@ -62,6 +65,8 @@ function open(): DatabaseSync {
     }
     if (version === 1) addSums(db);
     db.exec(schema);
+    // New with version 3: a zone that is older has no records of before.
+    db.exec(auditSchema);
     const add = db.prepare("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING");
     add.run("schema-version", String(schemaVersion));
     if (version > 0) db.prepare("UPDATE meta SET value = ? WHERE name = 'schema-version'").run(String(schemaVersion));
@@ -206,18 +211,50 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
   );
 
   const sumOf = db.prepare("SELECT sum FROM objects WHERE kind = ? AND id = ?");
+  const bodyOf = db.prepare("SELECT sum, body FROM objects WHERE kind = ? AND id = ?");
+  const audit = openAuditTable(db);
   const putTotals = db.prepare(
     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
   );
   let totals = readTotals(db) ?? makeTotals(db);
   const seen = makeSeen();
 
-  const commit = (changes: readonly ChangeRow[]): void => {
+  let auditHead = audit.head();
+
+  /** Takes each change as it is found, and writes the records of those that are noted. */
+  const recorder = (noted: readonly Noted[], previous: AuditHead) => {
+    let index = 0;
+    let draft: RecordDraft | undefined;
+    let head = previous;
+    return {
+      head: () => head,
+      isNoted: (revision: number): boolean => (noted[index]?.first ?? Infinity) <= revision,
+      take(row: ChangeRow, before: string | undefined): void {
+        const current = noted[index];
+        if (current === undefined) return;
+        draft ??= new RecordDraft(current);
+        draft.add(row, before);
+        if (row.revision < current.last) return;
+        const record = draft.end(head);
+        audit.add(record);
+        head = { seq: record.seq, hash: record.hash };
+        draft = undefined;
+        index += 1;
+      },
+    };
+  };
+
+  const commit = (changes: readonly ChangeRow[], noted: readonly Noted[]): void => {
     db.exec("BEGIN IMMEDIATE");
     try {
       let { count, sum: all } = totals;
-      for (const { revision, kind, id, project, name, type, body, timeMs, sum } of changes) {
-        const before = sumOf.get(kind, id)?.["sum"];
+      const records = recorder(noted, auditHead);
+      for (const row of changes) {
+        const { revision, kind, id, project, name, type, body, timeMs, sum } = row;
+        const isNoted = records.isNoted(revision);
+        const found = (isNoted ? bodyOf : sumOf).get(kind, id);
+        if (isNoted) records.take(row, found?.["body"] as string | undefined);
+        const before = found?.["sum"];
         if (before !== undefined) {
           count -= 1;
           all -= Number(before);
@@ -236,6 +273,7 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
       trim.run((changes.at(-1)?.revision ?? 0) - settings.keep);
       db.exec("COMMIT");
       totals = next;
+      auditHead = records.head();
       seen.note(changes.at(-1)?.revision ?? 0);
     } catch (error) {
       if (db.isTransaction) db.exec("ROLLBACK");
@@ -249,11 +287,19 @@ function serve(db: DatabaseSync): (request: Request) => unknown {
   return (request) => {
     switch (request.type) {
       case "commit":
-        return commit(request.changes);
+        return commit(request.changes, request.noted);
       case "objects":
         return objects(request.after);
       case "changes":
         return readChanges.all(request.after, request.limit);
+      case "audit":
+        return audit.read(request.query);
+      case "audit-head":
+        return audit.headAt(request.revision);
+      case "audit-base":
+        audit.start(request.base);
+        auditHead = audit.head();
+        return undefined;
       case "close":
         db.close();
         seen.close();

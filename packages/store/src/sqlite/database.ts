@@ -1,6 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { SkerryError } from "@skerry/model";
 import { failed } from "./failure.ts";
+import type { AuditHead } from "../audit/chain.ts";
+import type { AuditPage, AuditQuery, AuditTrail } from "../audit/note.ts";
+import type { Noted } from "../audit/record.ts";
 import type { ObjectPlace } from "../load-state.ts";
 import type { ChangeRow } from "../rows.ts";
 import type { PackedRows } from "../table/page.ts";
@@ -49,8 +52,18 @@ export class Database {
     });
   }
 
-  async commit(changes: readonly ChangeRow[]): Promise<void> {
-    await this.#ask({ type: "commit", changes });
+  async commit(changes: readonly ChangeRow[], noted: readonly Noted[] = []): Promise<void> {
+    await this.#ask({ type: "commit", changes, noted });
+  }
+
+  readonly audit: AuditTrail = {
+    read: async (query: AuditQuery) => (await this.#ask({ type: "audit", query })) as AuditPage,
+    headAt: async (revision: number) => (await this.#ask({ type: "audit-head", revision })) as AuditHead,
+  };
+
+  /** Has the first record to come follow on this one, which is not here. */
+  async startAudit(base: AuditHead): Promise<void> {
+    await this.#ask({ type: "audit-base", base });
   }
 
   async objects(after: ObjectPlace): Promise<PackedRows> {

@@ -1,11 +1,17 @@
 import type { ObjectPlace } from "../load-state.ts";
+import type { AuditHead } from "../audit/chain.ts";
+import type { AuditQuery } from "../audit/note.ts";
+import type { Noted } from "../audit/record.ts";
 import type { ChangeRow, Totals } from "../rows.ts";
 
 /** What the main thread asks of the commit worker; each request gets one reply, in order. Types only. */
 export type Request =
-  | { readonly type: "commit"; readonly changes: readonly ChangeRow[] }
+  | { readonly type: "commit"; readonly changes: readonly ChangeRow[]; readonly noted: readonly Noted[] }
   | { readonly type: "objects"; readonly after: ObjectPlace }
   | { readonly type: "changes"; readonly after: number; readonly limit: number }
+  | { readonly type: "audit"; readonly query: AuditQuery }
+  | { readonly type: "audit-head"; readonly revision: number }
+  | { readonly type: "audit-base"; readonly base: AuditHead }
   | { readonly type: "close" };
 
 /** What the worker is started with. */

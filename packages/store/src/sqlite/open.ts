@@ -39,7 +39,8 @@ export async function openSqliteStore({
     checkDurability(path, opened);
     const durable = await loadState(origin, opened.revision, (after) => database.objects(after), opened.totals);
     const log: CommitLog = {
-      commit: (changes) => database.commit(changes.map(changeRow)),
+      commit: (changes, noted) => database.commit(changes.map(changeRow), noted),
+      audit: database.audit,
       read: async (after, limit) => (await database.changes(after, limit)).map((row) => readChange(origin, row)),
       close: () => database.close(),
     };

@@ -32,7 +32,10 @@ async function fill(path: string, content: BackupContent, nowMs: number): Promis
   const database = new Database({ path, keep: Number.MAX_SAFE_INTEGER, zoneId: content.head.zoneId });
   try {
     await database.opened;
-    const log: Pick<CommitLog, "commit"> = { commit: (changes) => database.commit(changes.map(changeRow)) };
+    if (content.audit !== undefined) await database.startAudit(content.audit);
+    const log: Pick<CommitLog, "commit"> = {
+      commit: (changes, noted) => database.commit(changes.map(changeRow), noted),
+    };
     return await restoreInto(log, content, nowMs);
   } finally {
     await database.close();

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
@@ -7,6 +8,8 @@ import { makeBackup, openSqliteStore, readBackup, restoreSqlite, type Store } fr
 import { kindNames } from "@skerry/model";
 import { instance, organisation } from "../contract/samples.ts";
 import { makeSqlitePlace } from "../sqlite/place.ts";
+
+const note = { actor: { name: "ana" }, cause: "test" };
 
 const forever = new AbortController().signal;
 const nowMs = Date.parse("2026-11-22T00:00:00Z");
@@ -34,7 +37,7 @@ describe("a backup", () => {
     await using store = closing(await place.open());
     await store.transact((tx) => tx.put(organisation(1, "acme")));
     for (let serial = 2; serial < 30; serial++) await store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
-    await store.transact((tx) => tx.delete("Instance", instance(7, "i-7").metadata.id));
+    await store.transact((tx) => tx.delete("Instance", instance(7, "i-7").metadata.id), note);
     const content = await readBackup(linesOf(await textOf(store)));
     assert.equal(content.revision, store.revision);
     await restoreSqlite(other.path, content, nowMs);
@@ -43,6 +46,23 @@ describe("a backup", () => {
     assert.deepEqual(restored.list("Instance"), store.list("Instance"));
     assert.equal(restored.get("Organisation", { name: "acme" })?.metadata.id, organisation(1, "acme").metadata.id);
     assert.ok(restored.revision > store.revision + 1_000_000);
+    // The chain goes on, with a record that says why the ones before it are not here.
+    const { head } = await store.audit.read({ limit: 1 });
+    await restored.transact((tx) => tx.put(instance(90, "later")), note);
+    const { start, records } = await restored.audit.read({ after: 0, limit: 10 });
+    assert.deepEqual([head.seq, start], [1, head]);
+    assert.deepEqual(
+      records.map(({ seq, record }) => [seq, (JSON.parse(record) as { cause: string }).cause]),
+      [
+        [2, "restoration of the backup of 2026-11-22T00:00:00.000Z"],
+        [3, "test"],
+      ],
+    );
+    let chained = head.hash;
+    for (const { hash, record } of records) {
+      chained = createHash("sha256").update(chained).update(record).digest("hex");
+      assert.equal(hash, chained);
+    }
     // Whoever had seen more than the backup has must look anew.
     for (const since of [0, 5, store.revision, store.revision + 5]) {
       await assert.rejects(

@@ -67,10 +67,10 @@ async function commit(
 ): Promise<{ readonly log: readonly string[]; readonly told: unknown }> {
   const writer = new FaultyDatabase(faults);
   const log = new PostgresLog({
-    ...{ writer, reader: writer, patienceMs: 5000, keep: 1000, monotonicMs: () => performance.now() },
+    ...{ zoneId: "zon", writer, reader: writer, patienceMs: 5000, keep: 1000, monotonicMs: () => performance.now() },
     origin: { store: "x", sqlCommand: (sql) => sql, tables: { objects: "o", changes: "c", meta: "m" } },
   });
-  log.epoch = 1;
+  await log.lead(1);
   const told = await log.commit([change]).then(
     () => "made",
     (error: unknown) => error,

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { seededRandom } from "@skerry/testkit";
+import { wholeTrail } from "../contract/audit-trail.ts";
 import { follow } from "../contract/feed-contract.ts";
 import { assertSameList } from "../contract/same-list.ts";
 import { makeSqlitePlace } from "./place.ts";
@@ -27,7 +28,7 @@ async function runAndKill(path: string, firstSerial: number, acknowledgements: n
   return lines;
 }
 
-test("killed a dozen times under load, the store has everything it acknowledged and a log without gap or repetition", async (t) => {
+test("killed a dozen times under load, the store has everything it acknowledged, a log without gap or repetition, and a whole audit trail of just that", async (t) => {
   const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
   t.diagnostic(`seed ${seed}`);
   const random = seededRandom(seed);
@@ -58,6 +59,11 @@ test("killed a dozen times under load, the store has everything it acknowledged 
         else assert.ok(deleted.has(id) || store.getById("Instance", id) !== undefined);
       }
     }
+    const told = (await wholeTrail(store)).flatMap(({ changes }) => changes);
+    assertSameList(
+      told.map(({ revision, type, id }) => `${revision} ${type} ${id}`),
+      events.map(({ revision, type, id }) => `${revision} ${type} ${id}`),
+    );
     assert.ok(store.revision >= highest);
     assert.equal(store.list("Instance").length, put.size - deleted.size);
     acknowledged += lines.length;

@@ -146,8 +146,8 @@ describe("opening the SQLite store", () => {
 
   test("a store of a newer version, a file that is no store, and a missing folder are refused", async (t) => {
     const { path } = await makeFile(t);
-    change(path, "UPDATE meta SET value = '3' WHERE name = 'schema-version'");
-    assert.match((await refusal(path)).message, /newer Skerry \(schema version 3/);
+    change(path, "UPDATE meta SET value = '4' WHERE name = 'schema-version'");
+    assert.match((await refusal(path)).message, /newer Skerry \(schema version 4/);
     const text = join(dirname(path), "text.db");
     await writeFile(text, "a shopping list, long enough to be taken for a header\n".repeat(100));
     assert.match((await refusal(text)).message, /damaged or no Skerry store/);

@@ -4,6 +4,7 @@ import pg from "pg";
 import { SkerryError } from "@skerry/model";
 import type { ReplicatedStore } from "@skerry/store";
 import { startPostgres, type PrivatePostgres } from "@skerry/testkit";
+import { wholeTrail } from "../../contract/audit-trail.ts";
 import { follow } from "../../contract/feed-contract.ts";
 import { instance } from "../../contract/samples.ts";
 import { openReplica, roleOf, type ReplicaOptions } from "./place.ts";
@@ -26,7 +27,12 @@ async function replicasFor(t: TestContext): Promise<(options?: ReplicaOptions) =
   };
 }
 
-const put = (store: ReplicatedStore, serial: number) => store.transact((tx) => tx.put(instance(serial, `i-${serial}`)));
+const put = (store: ReplicatedStore, serial: number) =>
+  store.transact((tx) => tx.put(instance(serial, `i-${serial}`)), { actor: { name: "ana" }, cause: `put ${serial}` });
+
+/** Revisions of what the whole chain of records tells. */
+const audited = async (store: ReplicatedStore): Promise<readonly number[]> =>
+  (await wholeTrail(store)).flatMap(({ changes }) => changes.map(({ revision }) => revision));
 
 async function shows(store: ReplicatedStore, revision: number): Promise<void> {
   await follow(store, revision - 1, revision);
@@ -54,11 +60,13 @@ describe("replicas of one PostgreSQL store", () => {
     const { epoch } = await roleOf(first, "leader");
     const second = await open();
     await put(first, 1);
+    assert.deepEqual(await audited(second), [1], "a follower shows the audit log too");
     await first.close();
     const next = await roleOf(second, "leader");
     assert.ok(next.epoch > epoch);
     assert.equal(second.list("Instance").length, 1);
     assert.equal((await put(second, 2)).revision, 2);
+    assert.deepEqual(await audited(second), [1, 2]);
   });
 
   test("of many that start at once on an empty database exactly one leads", async (t) => {
@@ -98,6 +106,7 @@ describe("replicas of one PostgreSQL store", () => {
     const again = await roleOf(store, "leader");
     assert.equal(again.epoch, epoch + 2);
     assert.equal((await put(store, 2)).revision, 2);
+    assert.deepEqual(await audited(store), [1, 2]);
   });
 
   test("a leader that stood still for longer than a take-over takes is not sure of it until the database has answered", async (t) => {
@@ -168,6 +177,10 @@ describe("replicas of one PostgreSQL store", () => {
       events.map(({ revision }) => revision),
       events.map((_, index) => index + 1),
     );
+    assert.deepEqual(
+      await audited(store),
+      events.map(({ revision }) => revision),
+    );
   });
 
   test("a change whose fate nobody knows ends the epoch, so that it can't come in any more, and the replica goes on under the next", async (t) => {
@@ -196,6 +209,7 @@ describe("replicas of one PostgreSQL store", () => {
     await follows;
     assert.equal((await roleOf(store, "leader")).epoch, epoch + 1);
     assert.equal((await put(store, 2)).revision, 1);
+    assert.deepEqual(await audited(store), [1]);
     assert.deepEqual(
       store.list("Instance").map(({ metadata }) => metadata.name),
       ["i-2"],
@@ -219,6 +233,45 @@ describe("replicas of one PostgreSQL store", () => {
     assert.equal(store.surelyLeads, false);
     await postgres.query(url, "DROP TRIGGER fail ON skerry_leadership");
     assert.equal((await put(store, 1)).revision, 1);
+  });
+
+  test("a database of version 1, which had no audit log, gets one, and is of today's version then", async (t) => {
+    const url = await postgres.makeDatabase();
+    const older = await openReplica(url);
+    await roleOf(older, "leader");
+    await put(older, 1);
+    await older.close();
+    const client = new pg.Client(url);
+    await client.connect();
+    t.after(() => client.end());
+    await client.query("DROP TABLE skerry_audit; UPDATE skerry_meta SET value = '1' WHERE name = 'schema-version'");
+    const store = await openReplica(url);
+    t.after(() => store.close());
+    await roleOf(store, "leader");
+    await put(store, 2);
+    assert.deepEqual(await audited(store), [2]);
+    const { rows } = await client.query<{ value: string }>(
+      "SELECT value FROM skerry_meta WHERE name = 'schema-version'",
+    );
+    assert.deepEqual(rows, [{ value: "2" }]);
+  });
+
+  test("where no audit record can be, there is no change either", async (t) => {
+    const url = await postgres.makeDatabase();
+    const store = await openReplica(url);
+    await roleOf(store, "leader");
+    await put(store, 1);
+    const client = new pg.Client(url);
+    await client.connect();
+    t.after(() => client.end());
+    await client.query("ALTER TABLE skerry_audit ADD CHECK (seq < 2)");
+    await assert.rejects(put(store, 2), { code: "unavailable" });
+    await store.close();
+    const again = await openReplica(url);
+    t.after(() => again.close());
+    await roleOf(again, "leader");
+    assert.equal(again.list("Instance").length, 1);
+    assert.deepEqual(await audited(again), [1]);
   });
 
   test("a database of another zone's authority, and one that does not promise durability, are refused", async (t) => {
