@@ -1,5 +1,5 @@
 import { SkerryError, fieldName, fromProblem, type KindName, type OperationResource } from "@skerry/model";
-import type { Mutation, PlannedChange, PlannedMutation, ResourceKey } from "@skerry/sdk";
+import type { Mutation, Plan, PlannedChange, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
 import { renderValue } from "./output/render.ts";
@@ -102,15 +102,15 @@ export async function showPlan<K extends KindName>(
   await showChanges(terminal, session, await session.client.plan(kind, key, mutation, signal));
 }
 
-/** Prints a plan. */
-export async function showChanges(
-  terminal: Terminal,
-  session: Session,
-  changes: readonly PlannedChange[],
-): Promise<void> {
-  if (session.output !== "table") return renderValue(terminal, changes, session.output);
+/** Prints a plan, in JSON and YAML as the API gives it. */
+export async function showChanges(terminal: Terminal, session: Session, { changes, quota }: Plan): Promise<void> {
+  if (session.output !== "table") return renderValue(terminal, { plan: changes, quota }, session.output);
   if (changes.length === 0) terminal.err.write("Nothing would change.\n");
   for (const change of changes) terminal.out.write(`${planText(terminal, change)}\n`);
+  for (const { kind, name, field, before, after, limit } of quota) {
+    const of = limit === undefined ? "no limit" : `of ${limit}`;
+    terminal.out.write(`  quota of ${kind.toLowerCase()} ${name}: ${field} ${before} -> ${after} (${of})\n`);
+  }
 }
 
 const signs = { created: ["+", "green"], updated: ["~", "yellow"], deleted: ["-", "red"] } as const;

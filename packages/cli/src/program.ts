@@ -12,6 +12,7 @@ import { addInstanceCommands } from "./commands/instance.ts";
 import { addKindCommands } from "./commands/kind.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addOperationCommands } from "./commands/operation.ts";
+import { addQuotaCommands } from "./commands/quota.ts";
 import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTestbedCommands } from "./commands/testbed.ts";
@@ -38,6 +39,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addEventsCommand(program, deps);
   addKindCommands(program, deps);
   addImageCommands(program, deps);
+  addQuotaCommands(program, deps);
   addInstanceCommands(program, deps);
   addNodeCommands(program, deps);
   addOperationCommands(program, deps);

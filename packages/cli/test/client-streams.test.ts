@@ -101,7 +101,7 @@ describe("the client", { timeout: 60_000 }, () => {
     assert.equal((await client.get("Image", { project: "lab", name: "disk" })).status.state, "ready");
 
     const spec = { image: "disk", vcpus: 1, memoryMiB: 64, networks: ["lan"] };
-    const plan = await client.plan("Instance", key, { verb: "put", draft: { spec } });
+    const { changes: plan } = await client.plan("Instance", key, { verb: "put", draft: { spec } });
     assert.deepEqual(
       new Set(plan.filter(({ type }) => type === "created").map(({ kind }) => kind)),
       new Set(["Instance", "Volume", "Operation"]),

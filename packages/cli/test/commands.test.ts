@@ -220,6 +220,17 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.match(err, /no node new yet, and --address is missing[\s\S]*--site SITE --address ADDRESS/);
   });
 
+  test("what a project has and may have is shown, limited, rehearsed and lifted", async () => {
+    await client.put("Project", { name: "small" }, { spec: { organisation: "lab" } });
+    await done("project", "quota", "small", "vcpus=4", "memoryMiB=2048");
+    assert.match(await done("project", "quota", "small"), /^instances +0 +none\nvcpus +0 +4$/m);
+    assert.match(await done("project", "list"), /^small +lab +0 +0 \/ 4 +0 B \/ 2\.0 GiB /m);
+    const rehearsed = await done("project", "quota", "small", "vcpus-", "--dry-run");
+    assert.match(rehearsed, /spec\.quota\.vcpus: 4 -> \(removed\)/);
+    await done("project", "quota", "small", "vcpus-");
+    assert.deepEqual((await client.get("Project", { name: "small" })).spec.quota, { memoryMiB: 2048 });
+  });
+
   test("what is mistyped is refused with its cause and the way out, and nothing is kept of it", async () => {
     const refusals: readonly (readonly [readonly string[], RegExp])[] = [
       [["instance", "show", "lab/first/x"], /"lab\/first\/x" is not a name[\s\S]*PROJECT\/NAME/],
@@ -239,6 +250,7 @@ describe("the command line", { timeout: 120_000 }, () => {
       ],
       [["node", "list", "--server", "nonsense"], /https:\/\/HOST:PORT/],
       [["node", "list", "--authority", fileURLToPath(import.meta.url)], /copy pki\/ca\.pem/],
+      [["project", "quota", "lab", "vcpu=4"], /"vcpu=4" is not a limit[\s\S]*vcpus=NUMBER/],
       [["organisation", "create", "lab"], /exists already[\s\S]*skerry apply/],
     ];
     for (const [words, expected] of refusals) {

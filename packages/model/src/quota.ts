@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { optional, strict } from "./schema.ts";
+import { Name, oneOf, optional, strict } from "./schema.ts";
 
 /** What quotas limit, in the order in which it is told. */
 export const quotaFields = ["instances", "vcpus", "memoryMiB", "storageMiB", "addresses"] as const;
@@ -28,3 +28,18 @@ export const Usage = strict(
   "What is there now, until it is gone from its nodes.",
 );
 export type Usage = Static<typeof Usage>;
+
+/** What a change means for one limit: of plans. */
+export const QuotaEffect = strict(
+  {
+    kind: oneOf(["Project", "Organisation"] as const),
+    name: Name,
+    field: oneOf(quotaFields),
+    before: amount,
+    after: amount,
+    /** None where absent. */
+    limit: optional(amount),
+  },
+  "What a project or organisation would have more or less of, and the most that it may.",
+);
+export type QuotaEffect = Static<typeof QuotaEffect>;

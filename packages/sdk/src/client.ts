@@ -1,4 +1,4 @@
-import type { KindName, OperationResource, ResourceOf } from "@skerry/model";
+import type { KindName, OperationResource, QuotaEffect, ResourceOf } from "@skerry/model";
 
 /** Names one object: by project and name for kinds in a project, else by name. */
 export interface ResourceKey {
@@ -59,6 +59,13 @@ export interface PlannedChange {
   readonly diff: readonly { readonly path: string; readonly before?: unknown; readonly after?: unknown }[];
 }
 
+/** All that a mutation would change. */
+export interface Plan {
+  readonly changes: readonly PlannedChange[];
+  /** What projects and organisations would have more or less of; empty of a server that does not tell. */
+  readonly quota: readonly QuotaEffect[];
+}
+
 /** One event of the change feed. */
 export interface WatchEvent {
   readonly revision: number;
@@ -115,9 +122,9 @@ export interface Client {
     key: ResourceKey,
     mutation: PlannedMutation<K>,
     signal?: AbortSignal,
-  ): Promise<readonly PlannedChange[]>;
+  ): Promise<Plan>;
   /** What putting all of these, one after the other, would change; each sees those before it. */
-  planAll(resources: readonly PlannedResource[], signal?: AbortSignal): Promise<readonly PlannedChange[]>;
+  planAll(resources: readonly PlannedResource[], signal?: AbortSignal): Promise<Plan>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */
   watch(since: number, signal: AbortSignal, kinds?: readonly KindName[]): AsyncIterable<WatchEvent>;
   /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */

@@ -6,7 +6,7 @@ import type {
   Mutation,
   MutationOptions,
   Page,
-  PlannedChange,
+  Plan,
   PlannedMutation,
   ResourceKey,
 } from "./client.ts";
@@ -88,16 +88,10 @@ export function createClient(options: ClientOptions): Client {
         signal,
       }),
     plan: async (kind, key, mutation, signal) => {
-      const answer = (await transport.json({
-        ...plannedCall(kind, key, mutation),
-        query: { dryRun: true },
-        signal,
-      })) as { plan: readonly PlannedChange[] };
-      return answer.plan;
+      return planOf(await transport.json({ ...plannedCall(kind, key, mutation), query: { dryRun: true }, signal }));
     },
     planAll: async (resources, signal) => {
-      const answer = await transport.json({ method: "POST", path: "/api/v1/plan", body: { resources }, signal });
-      return (answer as { plan: readonly PlannedChange[] }).plan;
+      return planOf(await transport.json({ method: "POST", path: "/api/v1/plan", body: { resources }, signal }));
     },
     watch: (since, signal, kindsOnly) => watchEvents(transport, since, kindsOnly, signal),
     waitForOperation: (name, onChange, signal) => waitForOperation(client, name, onChange, signal),
@@ -117,6 +111,11 @@ export function createClient(options: ClientOptions): Client {
     openPort: (key, port, signal) => stream(key, `ports/${port}`, signal),
   };
   return client;
+}
+
+function planOf(answer: unknown): Plan {
+  const { plan, quota = [] } = answer as { plan: Plan["changes"]; quota?: Plan["quota"] };
+  return { changes: plan, quota };
 }
 
 function body(spec: unknown, labels: Readonly<Record<string, string>> | undefined): unknown {

@@ -39,7 +39,7 @@ export function addApplyCommand(program: Command, { terminal, signal }: CommandD
           metadata: { ...key, labels },
           spec,
         }));
-        if (plan.length === 0) return showChanges(terminal, session, []);
+        if (plan.length === 0) return showChanges(terminal, session, { changes: [], quota: [] });
         checkRehearsable(plan);
         return showChanges(terminal, session, await session.client.planAll(plan, signal));
       }

@@ -1,4 +1,4 @@
-import type { Condition, KindName, ResourceOf } from "@skerry/model";
+import type { Condition, KindName, QuotaField, ResourceOf } from "@skerry/model";
 import { formatAge, formatBytes } from "./duration.ts";
 import { paint, type Terminal } from "./terminal.ts";
 import type { Column } from "./table.ts";
@@ -35,8 +35,13 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
   const stale = ({ status }: { status: Seen }) => troublesOf(status).some(({ type }) => type === "Reachable");
   const seenState = (row: { status: Seen }, word: string) => (stale(row) ? word : state(word));
   return {
-    Organisation: [name, { title: "DISPLAY NAME", cell: (row) => row.spec.displayName ?? "-" }, age],
-    Project: [name, { title: "ORGANISATION", cell: (row) => row.spec.organisation }, age],
+    Organisation: [
+      name,
+      { title: "DISPLAY NAME", drop: 4, cell: (row) => row.spec.displayName ?? "-" },
+      ...usageColumns,
+      age,
+    ],
+    Project: [name, { title: "ORGANISATION", cell: (row) => row.spec.organisation }, ...usageColumns, age],
     Provider: [
       name,
       { title: "DRIVER", cell: (row) => row.spec.driver },
@@ -132,6 +137,30 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "EXPIRES", cell: (row) => row.status.expiresAt ?? "never" },
       age,
     ],
+  };
+}
+
+/** What there is, and of how much. */
+const usageColumns: readonly Column<ResourceOf<"Project" | "Organisation">>[] = [
+  usageColumn("INSTANCES", "instances", 9, String),
+  usageColumn("VCPUS", "vcpus", 8, String),
+  usageColumn("MEMORY", "memoryMiB", 7, mebibytes),
+  usageColumn("STORAGE", "storageMiB", 6, mebibytes),
+  usageColumn("ADDRESSES", "addresses", 5, String),
+];
+
+function usageColumn(
+  title: string,
+  field: QuotaField,
+  drop: number,
+  words: (amount: number) => string,
+): Column<ResourceOf<"Project" | "Organisation">> {
+  return {
+    ...{ title, drop, align: "right" },
+    cell: ({ spec, status }) => {
+      const [used, limit] = [status.usage?.[field], spec.quota?.[field]];
+      return `${used === undefined ? "-" : words(used)}${limit === undefined ? "" : ` / ${words(limit)}`}`;
+    },
   };
 }
 

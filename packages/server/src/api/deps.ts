@@ -2,6 +2,7 @@ import type { Condition, KindName, ResourceOf } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
+import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import type { IntentTable } from "../intents.ts";
@@ -21,6 +22,8 @@ export interface ApiDeps {
   readonly seenAtMs: (nodeId: string, objectId: string) => number | undefined;
   /** That a node is not heard now, as a condition of what is on it: put into these as well. */
   readonly unreachable: (nodeId: string) => Condition | undefined;
+  /** What projects and organisations have. */
+  readonly usage: Pick<UsageBook, "changesIn">;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

@@ -43,6 +43,7 @@ export function describeApi(version: string): ApiDescription {
     freshen: absent(),
     seenAtMs: absent(),
     unreachable: absent(),
+    usage: absent(),
     agentRoutes: agents,
     tokens: absent(),
     failures: absent(),

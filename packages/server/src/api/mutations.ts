@@ -4,7 +4,8 @@ import { stillHolds } from "../authorisation/authentication.ts";
 import { sees } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
-import { TouchedObjects, type PlannedChange } from "./plan.ts";
+import { TouchedObjects } from "./plan.ts";
+import { quotaEffects } from "./quota-effect.ts";
 import { recording, type RecordedRequests } from "./recorded-requests.ts";
 import { represent } from "./representation.ts";
 import { checkPreconditions, entityTag } from "./revision-match.ts";
@@ -35,12 +36,12 @@ function pathOf(kind: KindName, key: Key): string {
 export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write: Write): Promise<Reply> {
   const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call));
   if (call.query.dryRun === "true") {
-    const { result } = deps.store.rehearse((tx): readonly PlannedChange[] => {
+    const { result } = deps.store.rehearse((tx) => {
       const touched = new TouchedObjects(tx);
       run(touched.transaction());
-      return touched.plan(call.principal);
+      return { plan: touched.plan(call.principal), quota: quotaEffects(deps.usage, tx, call.principal) };
     });
-    return { status: 200, body: { plan: result } };
+    return { status: 200, body: result };
   }
   const commit = async (mark?: RequestMark): Promise<Reply> => {
     const { result } = await deps.store.transact((tx) => {

@@ -1,4 +1,14 @@
-import { Problem, errorCatalogue, errorCodes, kindNames, kinds, oneOf, optional, strict } from "@skerry/model";
+import {
+  Problem,
+  QuotaEffect,
+  errorCatalogue,
+  errorCodes,
+  kindNames,
+  kinds,
+  oneOf,
+  optional,
+  strict,
+} from "@skerry/model";
 import { Type } from "typebox";
 import { requestHeaders, schemaRef, type ReplyDescription, type Route } from "./route.ts";
 
@@ -97,7 +107,13 @@ function componentSchemas(): Record<string, object> {
         }),
       ),
     }),
-    Plan: object({ plan: { type: "array", items: schemaRef("PlannedChange") } }, ["plan"]),
+    Plan: object(
+      {
+        plan: { type: "array", items: schemaRef("PlannedChange") },
+        quota: { type: "array", items: QuotaEffect },
+      },
+      ["plan", "quota"],
+    ),
     ErrorCode: {
       enum: errorCodes,
       description: errorCodes.map((code) => `${code}: ${errorCatalogue[code].title}.`).join(" "),

@@ -16,6 +16,7 @@ import { authorise, type Place } from "../authorisation/authorise.ts";
 import type { ApiDeps } from "./deps.ts";
 import { contextOf } from "./mutations.ts";
 import { TouchedObjects } from "./plan.ts";
+import { quotaEffects } from "./quota-effect.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
 import { put } from "./writes.ts";
 
@@ -70,9 +71,9 @@ function plan(deps: ApiDeps, call: Call): Reply {
         throw error instanceof SkerryError ? named(error, kind, metadata.name) : error;
       }
     }
-    return touched.plan(call.principal);
+    return { plan: touched.plan(call.principal), quota: quotaEffects(deps.usage, tx, call.principal) };
   });
-  return { status: 200, body: { plan: result } };
+  return { status: 200, body: result };
 }
 
 function tooLong(tried: number, asked: number): SkerryError {

@@ -47,6 +47,8 @@ export interface Controllers {
   readonly engine: OperationEngine;
   /** What the gateway asks; usable before `start`. */
   readonly delegate: GatewayDelegate;
+  /** What projects and organisations have. */
+  readonly usage: Pick<UsageBook, "changesIn">;
   /** The resource with the age of what was seen as of now: for replies. */
   freshen<R extends ResourceOf<KindName>>(resource: R): R;
   /** When the node last reported an object that it owns, milliseconds since 1970. */
@@ -105,6 +107,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   return {
     intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage }),
     engine,
+    usage,
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
       wantedStateOf: (nodeId) => wanted.get(nodeId),

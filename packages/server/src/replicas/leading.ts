@@ -68,6 +68,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     intents,
     gateway,
     agentRoutes: gateway.routes,
+    usage: controllers.usage,
     freshen: (resource) => controllers.freshen(resource),
     seenAtMs: (nodeId, objectId) => controllers.seenAtMs(nodeId, objectId),
     unreachable: (nodeId) => controllers.unreachable(nodeId),

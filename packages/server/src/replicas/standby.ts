@@ -11,7 +11,7 @@ import { servingOf, type ClosableServing } from "./serving.ts";
 
 export interface StandbyDeps
   extends
-    Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "freshen" | "seenAtMs" | "unreachable" | "stopping">,
+    Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "usage" | "freshen" | "seenAtMs" | "unreachable" | "stopping">,
     ForwardDeps {}
 
 /** What a replica that follows serves: reads and event streams from its own memory, everything else by the leader. */
@@ -24,6 +24,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
   const { app } = await buildApi({
     ...deps,
     tokens,
+    usage,
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
     },

@@ -80,6 +80,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     freshen: (resource) => resource,
     seenAtMs: () => undefined,
     unreachable: () => undefined,
+    usage: { changesIn: () => [] },
     agentRoutes: [],
     log: { info: note, warn: note, error: note },
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),

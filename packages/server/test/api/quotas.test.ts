@@ -37,7 +37,11 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
         monotonicMs: () => performance.now(),
         surelyLeads: () => true,
       });
-      return { intents: controllers.intents, freshen: (resource) => controllers.freshen(resource) };
+      return {
+        intents: controllers.intents,
+        usage: controllers.usage,
+        freshen: (resource) => controllers.freshen(resource),
+      };
     });
     assert.ok(base !== undefined);
     const { authority } = base;
@@ -76,7 +80,7 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     await api[Symbol.asyncDispose]();
   });
 
-  const limit = async (path: string, quota: Quota) => {
+  const limit = async (path: string, quota: Quota | null) => {
     const answer = await ask("PATCH", path, { spec: { quota } });
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
   };
@@ -122,6 +126,41 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     assert.equal(body.errors?.[0]?.path, "/spec");
   });
 
+  test("are part of a plan, which says what there would be of what is allowed", async () => {
+    await limit("/projects/shop", { instances: 1000 });
+    const usageOf = async (path: string) => (await ask("GET", path)).body.status?.usage ?? {};
+    const before = await usageOf("/projects/shop");
+    const path = "/projects/shop/instances/planned";
+    const spec = { ...instance, networks: [] };
+    await limit("/organisations/acme", null);
+    const { status, body } = await ask("PUT", `${path}?dryRun=true`, { spec });
+    assert.equal(status, 200, JSON.stringify(body));
+    const count = before["instances"] ?? 0;
+    const ofProject = body.quota?.filter(({ kind }) => kind === "Project") ?? [];
+    assert.deepEqual(
+      ofProject.map(({ field }) => field),
+      ["instances", "vcpus", "memoryMiB", "storageMiB"],
+    );
+    assert.deepEqual(ofProject[0], {
+      ...{ kind: "Project", name: "shop", field: "instances", before: count, after: count + 1, limit: 1000 },
+    });
+    assert.equal(ofProject[1]?.limit, undefined);
+    assert.equal(body.quota?.filter(({ kind, name }) => kind === "Organisation" && name === "acme").length, 4);
+    const resources = ["p-1", "p-2"].map((name) => ({
+      ...{ kind: "Instance", metadata: { name, project: "shop" }, spec },
+    }));
+    const several = await ask("POST", "/plan", { resources });
+    assert.equal(several.body.quota?.[0]?.after, count + 2);
+    assert.deepEqual(await usageOf("/projects/shop"), before);
+    const own = await api.token("plans", "operator", "shop");
+    const told = await api.ask(own, "PUT", `/api/v1${path}?dryRun=true`, { spec });
+    assert.deepEqual(
+      new Set(told.each("quota", "kind")),
+      new Set(["Project"]),
+      "the organisation is none of its business",
+    );
+  });
+
   test("are for the zone's administrators to set: a project's own may neither raise nor lift them", async () => {
     for (const role of ["admin", "operator"] as const) {
       const token = await api.token(`own-${role}`, role, "shop");
@@ -139,6 +178,13 @@ interface Reply {
   readonly detail?: string;
   readonly remedy?: string;
   readonly errors?: readonly { readonly path: string }[];
+  readonly quota?: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly field: string;
+    readonly after: number;
+    readonly limit?: number;
+  }[];
   readonly status?: { readonly usage?: Record<string, number> };
   readonly items?: readonly { readonly status?: { readonly usage?: Record<string, number> } }[];
 }

@@ -17,6 +17,14 @@ export interface Used {
   ofOrganisation(name: string): Usage;
 }
 
+/** What one of them has before and after a transaction. */
+export interface UsageChange {
+  readonly kind: "Project" | "Organisation";
+  readonly name: string;
+  readonly before: Usage;
+  readonly after: Usage;
+}
+
 /**
  * What each project and organisation has: instances, volumes and addresses from the transaction that makes the objects until the one
  * that deletes them, which comes once no node has anything left of them. Kept up with the newest state by what changes, in a
@@ -95,6 +103,26 @@ export class UsageBook implements Tracker {
         return total;
       },
     };
+  }
+
+  /** What a transaction changes of what there was before it; of projects that it deletes nothing is told. */
+  changesIn(tx: Transaction): readonly UsageChange[] {
+    const corrections = this.#own.of(tx.written, tx);
+    const used = this.in(tx);
+    const projects = [...corrections.keys()].flatMap((name) => tx.get("Project", { name }) ?? []);
+    const organisations = new Set(projects.map(({ spec }) => spec.organisation));
+    return [
+      ...projects.map((project) => ({
+        ...{ kind: "Project" as const, name: project.metadata.name },
+        before: plus(this.#projects.get(project.metadata.name)?.sum, undefined),
+        after: used.ofProject(project.metadata.name),
+      })),
+      ...[...organisations].map((name) => ({
+        ...{ kind: "Organisation" as const, name },
+        before: plus(this.#organisations.get(name), undefined),
+        after: used.ofOrganisation(name),
+      })),
+    ];
   }
 
   /** A project or organisation with what it has, for replies; every other resource as it is. */
