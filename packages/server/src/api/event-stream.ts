@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { SkerryError, isKindName, optional, strict, toProblem, type KindName } from "@skerry/model";
 import type { ChangeEvent } from "@skerry/store";
 import { Type } from "typebox";
@@ -68,16 +69,24 @@ async function serve(deps: ApiDeps, live: LiveEvents, call: Call): Promise<void>
   response.on("close", () => gone.abort());
   response.on("error", () => gone.abort());
   if (response.closed) gone.abort();
+  // It ends with its connection, so that what is written to that goes out as it is: in chunks, or through the layers of a reply, a
+  // frame would cost the double, and there are thousands of readers.
+  response.useChunkedEncodingByDefault = false;
   response.writeHead(200, {
     "content-type": "text/event-stream",
     "cache-control": "no-store",
     "x-accel-buffering": "no",
   });
   response.write(`retry: 1000\n\n${heartbeat(reached)}`);
+  const socket = response.socket ?? (await turnOf(response, signal));
+  if (socket === undefined) {
+    response.end();
+    return;
+  }
   let isLive = false;
   // Changes that this reader may not see still move it on, so that it never comes back to a revision long forgotten.
   const timer = setInterval(() => {
-    if (response.writableLength === 0) response.write(heartbeat(isLive ? deps.store.revision : reached));
+    if (socket.writableLength === 0) socket.write(heartbeat(isLive ? deps.store.revision : reached));
   }, eventHeartbeatMs);
   try {
     while (!signal.aborted) {
@@ -86,23 +95,32 @@ async function serve(deps: ApiDeps, live: LiveEvents, call: Call): Promise<void>
         if (signal.aborted) break;
         reached = event.revision;
         const isFor = kinds?.has(event.kind) !== false && sees(call.principal, event.object);
-        if (isFor && !response.write(changeFrame(event))) await drained(response, signal);
+        if (isFor && !socket.write(changeFrame(event))) await drained(socket, signal);
         if (reached === deps.store.revision) break;
       }
       if (signal.aborted || reached !== deps.store.revision) break;
       isLive = true;
-      reached = await followLive(live, response, { project: call.principal.project, kinds }, signal);
+      reached = await followLive(live, socket, { project: call.principal.project, kinds }, signal);
       isLive = false;
-      await drained(response, signal);
+      await drained(socket, signal);
       if (!signal.aborted) changes = deps.store.changes(reached, signal);
     }
-    if (held.signal.aborted) response.write(problemFrame(held.signal.reason));
+    if (held.signal.aborted) socket.write(problemFrame(held.signal.reason));
   } catch (error) {
     if (!(error instanceof SkerryError)) deps.log.error({ error }, "an event stream broke");
-    response.write(problemFrame(error));
+    socket.write(problemFrame(error));
   } finally {
     clearInterval(timer);
     response.end();
+  }
+}
+
+/** The connection, once requests that came before this one on it have been answered. */
+async function turnOf(response: ServerResponse, signal: AbortSignal): Promise<Socket | undefined> {
+  try {
+    return ((await once(response, "socket", { signal })) as [Socket])[0];
+  } catch {
+    return undefined; // It was cut, or the stream has to end before it began.
   }
 }
 
@@ -128,7 +146,7 @@ function readKinds(text: string | undefined): ReadonlySet<KindName> | undefined 
 /** Passes on what comes until the reader is too slow for it, or the signal aborts; returns how far it came. */
 async function followLive(
   live: LiveEvents,
-  response: ServerResponse,
+  socket: Socket,
   reader: Omit<LiveReader, "take">,
   signal: AbortSignal,
 ): Promise<number> {
@@ -138,7 +156,7 @@ async function followLive(
     ...reader,
     take(frames, revision) {
       last = revision;
-      if (response.write(frames)) return;
+      if (socket.write(frames)) return;
       leave();
       behind.resolve(revision);
     },
@@ -153,13 +171,13 @@ async function followLive(
   }
 }
 
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || !response.writableNeedDrain) return;
+async function drained(socket: Socket, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || !socket.writableNeedDrain) return;
   const limit = AbortSignal.timeout(stalledMs);
   try {
-    await once(response, "drain", { signal: AbortSignal.any([signal, limit]) });
+    await once(socket, "drain", { signal: AbortSignal.any([signal, limit]) });
   } catch (error) {
-    if (limit.aborted) response.destroy();
+    if (limit.aborted) socket.destroy();
     else if (!signal.aborted) throw error;
   }
 }

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { before, describe, test } from "node:test";
 import { specs, type ApiHarness } from "./api-harness.ts";
 import { useTlsApi, type TlsApi } from "./tls-suite.ts";
@@ -42,7 +43,14 @@ describe("over real TLS", { timeout: 60_000 }, () => {
   let api: ApiHarness;
   let call: TlsApi["call"];
   let watch: TlsApi["watch"];
-  useTlsApi((tls) => ({ api, call, watch } = tls), ["ours", "theirs"]);
+  let address: () => { readonly port: number | undefined; readonly ca: string };
+  useTlsApi(
+    (tls) => {
+      ({ api, call, watch } = tls);
+      address = () => ({ port: tls.listener.addresses[0]?.port, ca: tls.authority.certificate });
+    },
+    ["ours", "theirs"],
+  );
 
   const create = (project: string, name: string) =>
     api.ask(api.admin, "PUT", `/api/v1/projects/${project}/volumes/${name}`, { spec: specs.Volume });
@@ -99,6 +107,23 @@ describe("over real TLS", { timeout: 60_000 }, () => {
         assert.ok(!JSON.stringify(data).includes("secretHash"));
         break;
       }
+    });
+
+    test("waits for its turn where it was asked for behind another request on the same connection", async () => {
+      const since = api.store.revision;
+      await create("ours", "d1");
+      const { port, ca } = address();
+      const socket = connect({ host: "127.0.0.1", port, ca });
+      const head = `HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${api.admin}\r\n\r\n`;
+      socket.write(`GET /api/v1/projects/ours/volumes/d1 ${head}GET /api/v1/events?since=${since} ${head}`);
+      let text = "";
+      for await (const chunk of socket.setEncoding("utf8") as AsyncIterable<string>) {
+        text += chunk;
+        if (text.includes(`id: ${since + 1}\nevent: change\n`)) break;
+      }
+      const [before = "", stream = ""] = text.split("HTTP/1.1 200 OK\r\n").slice(1);
+      assert.match(before, /\r\n\r\n\{.*"name":"d1".*\}$/s);
+      assert.match(stream, /text\/event-stream.*\r\n\r\nretry: 1000\n\nid: \d+\nevent: heartbeat\n/s);
     });
 
     test("refuses a revision that is ahead or that is none", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, test } from "node:test";
 import { draft, specs, type ApiHarness } from "./api-harness.ts";
+import { servingOf } from "../../src/replicas/serving.ts";
 import { useTlsApi, type TlsApi } from "./tls-suite.ts";
 
 const projects = ["red", "green", "blue"];
@@ -29,7 +30,8 @@ async function readIds(response: IncomingMessage, last: number, isSlow: boolean)
 describe("many watchers", { timeout: 120_000 }, () => {
   let api: ApiHarness;
   let watchAll: TlsApi["watch"];
-  useTlsApi((tls) => ({ api, watch: watchAll } = tls), projects);
+  let listener: TlsApi["listener"];
+  useTlsApi((tls) => ({ api, listener, watch: watchAll } = tls), projects);
   const watch = (token: string): Promise<IncomingMessage> => watchAll(token, `?since=${api.store.revision}`);
 
   test("each see every change of their project once and in order, fast or slow, while others are written", async () => {
@@ -73,5 +75,34 @@ describe("many watchers", { timeout: 120_000 }, () => {
       );
       assert.ok(ids.length >= changes / projects.length, `watcher ${index} saw ${ids.length}`);
     }
+  });
+
+  test("that take nothing cost no more than a little memory, and see every change once they read again", async () => {
+    const serving = servingOf(api.api.app);
+    const replies: ServerResponse[] = [];
+    listener.serve({
+      ...serving,
+      request(incoming, response) {
+        replies.push(response);
+        serving.request(incoming, response);
+      },
+    });
+    const response = await watch(api.admin);
+    const [reply] = replies;
+    const start = api.store.revision;
+    let most = 0;
+    // 30 MB: more than the systems of both ends keep for a connection.
+    for (let serial = 0; serial < 480; serial++) {
+      const status = { state: "failed" as const, error: "x".repeat(64 * 1024), conditions: [] };
+      await api.store.transact((tx) =>
+        tx.put(draft("Volume", { project: "red", name: `w${serial}` }, specs.Volume, status)),
+      );
+      most = Math.max(most, reply?.socket?.writableLength ?? Infinity);
+    }
+    assert.ok(most > 0 && most < 512 * 1024, `the server held ${most} bytes for one reader`);
+    assert.deepEqual(
+      await readIds(response, api.store.revision, false),
+      Array.from({ length: api.store.revision - start }, (_, index) => start + 1 + index),
+    );
   });
 });
