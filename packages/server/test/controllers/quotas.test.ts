@@ -32,13 +32,14 @@ describe("quotas of instances", () => {
     });
   };
   const refused = async (work: (tx: Transaction) => void): Promise<SkerryError> => {
-    const { revision } = store;
+    const wishes = () => [...store.list("Instance"), ...store.list("Volume")].map(({ spec }) => spec);
+    const before = wishes();
     const error = await store.transact(work).then(
       () => assert.fail("it was let through"),
       (caught: unknown) => caught,
     );
     assert.ok(error instanceof SkerryError && error.code === "quota-exceeded", String(error));
-    assert.equal(store.revision, revision);
+    assert.deepEqual(wishes(), before);
     return error;
   };
   const usage = (): Usage | undefined =>
@@ -85,6 +86,14 @@ describe("quotas of instances", () => {
       for (const name of ["four", "five", "six"]) make(tx, name);
     });
     assert.equal(usage()?.instances, 2);
+    // A later part of a transaction may have amended what an earlier one made.
+    await store.transact((tx) => {
+      make(tx, "four");
+      const last = tx.written.at(-1)?.event.object ?? assert.fail();
+      tx.amend(last);
+      make(tx, "five");
+    });
+    await refused((tx) => make(tx, "six"));
     check();
   });
 

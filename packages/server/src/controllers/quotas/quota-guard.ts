@@ -1,7 +1,7 @@
 import { SkerryError, quotaFields, type Quota, type QuotaField, type Usage } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { ActionIntent, IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
-import type { UsageBook, Used } from "./usage-book.ts";
+import { grownSince, type UsageBook, type Used } from "./usage-book.ts";
 
 /** What limits: a project, or the organisation that it is of. */
 interface Holder {
@@ -9,7 +9,7 @@ interface Holder {
   readonly name: string;
   readonly quota: Quota;
   /** Whether who asks may know what the others in it have. */
-  readonly isSeen: boolean;
+  isSeen(): boolean;
 }
 
 interface Excess {
@@ -22,7 +22,7 @@ interface Excess {
 
 /**
  * Intents of instances under the quotas of their projects and organisations: the one place where these hold. What an intent has added
- * is judged at its end, in its own transaction, over all that came before it, durable or not. What adds nothing always passes. Costs two look-ups where there is no quota.
+ * is judged at its end, in its own transaction, over all that came before it, durable or not. What adds nothing always passes. Costs two look-ups where there is no quota, and about 2 us where there is.
  */
 export function withinQuotas(book: Pick<UsageBook, "in">, intents: KindIntents<"Instance">): KindIntents<"Instance"> {
   const actions = Object.entries(intents.actions).map(([name, action]): [string, ActionIntent<"Instance">] => [
@@ -52,11 +52,14 @@ function judged(
   work: () => IntentOutcome,
 ): IntentOutcome {
   const holders = project === undefined ? [] : holdersOf(tx, project, context);
-  if (holders.length === 0) return work();
+  if (project === undefined || holders.length === 0) return work();
   const before = usageOf(book.in(tx), holders);
+  const { length } = tx.written;
+  const last = tx.written.at(-1);
   const outcome = work();
-  const after = usageOf(book.in(tx), holders);
-  const excesses = holders.flatMap((holder, index) => excessesOf(holder, before[index], after[index]));
+  const growth = grownSince(tx, length, last, project);
+  const excesses: Excess[] = [];
+  for (const [index, holder] of holders.entries()) noteExcesses(excesses, holder, before[index], growth);
   if (excesses.length > 0) throw refusal(excesses);
   return outcome;
 }
@@ -65,31 +68,27 @@ function judged(
 function holdersOf(tx: Transaction, name: string, context: IntentContext): readonly Holder[] {
   const project = tx.get("Project", { name });
   const organisation = project === undefined ? undefined : tx.get("Organisation", { name: project.spec.organisation });
-  return [project, organisation].flatMap((one): Holder[] =>
-    one?.spec.quota === undefined
-      ? []
-      : [
-          {
-            kind: one.kind,
-            name: one.metadata.name,
-            quota: one.spec.quota,
-            isSeen: one.kind === "Project" || context.sees?.(one) === true,
-          },
-        ],
-  );
+  const holders: Holder[] = [];
+  for (const one of [project, organisation]) {
+    if (one?.spec.quota === undefined) continue;
+    const { quota } = one.spec;
+    const isSeen = (): boolean => one.kind === "Project" || context.sees?.(one) === true;
+    holders.push({ kind: one.kind, name: one.metadata.name, quota, isSeen });
+  }
+  return holders;
 }
 
 function usageOf(used: Used, holders: readonly Holder[]): readonly Usage[] {
   return holders.map(({ kind, name }) => (kind === "Project" ? used.ofProject(name) : used.ofOrganisation(name)));
 }
 
-function excessesOf(holder: Holder, before: Usage | undefined, after: Usage | undefined): readonly Excess[] {
-  return quotaFields.flatMap((field) => {
+function noteExcesses(excesses: Excess[], holder: Holder, before: Usage | undefined, growth: Usage): void {
+  for (const field of quotaFields) {
     const limit = holder.quota[field];
     const used = before?.[field] ?? 0;
-    const asked = (after?.[field] ?? 0) - used;
-    return limit === undefined || asked <= 0 || used + asked <= limit ? [] : [{ holder, field, used, asked, limit }];
-  });
+    const asked = growth[field];
+    if (limit !== undefined && asked > 0 && used + asked > limit) excesses.push({ holder, field, used, asked, limit });
+  }
 }
 
 const words: Readonly<Record<QuotaField, string>> = {
@@ -112,15 +111,15 @@ const causes: Readonly<Record<QuotaField, string>> = {
 function refusal(excesses: readonly Excess[]): SkerryError {
   const raised = excesses.map(
     ({ holder, field, used, asked }) =>
-      `skerry ${holder.kind.toLowerCase()} quota ${holder.name} ${field}=${holder.isSeen ? used + asked : "NUMBER"}`,
+      `skerry ${holder.kind.toLowerCase()} quota ${holder.name} ${field}=${holder.isSeen() ? used + asked : "NUMBER"}`,
   );
   return new SkerryError("quota-exceeded", excesses.map(sentence).join(" "), {
     remedy: `Ask for less, delete what is not needed any more, or have an administrator raise the quota: ${raised.join("; ")}`,
     errors: excesses.map((excess) => ({ path: causes[excess.field], message: messageOf(excess) })),
     facts: {
-      exceeded: excesses.map(({ holder: { kind, name, isSeen }, field, used, asked, limit }) => ({
-        ...{ kind, name, field, asked },
-        ...(isSeen ? { used, limit } : {}),
+      exceeded: excesses.map(({ holder, field, used, asked, limit }) => ({
+        ...{ kind: holder.kind, name: holder.name, field, asked },
+        ...(holder.isSeen() ? { used, limit } : {}),
       })),
     },
   });
@@ -129,14 +128,14 @@ function refusal(excesses: readonly Excess[]): SkerryError {
 /** Of an organisation that the asker does not see the figures stay its own: they tell what other projects have. */
 function sentence({ holder, field, used, asked, limit }: Excess): string {
   const whose = `The ${holder.kind.toLowerCase()} ${holder.name}`;
-  return holder.isSeen
+  return holder.isSeen()
     ? `${whose} may have ${limit} ${words[field]} and has ${used}; this asks for ${asked} more.`
     : `${whose} has no ${asked} ${words[field]} left of its quota, which this asks for.`;
 }
 
 function messageOf({ holder, field, used, asked, limit }: Excess): string {
   const quota = `the quota of ${words[field]} of the ${holder.kind.toLowerCase()} ${holder.name}`;
-  return holder.isSeen
+  return holder.isSeen()
     ? `asks for ${asked} more than the ${used} there are, and ${quota} is ${limit}`
     : `asks for ${asked} more, which ${quota} does not leave`;
 }

@@ -136,7 +136,7 @@ export class UsageBook implements Tracker {
   }
 
   #correctionsOf(view: View & Partial<Pick<Transaction, "written">>): ReadonlyMap<string, Sum> | undefined {
-    return view.written === undefined ? undefined : this.#own.of(view.written, view);
+    return view.written === undefined || view.written.length === 0 ? undefined : this.#own.of(view.written, view);
   }
 
   /** Says whose a project is; what it has goes with it. */
@@ -171,6 +171,23 @@ export class UsageBook implements Tracker {
   }
 }
 
+/** What of a project's a transaction has changed since it had written so much, `last` being the last of that. */
+export function grownSince(
+  { written }: Pick<Transaction, "written">,
+  length: number,
+  last: OwnChange | undefined,
+  project: string,
+): Usage {
+  const sum = none();
+  const isAmended = written[length - 1] !== last;
+  if (isAmended && last?.event.project === project) count(sum, last.event, last.before, -1);
+  for (let index = isAmended ? length - 1 : length; index < written.length; index++) {
+    const change = written[index];
+    if (change?.event.project === project) count(sum, change.event, change.before, 1);
+  }
+  return sum;
+}
+
 function isCounted(kind: KindName): boolean {
   return kind === "Instance" || kind === "Volume";
 }
@@ -183,10 +200,10 @@ function isNothing(sum: Usage): boolean {
   return quotaFields.every((field) => sum[field] === 0);
 }
 
-/** What one change adds, and what it found and takes away. */
-function count(sum: Sum, event: ChangeEvent, before: ResourceOf<KindName> | undefined): void {
-  if (before !== undefined) addObject(sum, before, -1);
-  if (event.type !== "deleted") addObject(sum, event.object, 1);
+/** What one change adds, and what it found and takes away; with a sign of -1 as if it had not been made. */
+function count(sum: Sum, event: ChangeEvent, before: ResourceOf<KindName> | undefined, sign: 1 | -1 = 1): void {
+  if (before !== undefined) addObject(sum, before, sign === 1 ? -1 : 1);
+  if (event.type !== "deleted") addObject(sum, event.object, sign);
 }
 
 function addObject(sum: Sum, object: ResourceOf<KindName>, sign: 1 | -1): void {
@@ -200,8 +217,13 @@ function addObject(sum: Sum, object: ResourceOf<KindName>, sign: 1 | -1): void {
   }
 }
 
+/** Field by field: many of these are made for each create. */
 function add(sum: Sum, other: Usage, sign: 1 | -1): void {
-  for (const field of quotaFields) sum[field] += sign * other[field];
+  sum.instances += sign * other.instances;
+  sum.vcpus += sign * other.vcpus;
+  sum.memoryMiB += sign * other.memoryMiB;
+  sum.storageMiB += sign * other.storageMiB;
+  sum.addresses += sign * other.addresses;
 }
 
 function plus(one: Usage | undefined, other: Usage | undefined): Sum {
