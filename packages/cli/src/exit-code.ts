@@ -5,6 +5,8 @@ export const exitCodes = {
   ok: 0,
   failure: 1,
   usage: 2,
+  /** Of `apply --plan` alone, whose own errors then end with another: something would change. */
+  changes: 2,
   notFound: 3,
   denied: 4,
   conflict: 5,

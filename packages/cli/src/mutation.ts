@@ -1,8 +1,9 @@
-import { SkerryError, fieldName, fromProblem, type KindName, type OperationResource } from "@skerry/model";
-import type { Mutation, Plan, PlannedChange, PlannedMutation, ResourceKey } from "@skerry/sdk";
+import { SkerryError, fromProblem, type KindName, type OperationResource } from "@skerry/model";
+import type { Mutation, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
-import { renderValue } from "./output/render.ts";
+import { changeLines, quotaLines } from "./output/plan-lines.ts";
+import { printLines, renderValue } from "./output/render.ts";
 import { paint, type Terminal } from "./output/terminal.ts";
 import type { Session } from "./session.ts";
 
@@ -99,37 +100,11 @@ export async function showPlan<K extends KindName>(
   mutation: PlannedMutation<K>,
   signal: AbortSignal,
 ): Promise<void> {
-  await showChanges(terminal, session, await session.client.plan(kind, key, mutation, signal));
-}
-
-/** Prints a plan, in JSON and YAML as the API gives it. */
-export async function showChanges(terminal: Terminal, session: Session, { changes, quota }: Plan): Promise<void> {
+  const { changes, quota } = await session.client.plan(kind, key, mutation, signal);
   if (session.output !== "table") return renderValue(terminal, { plan: changes, quota }, session.output);
   if (changes.length === 0) terminal.err.write("Nothing would change.\n");
-  for (const change of changes) terminal.out.write(`${planText(terminal, change)}\n`);
-  for (const { kind, name, field, before, after, limit } of quota) {
-    const of = limit === undefined ? "no limit" : `of ${limit}`;
-    terminal.out.write(`  quota of ${kind.toLowerCase()} ${name}: ${field} ${before} -> ${after} (${of})\n`);
-  }
-}
-
-const signs = { created: ["+", "green"], updated: ["~", "yellow"], deleted: ["-", "red"] } as const;
-
-function planText(terminal: Terminal, change: PlannedChange): string {
-  const [sign, colour] = signs[change.type];
-  const head = paint(
-    terminal.out,
-    colour,
-    `${sign} ${change.kind} ${change.project === undefined ? "" : `${change.project}/`}${change.name}`,
-  );
-  const fields =
-    change.type === "deleted"
-      ? []
-      : change.diff.map(
-          (field) =>
-            `    ${fieldName(field.path)}: ${field.before === undefined ? "" : `${JSON.stringify(field.before)} -> `}${JSON.stringify(field.after) ?? "(removed)"}`,
-        );
-  return [head, ...fields].join("\n");
+  for (const change of changes) printLines(terminal, changeLines(terminal, change));
+  if (quota.length > 0) printLines(terminal, quotaLines(quota));
 }
 
 /** One line that sums an ended operation up. */

@@ -25,6 +25,8 @@ export type Role = "server" | NodeName;
 export interface Zone {
   readonly client: Client;
   readonly folder: string;
+  /** What tells a command of its own where the server is and who asks. */
+  readonly environment: Readonly<Record<string, string>>;
   /** SIGKILL, then a new process over the same data, at once. */
   killAndRestart(role: Role): Promise<void>;
   /** SIGTERM; resolves when it has ended in good order. */
@@ -126,6 +128,11 @@ export async function startZone(imageBytes: number): Promise<Zone> {
   return {
     client,
     folder,
+    environment: {
+      SKERRY_SERVER: server,
+      SKERRY_TOKEN_FILE: join(folder, "server/admin.token"),
+      SKERRY_AUTHORITY: join(folder, "server/pki/ca.pem"),
+    },
     killAndRestart: async (role) => {
       await kill(role);
       start(role);

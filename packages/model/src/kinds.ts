@@ -10,6 +10,7 @@ import { Provider, Site } from "./kinds/provider.ts";
 import { ApiToken, JoinToken } from "./kinds/token.ts";
 import { Volume } from "./kinds/volume.ts";
 import type { MetadataInput } from "./metadata.ts";
+import { partial } from "./schema.ts";
 import { parserOf, type Parser } from "./validation.ts";
 
 /** Every resource kind, by name: the one table from which API, SDK, CLI and reference are made. */
@@ -85,7 +86,19 @@ export function inputParser<K extends KindName>(kind: K, what = kindWord(kind)):
   return parserOf(kinds[kind].input, what, "invalid-request", remedyOf(kind)) as unknown as Parser<InputOf<K>>;
 }
 
-/** The same of its spec alone. */
+/** What a field manager wishes of one object: as much of an input as it cares for. */
+export interface WishOf<K extends KindName> {
+  readonly kind?: K;
+  readonly metadata?: MetadataInput;
+  readonly spec?: Partial<ResourceOf<K>["spec"]>;
+}
+
+/** As `inputParser`, where nothing is required: whether what is missing is there already, only the server knows. */
+export function wishParser<K extends KindName>(kind: K, what = kindWord(kind)): Parser<WishOf<K>> {
+  return parserOf(partial(kinds[kind].input), what, "invalid-request", remedyOf(kind)) as Parser<WishOf<K>>;
+}
+
+/** As `inputParser`, of its spec alone. */
 export function specParser<K extends KindName>(kind: K): Parser<ResourceOf<K>["spec"]> {
   return parserOf(kinds[kind].spec, kindWord(kind), "invalid-request", remedyOf(kind));
 }

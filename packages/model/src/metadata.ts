@@ -16,6 +16,28 @@ export type RequestMark = Static<typeof RequestMark>;
 /** How many marks an object other than an operation keeps: more would cost each of its changes. */
 export const keptRequestMarks = 8;
 
+/** Who applies (`fieldManager`): a word that says which program or person a wish comes from. It says nothing of what it may do. */
+export const FieldManager = Type.String({
+  pattern: "^[A-Za-z0-9]([-A-Za-z0-9._]{0,61}[A-Za-z0-9])?$",
+  description: "letters, digits, dashes, dots and underscores, beginning and ending with a letter or digit, at most 63",
+});
+
+/** Whose fields are that no manager is listed for: of all who write without naming one. Nobody applies by this name. */
+export const unnamedManager = "api";
+
+/** How many managers one object's fields may have, `api` not counted. */
+export const maxManagers = 16;
+
+/** The fields that a manager has: JSON pointers into the object, in order. */
+export const FieldOwnership = strict({
+  manager: FieldManager,
+  fields: Type.Array(Type.String({ pattern: "^/(spec|metadata/labels)/", maxLength: 512 }), {
+    minItems: 1,
+    maxItems: 1024,
+  }),
+});
+export type FieldOwnership = Static<typeof FieldOwnership>;
+
 /** What every resource carries; the server makes all of it but name, project and labels. */
 export const Metadata = strict({
   name: Name,
@@ -37,6 +59,10 @@ export const Metadata = strict({
   request: optional(RequestMark),
   /** Of all others: the last requests with an Idempotency-Key that made or changed it, of the hour before the newest; that one is last. */
   requests: optional(Type.Array(RequestMark, { minItems: 1, maxItems: keptRequestMarks })),
+  /** Whose its fields are, where somebody applied it; a field of several is listed with each. What is not listed is `api`'s alone. */
+  managers: optional(Type.Array(FieldOwnership, { minItems: 1, maxItems: maxManagers + 1 })),
+  /** The manager whose apply made it: what that one may prune. */
+  madeBy: optional(FieldManager),
 });
 export type Metadata = Static<typeof Metadata>;
 

@@ -53,3 +53,18 @@ export const Labels = Type.Record(
 export function optional<T extends TSchema>(schema: T) {
   return Type.Optional(schema);
 }
+
+/** An object schema in which nothing is required, down through the objects in it; lists and unions stay whole. */
+export function partial(schema: TSchema): TSchema {
+  const {
+    properties,
+    required: _none,
+    ...rest
+  } = schema as TSchema & {
+    readonly properties?: TProperties;
+    readonly required?: unknown;
+  };
+  if (properties === undefined) return schema;
+  const inner = Object.entries(properties).map(([name, field]) => [name, partial(field)] as const);
+  return { ...rest, properties: Object.fromEntries(inner) };
+}

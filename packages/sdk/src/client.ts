@@ -15,6 +15,8 @@ export interface ListOptions {
   readonly node?: string | undefined;
   /** Of operations: what they work on, as `Kind/name` or `Kind/project/name`. */
   readonly target?: string | undefined;
+  /** Of those only that an apply by this field manager has made. */
+  readonly madeBy?: string | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 }
@@ -47,6 +49,20 @@ export interface Mutation<K extends KindName> {
   readonly operation?: OperationResource | undefined;
   /** A token's secret, shown this once. */
   readonly secret?: string | undefined;
+  /** Of an apply: what it came to for labels and spec. */
+  readonly result?: "created" | "changed" | "unchanged" | undefined;
+}
+
+/** Who applies, and whether it takes over what other managers have. */
+export interface ApplyOptions {
+  readonly fieldManager: string;
+  readonly force?: boolean | undefined;
+}
+
+/** All that a manager wishes of one object. */
+export interface Wish<K extends KindName> {
+  readonly spec?: Partial<ResourceOf<K>["spec"]> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** One change that a mutation would make (dry run). */
@@ -101,6 +117,14 @@ export interface Client {
     options?: MutationOptions,
     signal?: AbortSignal,
   ): Promise<Mutation<K>>;
+  /** Server-side apply: makes or changes the object; what the manager had and does not name any more goes. */
+  apply<K extends KindName>(
+    kind: K,
+    key: ResourceKey,
+    wish: Wish<K>,
+    options: ApplyOptions,
+    signal?: AbortSignal,
+  ): Promise<Mutation<K>>;
   delete<K extends KindName>(
     kind: K,
     key: ResourceKey,
@@ -123,8 +147,8 @@ export interface Client {
     mutation: PlannedMutation<K>,
     signal?: AbortSignal,
   ): Promise<Plan>;
-  /** What putting all of these, one after the other, would change; each sees those before it. */
-  planAll(resources: readonly PlannedResource[], signal?: AbortSignal): Promise<Plan>;
+  /** What applying all of these, one after the other, and then deletions would change; each sees those before it. */
+  planApply(request: PlannedApply, signal?: AbortSignal): Promise<Plan>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */
   watch(since: number, signal: AbortSignal, kinds?: readonly KindName[]): AsyncIterable<WatchEvent>;
   /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */
@@ -146,15 +170,22 @@ export interface Client {
   openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;
 }
 
-/** A resource as a file describes it. */
+/** A resource by its place. */
+export interface PlannedDeletion {
+  readonly kind: KindName;
+  readonly metadata: ResourceKey;
+}
+
+/** A wish as a file describes it. */
 export interface PlannedResource {
   readonly kind: KindName;
-  readonly metadata: {
-    readonly name: string;
-    readonly project?: string | undefined;
-    readonly labels?: Readonly<Record<string, string>> | undefined;
-  };
-  readonly spec: ResourceOf<KindName>["spec"];
+  readonly metadata: ResourceKey & { readonly labels?: Readonly<Record<string, string>> | undefined };
+  readonly spec?: Partial<ResourceOf<KindName>["spec"]> | undefined;
+}
+
+export interface PlannedApply extends ApplyOptions {
+  readonly resources: readonly PlannedResource[];
+  readonly deletions?: readonly PlannedDeletion[] | undefined;
 }
 
 export type PlannedMutation<K extends KindName> =

@@ -77,6 +77,15 @@ export function createClient(options: ClientOptions): Client {
         headers: { ...mutationHeaders(mutation), "content-type": "application/merge-patch+json" },
         signal,
       }),
+    apply: (kind, key, { spec = {}, labels }, { fieldManager, force = false }, signal) =>
+      mutate({
+        method: "PATCH",
+        path: resourcePath(kind, key),
+        query: { fieldManager, ...(force ? { force } : {}) },
+        body: body(spec, labels),
+        headers: { "content-type": "application/apply-patch+json" },
+        signal,
+      }),
     delete: (kind, key, mutation = {}, signal) =>
       mutate({ method: "DELETE", path: resourcePath(kind, key), headers: mutationHeaders(mutation), signal }),
     action: (kind, key, action, input = {}, mutation = {}, signal) =>
@@ -90,8 +99,8 @@ export function createClient(options: ClientOptions): Client {
     plan: async (kind, key, mutation, signal) => {
       return planOf(await transport.json({ ...plannedCall(kind, key, mutation), query: { dryRun: true }, signal }));
     },
-    planAll: async (resources, signal) => {
-      return planOf(await transport.json({ method: "POST", path: "/api/v1/plan", body: { resources }, signal }));
+    planApply: async (request, signal) => {
+      return planOf(await transport.json({ method: "POST", path: "/api/v1/plan", body: request, signal }));
     },
     watch: (since, signal, kindsOnly) => watchEvents(transport, since, kindsOnly, signal),
     waitForOperation: (name, onChange, signal) => waitForOperation(client, name, onChange, signal),

@@ -12,7 +12,7 @@ import { FairTurns } from "./fair-turns.ts";
 import { sendJson } from "./large-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { pathOnly, sendProblem } from "./problem-reply.ts";
-import type { Call, Method, Params, Reply, Route } from "./route.ts";
+import { applyPatchType, mediaTypeOf, type Call, type Method, type Params, type Reply, type Route } from "./route.ts";
 import { protocolToken } from "./upgrade.ts";
 
 const maxBodyBytes = 1024 * 1024;
@@ -54,7 +54,7 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
-    ["application/json", "application/merge-patch+json"],
+    ["application/json", "application/merge-patch+json", applyPatchType],
     { parseAs: "string" },
     (_request, body, done) => {
       try {
@@ -199,15 +199,16 @@ function checkContentType(route: Route, request: FastifyRequest): void {
     (headers["content-length"] ?? "0") === "0" &&
     headers["transfer-encoding"] === undefined;
   if (bodyless) return;
-  const sent = headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
+  const sent = mediaTypeOf(headers);
   const taken = route.body?.contentType;
   if (taken === undefined) {
     // Clients that set it on every request are common; a body that says nothing here is read and dropped.
     return;
   }
-  if (sent === taken) return;
+  const others = Object.keys(route.body?.others ?? {});
+  if (sent === taken || (sent !== undefined && others.includes(sent))) return;
   throw new SkerryError("invalid-request", `The Content-Type is ${sent ?? "missing"}.`, {
-    remedy: `Send it as ${taken}.`,
+    remedy: `Send it as ${[taken, ...others].join(" or ")}.`,
   });
 }
 

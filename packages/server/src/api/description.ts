@@ -8,7 +8,7 @@ import type { Route } from "./route.ts";
 export interface ApiDescription {
   readonly routes: readonly Pick<
     Route,
-    "method" | "path" | "summary" | "tag" | "access" | "query" | "requestHeaders"
+    "method" | "path" | "operationId" | "summary" | "tag" | "access" | "query" | "requestHeaders"
   >[];
   readonly document: object;
 }

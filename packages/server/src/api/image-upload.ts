@@ -1,11 +1,12 @@
 import { Readable } from "node:stream";
 import { SkerryError, type ImageResource } from "@skerry/model";
-import type { Key, View } from "@skerry/store";
+import type { Key, Transaction, View } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import type { ApiDeps } from "./deps.ts";
+import { rehearsed } from "./mutations.ts";
 import { represent } from "./representation.ts";
 import { entityTag } from "./revision-match.ts";
-import { keyOf } from "./resource-routes.ts";
+import { DryRun, keyOf } from "./resource-routes.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
 import { notFound } from "./writes.ts";
 
@@ -22,10 +23,12 @@ export function imageUploadRoute(deps: ApiDeps): GuardedRoute {
     operationId: "uploadImageContent",
     summary: "Uploads an image's file; its size and digest are verified against the image's spec while it is written.",
     tag: "Image",
+    query: DryRun,
     access: { verb: "upload", kind: "Image", place: (params) => ({ project: params.project }) },
     body: { contentType: "application/octet-stream", schema: { type: "string", format: "binary" } },
-    replies: { 200: { description: "The image, ready.", schema: schemaRef("Image") } },
+    replies: { 200: { description: "The image, ready; with dryRun: the plan.", schema: schemaRef("ImageOrPlan") } },
     handle: async (call) => {
+      if (call.query.dryRun === "true") return rehearseUpload(deps, call);
       if (uploads >= maxUploads) {
         throw new SkerryError("too-many-requests", `${uploads} uploads are under way.`, {
           remedy: "Try again when one has ended.",
@@ -41,10 +44,17 @@ export function imageUploadRoute(deps: ApiDeps): GuardedRoute {
   };
 }
 
-async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
-  const key = keyOf("Image", call.params);
-  const image = find(deps.store, key);
-  const declared = call.headers["content-length"];
+/** What an upload would come to, its content taken for the declared one: nothing of the body is read. */
+function rehearseUpload(deps: ApiDeps, call: Call): Reply {
+  const image = declaredImage(deps.store, call);
+  const { result } = deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, (seen) => ready(seen, image)));
+  return { status: 200, body: result };
+}
+
+/** The image that content is for. @throws SkerryError where the content can't be what it declares */
+function declaredImage(view: View, { params, headers }: Call): ImageResource {
+  const image = find(view, keyOf("Image", params));
+  const declared = headers["content-length"];
   if (declared !== undefined && Number(declared) !== image.spec.sizeBytes) {
     throw new SkerryError(
       "digest-mismatch",
@@ -54,6 +64,16 @@ async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
       },
     );
   }
+  return image;
+}
+
+function ready(tx: Transaction, image: ImageResource): { readonly resource: ImageResource } {
+  return { resource: image.status.state === "ready" ? image : tx.put({ ...image, status: { state: "ready" } }) };
+}
+
+async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
+  const key = keyOf("Image", call.params);
+  const image = declaredImage(deps.store, call);
   if (!(call.body instanceof Readable)) throw new SkerryError("invalid-request", "The request has no content.");
   using held = deps.tokens.hold(call.principal);
   const signal = AbortSignal.any([held.signal, deps.stopping]);
@@ -72,7 +92,7 @@ async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
         },
       );
     }
-    return current.status.state === "ready" ? current : tx.put({ ...current, status: { state: "ready" } });
+    return ready(tx, current).resource;
   });
   return { status: 200, headers: { etag: entityTag(result) }, body: represent(result) };
 }

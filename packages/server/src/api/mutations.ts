@@ -1,10 +1,11 @@
-import { SkerryError, kinds, type KindName, type RequestMark, type ResourceOf } from "@skerry/model";
+import { SkerryError, kinds, type KindName, type QuotaEffect, type RequestMark, type ResourceOf } from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import { sees } from "../authorisation/authorise.ts";
+import type { Principal } from "../authorisation/principal.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
-import { TouchedObjects } from "./plan.ts";
+import { TouchedObjects, type PlannedChange } from "./plan.ts";
 import { quotaEffects } from "./quota-effect.ts";
 import { recording, type RecordedRequests } from "./recorded-requests.ts";
 import { represent } from "./representation.ts";
@@ -36,12 +37,7 @@ function pathOf(kind: KindName, key: Key): string {
 export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write: Write): Promise<Reply> {
   const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call));
   if (call.query.dryRun === "true") {
-    const { result } = deps.store.rehearse((tx) => {
-      const touched = new TouchedObjects(tx);
-      run(touched.transaction());
-      return { plan: touched.plan(call.principal), quota: quotaEffects(deps.usage, tx, call.principal) };
-    });
-    return { status: 200, body: result };
+    return { status: 200, body: deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, run)).result };
   }
   const commit = async (mark?: RequestMark): Promise<Reply> => {
     const { result } = await deps.store.transact((tx) => {
@@ -65,6 +61,31 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
   });
 }
 
+/** What a write would come to, as far as who asks may see it. Secrets are not shown: none is made that would hold. */
+interface Rehearsal {
+  readonly plan: readonly PlannedChange[];
+  readonly resource: ResourceOf<KindName>;
+  readonly operation?: ResourceOf<"Operation">;
+  readonly quota: readonly QuotaEffect[];
+}
+
+export function rehearsed(
+  { usage }: Pick<ApiDeps, "usage">,
+  tx: Transaction,
+  principal: Principal,
+  run: (tx: Transaction) => Pick<WriteOutcome, "resource" | "operation">,
+): Rehearsal {
+  const touched = new TouchedObjects(tx);
+  const { resource, operation } = run(touched.transaction());
+  const { kind, metadata } = resource;
+  return {
+    plan: touched.plan(principal),
+    resource: represent(tx.getById(kind, metadata.id) ?? resource),
+    ...(operation === undefined ? {} : { operation }),
+    quota: quotaEffects(usage, tx, principal),
+  };
+}
+
 export function contextOf(deps: ApiDeps, call: Call): WriteContext {
   return {
     intents: deps.intents,
@@ -82,7 +103,7 @@ export function contextOf(deps: ApiDeps, call: Call): WriteContext {
 
 /** @param stored the resource at the end of the transaction; undefined where it is gone */
 function replyOf(outcome: WriteOutcome, stored: ResourceOf<KindName> | undefined): Reply {
-  const { operation, secret, created } = outcome;
+  const { operation, secret, created, result } = outcome;
   const resource = stored ?? outcome.resource;
   const location =
     operation === undefined ? pathOf(resource.kind, resource.metadata) : pathOf("Operation", operation.metadata);
@@ -97,6 +118,7 @@ function replyOf(outcome: WriteOutcome, stored: ResourceOf<KindName> | undefined
       resource: represent(resource),
       ...(operation === undefined ? {} : { operation: represent(operation) }),
       ...(secret === undefined ? {} : { secret }),
+      ...(result === undefined ? {} : { result }),
     },
   };
 }

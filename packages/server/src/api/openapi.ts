@@ -1,4 +1,5 @@
 import {
+  MetadataInput,
   Problem,
   QuotaEffect,
   errorCatalogue,
@@ -11,6 +12,7 @@ import {
 } from "@skerry/model";
 import { Type } from "typebox";
 import { requestHeaders, schemaRef, type ReplyDescription, type Route } from "./route.ts";
+import { applyResults } from "./writes.ts";
 
 /** The OpenAPI 3.1 document of a table of routes; schemas are the model's own. */
 export function openApiDocument(routes: readonly Route[], version: string): object {
@@ -73,13 +75,18 @@ function operationOf(route: Route): object {
     ...(body === undefined
       ? {}
       : {
-          requestBody: { required: body.optional !== true, content: { [body.contentType]: { schema: body.schema } } },
+          requestBody: { required: body.optional !== true, content: contentOf(body) },
         }),
     responses: {
       ...Object.fromEntries(Object.entries(route.replies).map(([status, reply]) => [status, responseOf(reply)])),
       default: { $ref: "#/components/responses/Problem" },
     },
   };
+}
+
+function contentOf({ contentType, schema, others = {} }: NonNullable<Route["body"]>): Record<string, object> {
+  const all = [[contentType, schema] as const, ...Object.entries(others)];
+  return Object.fromEntries(all.map(([type, one]) => [type, { schema: one }]));
 }
 
 function responseOf({ description, contentType = "application/json", schema }: ReplyDescription): object {
@@ -93,6 +100,13 @@ function componentSchemas(): Record<string, object> {
     MergePatch: strict({
       metadata: optional(Type.Object({ labels: optional(Type.Unknown()) })),
       spec: optional(Type.Unknown()),
+    }),
+    Wish: strict({
+      kind: optional(Type.String()),
+      metadata: optional(MetadataInput),
+      spec: optional(
+        Type.Object({}, { description: "as the kind's input has it, with as many of its fields as are wished" }),
+      ),
     }),
     PlannedChange: strict({
       type: oneOf(["created", "updated", "deleted"] as const),
@@ -109,11 +123,14 @@ function componentSchemas(): Record<string, object> {
     }),
     Plan: object(
       {
-        plan: { type: "array", items: schemaRef("PlannedChange") },
+        plan: { type: "array", items: schemaRef("PlannedChange"), description: "all that would change" },
+        resource: { type: "object", description: "of one mutation: its resource as it would be" },
+        operation: { ...schemaRef("Operation"), description: "that would go on with it, by a name made for this plan" },
         quota: { type: "array", items: QuotaEffect },
       },
       ["plan", "quota"],
     ),
+    ImageOrPlan: { oneOf: [schemaRef("Image"), schemaRef("Plan")] },
     ErrorCode: {
       enum: errorCodes,
       description: errorCodes.map((code) => `${code}: ${errorCatalogue[code].title}.`).join(" "),
@@ -131,6 +148,7 @@ function componentSchemas(): Record<string, object> {
         resource: schemaRef(kind),
         operation: schemaRef("Operation"),
         secret: Type.String({ description: "shown this once" }),
+        result: oneOf(applyResults, "of an apply: what it came to for labels and spec"),
       },
       ["resource"],
     );

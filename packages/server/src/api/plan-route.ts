@@ -1,11 +1,13 @@
 import { Type } from "typebox";
 import {
+  FieldManager,
   MetadataInput,
   Name,
   SkerryError,
   kindNames,
   kinds,
   oneOf,
+  optional,
   parserOf,
   planLimits,
   strict,
@@ -13,38 +15,51 @@ import {
 } from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
 import { authorise, type Place } from "../authorisation/authorise.ts";
+import { apply, checkManager } from "./apply.ts";
 import type { ApiDeps } from "./deps.ts";
 import { contextOf } from "./mutations.ts";
 import { TouchedObjects } from "./plan.ts";
 import { quotaEffects } from "./quota-effect.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
-import { put } from "./writes.ts";
+import { remove } from "./writes.ts";
 
 type WritableKind = Exclude<KindName, "Operation">;
 const writableKinds = kindNames.filter((kind): kind is WritableKind => kind !== "Operation");
 
+const Kind = oneOf(writableKinds as unknown as readonly [WritableKind, ...WritableKind[]]);
+
 /** The specs are checked one by one, by their kinds. */
 const PlanRequest = strict({
+  fieldManager: FieldManager,
+  force: optional(Type.Boolean({ description: "take over what other managers have" })),
   resources: Type.Array(
-    Type.Object({
-      kind: oneOf(writableKinds as unknown as readonly [WritableKind, ...WritableKind[]]),
+    strict({
+      kind: Kind,
       metadata: strict({ ...MetadataInput.properties, name: Name }),
-      spec: Type.Object({}),
+      spec: optional(Type.Object({})),
     }),
-    { minItems: 1, maxItems: planLimits.resources },
+    { maxItems: planLimits.resources },
+  ),
+  deletions: optional(
+    Type.Array(strict({ kind: Kind, metadata: strict({ name: Name, project: optional(Name) }) }), {
+      maxItems: planLimits.resources,
+      description: "what would be deleted after that, in this order, each gone before the next",
+    }),
   ),
 });
 /** Nothing else happens on this server meanwhile. */
 const maxMs = 1000;
 const parseRequest = parserOf(PlanRequest, "request");
 
-/** `POST /api/v1/plan`: what a PUT of each, one after the other, would change in all; each sees what those before it made. */
+/** `POST /api/v1/plan`: what an apply of each, and then deletions, would change in all; each sees what those before it did. */
 export function planRoute(deps: ApiDeps): GuardedRoute {
   return {
     method: "POST",
     path: "/api/v1/plan",
     operationId: "planResources",
-    summary: "What PUT of all of these, one after the other, would change; each sees those before it. Changes nothing.",
+    summary:
+      "What server-side apply of all of these, one after the other, and then deletions would change; each sees those before it. " +
+      "Changes nothing.",
     tag: "Server",
     access: "any-token",
     body: { contentType: "application/json", schema: PlanRequest },
@@ -55,25 +70,53 @@ export function planRoute(deps: ApiDeps): GuardedRoute {
 }
 
 function plan(deps: ApiDeps, call: Call): Reply {
-  const { resources } = parseRequest(call.body);
-  for (const { kind, metadata } of resources) authorise(call.principal, "put", kind, placeOf(kind, metadata));
+  const { fieldManager: manager, force = false, resources, deletions = [] } = parseRequest(call.body);
+  checkManager(manager);
+  const asked = resources.length + deletions.length;
+  if (asked === 0 || asked > planLimits.resources) throw wrongCount(asked);
+  for (const { kind, metadata } of resources)
+    for (const verb of ["put", "patch"] as const) authorise(call.principal, verb, kind, placeOf(kind, metadata));
+  for (const { kind, metadata } of deletions) authorise(call.principal, "delete", kind, placeOf(kind, metadata));
   const write = { ...contextOf(deps, call), checkPreconditions: () => undefined };
   const startedMs = deps.clock.monotonicMs();
   const { result } = deps.store.rehearse((tx: Transaction) => {
     const touched = new TouchedObjects(tx);
     const seen = touched.transaction();
-    for (const [index, resource] of resources.entries()) {
-      const { kind, metadata } = resource;
-      if (deps.clock.monotonicMs() - startedMs > maxMs) throw tooLong(index, resources.length);
+    const step = (index: number, { kind, metadata }: Planned, work: (key: Key) => void): void => {
+      if (deps.clock.monotonicMs() - startedMs > maxMs) throw tooLong(index, asked);
       try {
-        put(seen, kind, keyOf(kind, metadata), resource, write);
+        work(keyOf(kind, metadata));
       } catch (error) {
         throw error instanceof SkerryError ? named(error, kind, metadata.name) : error;
       }
+    };
+    for (const [index, resource] of resources.entries())
+      step(index, resource, (key) => apply(seen, resource.kind, key, resource, { manager, force }, write));
+    for (const [index, gone] of deletions.entries()) {
+      step(resources.length + index, gone, (key) => {
+        remove(seen, gone.kind, key, write);
+        // What a node or an operation would do until the next one's turn.
+        touched.finishDeletions();
+      });
     }
     return { plan: touched.plan(call.principal), quota: quotaEffects(deps.usage, tx, call.principal) };
   });
   return { status: 200, body: result };
+}
+
+interface Planned {
+  readonly kind: WritableKind;
+  readonly metadata: { readonly name: string; readonly project?: string };
+}
+
+function wrongCount(asked: number): SkerryError {
+  return new SkerryError(
+    "invalid-request",
+    `A plan is of 1 to ${planLimits.resources} resources, and not of ${asked}.`,
+    {
+      remedy: "Plan those first that others stand on, and apply them.",
+    },
+  );
 }
 
 function tooLong(tried: number, asked: number): SkerryError {

@@ -16,8 +16,17 @@ export interface PlannedChange {
 
 type StoredObject = ResourceOf<KindName>;
 
-/** Made anew with each write, so that they say nothing about a plan. */
-const volatileFields = ["id", "revision", "generation", "createdAt", "updatedAt", "schemaVersion"] as const;
+/** Made anew with each write, or whose fields are alone: they say nothing about a plan. */
+const volatileFields = [
+  "id",
+  "revision",
+  "generation",
+  "createdAt",
+  "updatedAt",
+  "schemaVersion",
+  "managers",
+  "madeBy",
+] as const;
 
 /** Remembers what each object was before a transaction first touched it. */
 export class TouchedObjects {
@@ -46,6 +55,13 @@ export class TouchedObjects {
         tx.delete(kind, id);
       },
     });
+  }
+
+  /** Lets go what was marked to be deleted, with the volumes of instances: what it comes to once nodes have done their part. */
+  finishDeletions(): void {
+    for (const [id, { kind }] of this.#before) {
+      if (this.#tx.getById(kind, id)?.metadata.deletedAt !== undefined) this.#tx.delete(kind, id);
+    }
   }
 
   /** What changed in all, as far as the principal may see it. */

@@ -1,6 +1,8 @@
-import { kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerry/model";
+import { FieldManager, kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerry/model";
 import type { Key } from "@skerry/store";
-import { placeOf, type Place } from "../authorisation/authorise.ts";
+import { authorise, placeOf, type Place } from "../authorisation/authorise.ts";
+import { Type } from "typebox";
+import { apply, readApplying } from "./apply.ts";
 import type { ApiDeps } from "./deps.ts";
 import { documentJson, isPlain, writeDocument } from "./document.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
@@ -9,11 +11,26 @@ import { mutate, type Mutated, type Write } from "./mutations.ts";
 import { RecordedRequests } from "./recorded-requests.ts";
 import { represent } from "./representation.ts";
 import { atRevision, reachedRevision } from "./reached-revision.ts";
-import { schemaRef, type Call, type GuardedRoute, type Params, type Reply, type ReplyDescription } from "./route.ts";
+import {
+  applyPatchType,
+  mediaTypeOf,
+  schemaRef,
+  type Call,
+  type GuardedRoute,
+  type Params,
+  type Reply,
+  type ReplyDescription,
+} from "./route.ts";
 import { act, intentsOf, notFound, patch, put, remove } from "./writes.ts";
 
-const DryRun = strict({
+/** Of every route that changes something. */
+export const DryRun = strict({
   dryRun: optional(oneOf(["true", "false"] as const, "true: change nothing, answer with the plan")),
+});
+const PatchQuery = strict({
+  ...DryRun.properties,
+  fieldManager: optional(Type.String({ ...FieldManager, description: `of ${applyPatchType}: who wishes this` })),
+  force: optional(oneOf(["true", "false"] as const, `of ${applyPatchType}: take over what other managers have`)),
 });
 
 /** Every kind's routes, made alike from the table of kinds and the table of intents. */
@@ -128,16 +145,26 @@ function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarded
       ...shape,
       method: "PATCH",
       operationId: `patch${kind}`,
-      summary: `Changes a ${kind} by a JSON merge patch (RFC 7396) of \`{metadata: {labels}, spec}\`.`,
+      summary:
+        `Changes a ${kind} by a JSON merge patch (RFC 7396) of \`{metadata: {labels}, spec}\`; as \`${applyPatchType}\` ` +
+        "it is all that a field manager wishes, and makes what is not there.",
       access: { verb: "patch", kind, place },
       requestHeaders: ["If-Match"],
-      body: { contentType: "application/merge-patch+json", schema: schemaRef("MergePatch") },
-      replies: mutationReplies(kind, false),
-      handle: handle(
-        (key, { body }) =>
-          (tx, write) =>
-            patch(tx, kind, key, body, write),
-      ),
+      query: PatchQuery,
+      body: {
+        contentType: "application/merge-patch+json",
+        schema: schemaRef("MergePatch"),
+        others: { [applyPatchType]: schemaRef("Wish") },
+      },
+      replies: mutationReplies(kind, true),
+      handle: handle((key, call) => {
+        const { body, headers, query, principal, params } = call;
+        const applying = readApplying(query, mediaTypeOf(headers));
+        if (applying === undefined) return (tx, write) => patch(tx, kind, key, body, write);
+        // Whether it makes or changes, only the transaction knows.
+        authorise(principal, "put", kind, place(params));
+        return (tx, write) => apply(tx, kind, key, body, applying, write);
+      }),
     },
     {
       ...shape,

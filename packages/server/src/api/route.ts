@@ -60,6 +60,8 @@ interface RouteBase {
   readonly body?: {
     readonly contentType: "application/json" | "application/merge-patch+json" | "application/octet-stream";
     readonly schema: DocumentedSchema;
+    /** What else it takes, by content type; which one came, `mediaTypeOf` tells. */
+    readonly others?: Readonly<Record<string, DocumentedSchema>>;
     readonly optional?: boolean;
   };
   /** Where it takes less than others. */
@@ -98,6 +100,14 @@ export interface OpenRoute extends RouteBase {
 }
 
 export type Route = GuardedRoute | OpenRoute;
+
+/** `application/json` of `application/json; charset=utf-8`. */
+export function mediaTypeOf(headers: IncomingHttpHeaders): string | undefined {
+  return headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
+}
+
+/** The content type of server-side apply: JSON, the whole wish of one field manager. */
+export const applyPatchType = "application/apply-patch+json";
 
 /** A reference to a schema of the document. */
 export function schemaRef(name: string): { readonly $ref: string } {

@@ -7,33 +7,38 @@ import {
   namePattern,
   nameWords,
   parserOf,
+  type FieldOwnership,
   type KindName,
+  type Metadata,
+  type MetadataInput,
   type Parser,
   type ResourceOf,
 } from "@skerry/model";
-import type { Key, Transaction } from "@skerry/store";
+import { withWrites, type Key, type Transaction } from "@skerry/store";
 import type { TObject } from "typebox";
 import type { IntentContext, IntentOutcome, IntentTable, KindIntents } from "../intents.ts";
 import { sealProviderSpec } from "../secrets/provider-key.ts";
 import type { Sealer } from "../secrets/sealer.ts";
-import { applyMergePatch } from "./merge-patch.ts";
 import { makeDraft } from "./draft.ts";
+import { ownershipAfter } from "./field-owners.ts";
+import { applyMergePatch } from "./merge-patch.ts";
+import type { Content } from "./object-fields.ts";
 import { represent } from "./representation.ts";
 
 /** What a client may send of any kind. */
 interface Input {
   readonly kind?: string;
-  readonly metadata?: {
-    readonly name?: string;
-    readonly project?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-  };
+  readonly metadata?: MetadataInput;
   readonly spec: object;
 }
+
+export const applyResults = ["created", "changed", "unchanged"] as const;
 
 /** A write's outcome, and whether it made something new. */
 export interface WriteOutcome extends IntentOutcome {
   readonly created: boolean;
+  /** Of an apply: what it came to for labels and spec. */
+  readonly result?: (typeof applyResults)[number];
 }
 
 /** What every write needs to know. */
@@ -45,10 +50,10 @@ export interface WriteContext {
   readonly checkPreconditions: (current: ResourceOf<KindName> | undefined) => void;
 }
 
-const parsers = new Map<TObject, Parser<unknown>>();
+const parsers = new Map<TObject | string, Parser<unknown>>();
 
 /** A parser of an input schema, compiled at its first use: most starts need few of them. */
-function parserFor(schema: TObject, make: () => Parser<unknown>): Parser<unknown> {
+export function parserFor(schema: TObject | string, make: () => Parser<unknown>): Parser<unknown> {
   const parser = parsers.get(schema) ?? make();
   parsers.set(schema, parser);
   return parser;
@@ -59,7 +64,19 @@ export function put(tx: Transaction, kind: KindName, key: Key, body: unknown, wr
   const input = parseInput(kind, key, body);
   const before = tx.get(kind, key);
   write.checkPreconditions(before);
-  if (before !== undefined) return { ...change(tx, before, input, write), created: false };
+  if (before !== undefined) return { ...change(tx, before, input, write).outcome, created: false };
+  return { ...create(tx, kind, key, input, write), created: true };
+}
+
+/** Makes what is not there yet. */
+export function create(
+  tx: Transaction,
+  kind: KindName,
+  key: Key,
+  input: Input,
+  write: WriteContext,
+  made?: Pick<Metadata, "managers" | "madeBy">,
+): IntentOutcome {
   checkName(key.name);
   checkProject(tx, key.project);
   const intents = intentsOf(write.intents, kind);
@@ -72,7 +89,8 @@ export function put(tx: Transaction, kind: KindName, key: Key, body: unknown, wr
     { spec, labels: input.metadata?.labels ?? {}, status: intents.initialStatus },
     write.context.nowMs,
   );
-  return { ...intents.create(tx, draft, write.context), created: true };
+  const whole = made === undefined ? draft : { ...draft, metadata: { ...draft.metadata, ...made } };
+  return intents.create(tx, whole, write.context);
 }
 
 /** PATCH: a merge patch of `{metadata: {labels}, spec}`. */
@@ -82,7 +100,7 @@ export function patch(tx: Transaction, kind: KindName, key: Key, body: unknown, 
   const input = parseInput(kind, key, applyMergePatch({ metadata: { labels: metadata.labels }, spec }, body));
   // A patch that removes the labels leaves none, where a PUT without labels leaves them alone.
   const labels = input.metadata?.labels ?? {};
-  return { ...change(tx, before, { ...input, metadata: { labels } }, write), created: false };
+  return { ...change(tx, before, { ...input, metadata: { labels } }, write).outcome, created: false };
 }
 
 /** DELETE. */
@@ -106,7 +124,21 @@ export function act(
     Record<string, unknown>
   >;
   const before = existing(tx, kind, key, write);
-  return { ...intent.run(tx, before, input, write.context), created: false };
+  return { ...intent.run(owning(tx, before), before, input, write.context), created: false };
+}
+
+/** The transaction, in which what an action changes of an object that somebody applied becomes `api`'s. */
+function owning(tx: Transaction, before: ResourceOf<KindName>): Transaction {
+  if (before.metadata.managers === undefined) return tx;
+  const owned = <R extends ResourceOf<KindName>>(object: R): R => {
+    if (object.kind !== before.kind || object.metadata.id !== before.metadata.id) return object;
+    const { labels } = object.metadata;
+    return {
+      ...object,
+      metadata: { ...object.metadata, managers: ownershipAfter(before, { labels, spec: object.spec }) },
+    };
+  };
+  return withWrites(tx, { put: (object) => tx.put(owned(object)), amend: (object) => tx.amend(owned(object)) });
 }
 
 /** Names come from the path, so that no schema of the body has seen them. */
@@ -145,10 +177,16 @@ export function notFound(kind: KindName, key: Key): SkerryError {
   });
 }
 
-function parseInput(kind: KindName, key: Key, body: unknown): Input {
+export function parseInput(kind: KindName, key: Key, body: unknown): Input {
   const input = parserFor(kinds[kind].input, () => inputParser(kind))(body) as Input;
-  const { name = key.name, project = key.project } = input.metadata ?? {};
-  if (name === key.name && project === key.project) return input;
+  checkPath(key, input.metadata);
+  return input;
+}
+
+/** @throws SkerryError invalid-request where a body names another object than its path */
+export function checkPath(key: Key, metadata: MetadataInput = {}): void {
+  const { name = key.name, project = key.project } = metadata;
+  if (name === key.name && project === key.project) return;
   throw new SkerryError("invalid-request", "The metadata names another object than the path does.", {
     errors: [
       {
@@ -159,23 +197,38 @@ function parseInput(kind: KindName, key: Key, body: unknown): Input {
   });
 }
 
-function change(tx: Transaction, before: ResourceOf<KindName>, input: Input, write: WriteContext): IntentOutcome {
+/** Says whose the fields are after a change; undefined where all are `api`'s. */
+export type Claim = (before: ResourceOf<KindName>, after: Content) => FieldOwnership[] | undefined;
+
+/** Changes labels and spec, and whose they are; `same` where labels and spec stay as they were. */
+export function change(
+  tx: Transaction,
+  before: ResourceOf<KindName>,
+  input: Input,
+  write: WriteContext,
+  claim: Claim = ownershipAfter,
+): { readonly outcome: IntentOutcome; readonly same: boolean } {
   const { kind, metadata } = before;
   const spec = seal(kind, metadata.id, input.spec, before.spec, write.sealer);
   const labels = input.metadata?.labels ?? metadata.labels;
   const sameSpec = isDeepStrictEqual(spec, before.spec);
-  if (sameSpec && isDeepStrictEqual(labels, metadata.labels)) return { resource: before };
+  const same = sameSpec && isDeepStrictEqual(labels, metadata.labels);
+  const managers = claim(before, { labels, spec });
+  if (same && isDeepStrictEqual(managers, metadata.managers)) return { outcome: { resource: before }, same };
   if (metadata.deletedAt !== undefined) {
     throw new SkerryError("conflict", `The ${kind} ${metadata.name} is being deleted.`, {
       remedy: "Wait until it is gone, then create it anew.",
     });
   }
+  const owned = managers === metadata.managers ? metadata : { ...metadata, managers };
+  // Whose a field is means nothing to whoever carries the spec out.
+  if (same) return { outcome: { resource: tx.put({ ...before, metadata: owned } as ResourceOf<KindName>) }, same };
   const after = {
     ...before,
-    metadata: { ...metadata, labels, generation: metadata.generation + (sameSpec ? 0 : 1) },
+    metadata: { ...owned, labels, generation: metadata.generation + (sameSpec ? 0 : 1) },
     spec,
   } as ResourceOf<KindName>;
-  return intentsOf(write.intents, kind).update(tx, before, after, write.context);
+  return { outcome: intentsOf(write.intents, kind).update(tx, before, after, write.context), same };
 }
 
 /** Secrets in what a client wrote are sealed here, on the only way from a request to the store. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { kinds, type KindName } from "@skerry/model";
 import type { IntentTable } from "../../src/intents.ts";
 import { specs, startApi, type ApiHarness } from "./api-harness.ts";
 import { plainIntents } from "./plain-intents.ts";
@@ -7,10 +8,15 @@ import { plainIntents } from "./plain-intents.ts";
 describe("a plan of several resources", () => {
   let api: ApiHarness;
   const plan = (token: string, ...resources: readonly object[]) =>
-    api.ask(token, "POST", "/api/v1/plan", { resources });
+    api.ask(token, "POST", "/api/v1/plan", { fieldManager: "files", resources });
   const organisation = { kind: "Organisation", metadata: { name: "acme" }, spec: {} };
   const project = { kind: "Project", metadata: { name: "web" }, spec: specs.Project };
   const network = { kind: "Network", metadata: { name: "lan", project: "web" }, spec: specs.Network };
+
+  const named = ({ kind, metadata }: { kind: string; metadata: { name: string; project?: string } }) => ({
+    kind,
+    metadata,
+  });
 
   before(async () => {
     api = await startApi();
@@ -28,6 +34,25 @@ describe("a plan of several resources", () => {
     assert.deepEqual(answer.each("plan", "type"), ["created", "created", "created"]);
     assert.match(answer.text, /10\.2\.0\.0/);
     assert.deepEqual([api.store.revision, api.store.list("Project")], [revision, []]);
+  });
+
+  test("shows what is deleted after that, each gone before the next, and what still stands in the way", async () => {
+    await using other = await startApi();
+    const ask = (resources: readonly object[], deletions: readonly object[]) =>
+      other.ask(other.admin, "POST", "/api/v1/plan", { fieldManager: "files", resources, deletions });
+    for (const { kind, metadata, spec } of [organisation, project])
+      await other.ask(other.admin, "PUT", `/api/v1/${kinds[kind as KindName].plural}/${metadata.name}`, { spec });
+    const { revision } = other.store;
+    const gone = await ask([network], [{ kind: "Project", metadata: { name: "web" } }, organisation].map(named));
+    assert.deepEqual(gone.each("plan", "type"), ["created", "deleted", "deleted"], gone.text);
+    const missing = await ask([], [named(network)]);
+    assert.deepEqual([missing.status, missing.at("code")], [404, "not-found"]);
+    assert.match(missing.textAt("detail"), /^Network lan: /);
+    assert.equal((await ask([], [])).status, 400);
+    const viewer = await other.token("looks", "viewer");
+    const forbidden = { fieldManager: "files", resources: [], deletions: [named(organisation)] };
+    assert.equal((await other.ask(viewer, "POST", "/api/v1/plan", forbidden)).status, 403);
+    assert.equal(other.store.revision, revision + 1);
   });
 
   test("says which one can't be, and why", async () => {
@@ -67,7 +92,8 @@ describe("a plan of several resources", () => {
       clock: { ...clock, monotonicMs: () => nowMs },
     }));
     const resources = ["a", "b", "c", "d", "e"].map((name) => ({ ...organisation, metadata: { name } }));
-    const ask = (some: readonly object[]) => other.ask(other.admin, "POST", "/api/v1/plan", { resources: some });
+    const ask = (some: readonly object[]) =>
+      other.ask(other.admin, "POST", "/api/v1/plan", { fieldManager: "files", resources: some });
     const answer = await ask(resources);
     assert.deepEqual([answer.status, answer.at("code"), answer.at("facts.tried")], [413, "too-large", 4]);
     assert.match(answer.textAt("remedy"), /at most 2 at once/);
@@ -82,6 +108,9 @@ describe("a plan of several resources", () => {
     assert.equal((await plan(operator, network, organisation)).status, 403);
     assert.equal((await plan(foreign, network)).status, 404);
     assert.equal((await plan(foreign, { ...project, metadata: { name: "web" } })).status, 404);
-    assert.equal((await api.ask(undefined, "POST", "/api/v1/plan", { resources: [organisation] })).status, 401);
+    assert.equal(
+      (await api.ask(undefined, "POST", "/api/v1/plan", { fieldManager: "files", resources: [organisation] })).status,
+      401,
+    );
   });
 });

@@ -26,7 +26,8 @@ describe("a plan of a zone's resources", () => {
     await api[Symbol.asyncDispose]();
   });
 
-  const plan = (...resources: readonly object[]) => api.ask(api.admin, "POST", "/api/v1/plan", { resources });
+  const plan = (...resources: readonly object[]) =>
+    api.ask(api.admin, "POST", "/api/v1/plan", { fieldManager: "files", resources });
   const network = { kind: "Network", metadata: { name: "small", project: "shop" }, spec: { cidr: "10.30.0.0/29" } };
   const instance = (name: string, spec: object = {}) => ({
     kind: "Instance",
