@@ -226,7 +226,7 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.match(await done("project", "quota", "small"), /^instances +0 +none\nvcpus +0 +4$/m);
     assert.match(await done("project", "list"), /^small +lab +0 +0 \/ 4 +0 B \/ 2\.0 GiB /m);
     const rehearsed = await done("project", "quota", "small", "vcpus-", "--dry-run");
-    assert.match(rehearsed, /spec\.quota\.vcpus: 4 -> \(removed\)/);
+    assert.match(rehearsed, /spec\.quota\.vcpus  4 -> \(removed\)/);
     await done("project", "quota", "small", "vcpus-");
     assert.deepEqual((await client.get("Project", { name: "small" })).spec.quota, { memoryMiB: 2048 });
   });

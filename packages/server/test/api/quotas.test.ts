@@ -149,7 +149,7 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     const resources = ["p-1", "p-2"].map((name) => ({
       ...{ kind: "Instance", metadata: { name, project: "shop" }, spec },
     }));
-    const several = await ask("POST", "/plan", { resources });
+    const several = await ask("POST", "/plan", { fieldManager: "files", resources });
     assert.equal(several.body.quota?.[0]?.after, count + 2);
     assert.deepEqual(await usageOf("/projects/shop"), before);
     const own = await api.token("plans", "operator", "shop");
