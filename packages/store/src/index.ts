@@ -16,7 +16,8 @@ export type {
   View,
   VolumeOutline,
 } from "./store.ts";
-export type { AuditHead } from "./audit/chain.ts";
+export { chainHash, type AuditHead } from "./audit/chain.ts";
+export { exportHead, exportLine, verifyExport, type ExportFault, type ExportProof } from "./audit/export-file.ts";
 export type { AuditNote, AuditPage, AuditQuery, AuditRecord, AuditTrail } from "./audit/note.ts";
 export type { ReplicatedStore, Role } from "./replicated-store.ts";
 export { openPostgresStore, type PostgresStoreOptions } from "./postgres/open.ts";

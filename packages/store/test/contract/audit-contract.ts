@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { makeId, type ApiTokenResource, type OperationResource, type ProviderResource } from "@skerry/model";
+import {
+  makeId,
+  type ApiTokenResource,
+  type JoinTokenResource,
+  type OperationResource,
+  type ProviderResource,
+} from "@skerry/model";
 import type { AuditNote, Store } from "@skerry/store";
 import { wholeTrail } from "./audit-trail.ts";
 import { placeFor, type Backend } from "./place.ts";
@@ -171,14 +177,14 @@ export function auditContract(backend: Backend): void {
       const store = await (await placeFor(t, backend)).open();
       const hash = "5e".repeat(32);
       const key = "sealed:AAAA";
-      for (const object of [token(hash), provider(key)]) {
+      for (const object of [token(hash), joinToken(hash), provider(key)]) {
         await store.transact((tx) => tx.put(object), note);
         const labelled = { ...object, metadata: { ...object.metadata, labels: { x: "y" } } };
         await store.transact((tx) => tx.put(labelled), note);
         await store.transact((tx) => tx.delete(object.kind, object.metadata.id), note);
       }
       const told = await wholeTrail(store);
-      assert.equal(told.length, 6);
+      assert.equal(told.length, 9);
       const text = JSON.stringify(told);
       assert.ok(!text.includes(hash) && !text.includes(key), text);
       // All else is there.
@@ -211,6 +217,15 @@ function token(secretHash: string): ApiTokenResource {
     metadata: { ...metadata, name: "t", id: idOf("atk", 1) },
     spec: { role: "viewer", description: "kept" },
     status: { secretHash },
+  };
+}
+
+function joinToken(secretHash: string): JoinTokenResource {
+  return {
+    kind: "JoinToken",
+    metadata: { ...metadata, name: "j", id: idOf("jtk", 1) },
+    spec: { site: "s" },
+    status: { secretHash, expiresAt: time },
   };
 }
 
