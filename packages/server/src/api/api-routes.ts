@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { oneOf, optional, roles, strict, Name, Timestamp } from "@skerry/model";
+import { auditRoute } from "./audit-route.ts";
 import { backupRoute } from "./backup-route.ts";
 import type { ApiDeps } from "./deps.ts";
 import { eventRoute } from "./event-stream.ts";
@@ -25,6 +26,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...streamRoutes(deps),
     eventRoute(deps),
     backupRoute(deps),
+    auditRoute(deps),
     ...deps.agentRoutes,
   ];
   return [...routes, documentRoute(routes, deps.version)];

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { SkerryError, type ImageResource } from "@skerry/model";
 import type { Key, Transaction, View } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
+import { noteOf } from "./audit-note.ts";
 import type { ApiDeps } from "./deps.ts";
 import { rehearsed } from "./mutations.ts";
 import { represent } from "./representation.ts";
@@ -25,6 +26,7 @@ export function imageUploadRoute(deps: ApiDeps): GuardedRoute {
     tag: "Image",
     query: DryRun,
     access: { verb: "upload", kind: "Image", place: (params) => ({ project: params.project }) },
+    requestHeaders: ["X-Skerry-Reason"],
     body: { contentType: "application/octet-stream", schema: { type: "string", format: "binary" } },
     replies: { 200: { description: "The image, ready; with dryRun: the plan.", schema: schemaRef("ImageOrPlan") } },
     handle: async (call) => {
@@ -74,6 +76,7 @@ function ready(tx: Transaction, image: ImageResource): { readonly resource: Imag
 async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
   const key = keyOf("Image", call.params);
   const image = declaredImage(deps.store, call);
+  const note = noteOf(call);
   if (!(call.body instanceof Readable)) throw new SkerryError("invalid-request", "The request has no content.");
   using held = deps.tokens.hold(call.principal);
   const signal = AbortSignal.any([held.signal, deps.stopping]);
@@ -93,7 +96,7 @@ async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
       );
     }
     return ready(tx, current).resource;
-  });
+  }, note);
   return { status: 200, headers: { etag: entityTag(result) }, body: represent(result) };
 }
 

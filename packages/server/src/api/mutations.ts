@@ -3,6 +3,7 @@ import type { Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import { sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
+import { noteOf } from "./audit-note.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
 import { TouchedObjects, type PlannedChange } from "./plan.ts";
@@ -36,6 +37,7 @@ function pathOf(kind: KindName, key: Key): string {
  */
 export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write: Write): Promise<Reply> {
   const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call));
+  const note = noteOf(call);
   if (call.query.dryRun === "true") {
     return { status: 200, body: deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, run)).result };
   }
@@ -48,7 +50,7 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
       const outcome = mark === undefined ? run(tx) : recording(tx, mark, run);
       const { kind, metadata } = outcome.resource;
       return { ...outcome, stored: tx.getById(kind, metadata.id) };
-    });
+    }, note);
     return replyOf(result, result.stored);
   };
   const { method, url } = call.request;

@@ -132,7 +132,7 @@ function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarded
       operationId: `put${kind}`,
       summary: `Creates a ${kind}, or replaces its spec; labels stay as they are where the request has none.`,
       access: { verb: "put", kind, place },
-      requestHeaders: ["If-Match", "If-None-Match", "Idempotency-Key"],
+      requestHeaders: ["If-Match", "If-None-Match", "Idempotency-Key", "X-Skerry-Reason"],
       body: { contentType: "application/json", schema: schemaRef(`${kind}Input`) },
       replies: mutationReplies(kind, true),
       handle: handle(
@@ -149,7 +149,7 @@ function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarded
         `Changes a ${kind} by a JSON merge patch (RFC 7396) of \`{metadata: {labels}, spec}\`; as \`${applyPatchType}\` ` +
         "it is all that a field manager wishes, and makes what is not there.",
       access: { verb: "patch", kind, place },
-      requestHeaders: ["If-Match"],
+      requestHeaders: ["If-Match", "X-Skerry-Reason"],
       query: PatchQuery,
       body: {
         contentType: "application/merge-patch+json",
@@ -172,7 +172,7 @@ function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarded
       operationId: `delete${kind}`,
       summary: `Deletes a ${kind}.`,
       access: { verb: "delete", kind, place },
-      requestHeaders: ["If-Match"],
+      requestHeaders: ["If-Match", "X-Skerry-Reason"],
       replies: mutationReplies(kind, false),
       handle: handle((key) => (tx, write) => remove(tx, kind, key, write)),
     },
@@ -188,7 +188,7 @@ function actionRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarde
     tag: kind,
     query: DryRun,
     access: { verb: "act", kind, place: (params) => placeOfItem(deps, kind, params) },
-    requestHeaders: ["If-Match", "Idempotency-Key"],
+    requestHeaders: ["If-Match", "Idempotency-Key", "X-Skerry-Reason"],
     body: { contentType: "application/json", schema: intent.input, optional: true },
     replies: mutationReplies(kind, false),
     handle: (call) => {

@@ -76,6 +76,7 @@ export const requestHeaders = {
     "The same request with the same key is done once within an hour. Its answer is kept for 10,000 later ones (32 MB of answers), and no longer " +
     "than this server leads. After that the key is known by its mark: on the operation that it submitted, as long as that is kept (10,000 that " +
     "are over); where it submitted none on the object that it changed, which keeps 8 marks and takes them along when it is deleted.",
+  "X-Skerry-Reason": "Why, for the audit log: one line of at most 500 characters, in UTF-8.",
   "Last-Event-ID": "As `since`, for clients that reconnect.",
 } as const;
 export type RequestHeader = keyof typeof requestHeaders;

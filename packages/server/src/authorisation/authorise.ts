@@ -1,8 +1,8 @@
 import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/model";
 import type { Principal } from "./principal.ts";
 
-/** `connect` opens a byte stream into a guest; `act` asks for an action such as `:migrate`; `backup` reads all, secrets too. */
-export const verbs = ["read", "put", "patch", "delete", "act", "connect", "upload", "backup"] as const;
+/** `connect` opens a byte stream into a guest; `act` asks for an action such as `:migrate`; `backup` reads all, secrets too; `audit` who did what. */
+export const verbs = ["read", "put", "patch", "delete", "act", "connect", "upload", "backup", "audit"] as const;
 export type Verb = (typeof verbs)[number];
 
 /** Where a thing lives: in a project, or in the zone where `project` is absent. */

@@ -13,6 +13,7 @@ import {
 import type { OpenRoute } from "../api/route.ts";
 import { requireUpgrade, webSocketDoor } from "../api/upgrade.ts";
 import { bearerToken } from "../authorisation/authentication.ts";
+import { peerOf } from "../api/audit-note.ts";
 import { addressSource, type FailureLimit } from "../authorisation/failure-limit.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import type { AgentLinks } from "./agent-links.ts";
@@ -49,7 +50,7 @@ function joinRoute(deps: AgentRoutesDeps): OpenRoute {
     replies: { 200: { description: "Who the node is, and its certificate.", schema: JoinResponse } },
     handle: async ({ body, request }) => {
       try {
-        return { status: 200, body: await join(deps, body) };
+        return { status: 200, body: await join(deps, body, peerOf(request)) };
       } catch (error) {
         if (!(error instanceof SkerryError)) throw error;
         throw deps.failures.weigh(error, [addressSource(request.ip), triedToken(body)]);

@@ -1,7 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { SkerryError, kinds, parserOf, type JoinTokenResource, type NodeResource } from "@skerry/model";
-import { JoinRequest, joinPayload, parseJoinToken, protocolVersion, type JoinResponse } from "@skerry/protocol";
-import type { Store, Transaction } from "@skerry/store";
+import {
+  JoinRequest,
+  joinPath,
+  joinPayload,
+  parseJoinToken,
+  protocolVersion,
+  type JoinResponse,
+} from "@skerry/protocol";
+import type { AuditNote, Store, Transaction } from "@skerry/store";
 import { makeDraft } from "../api/draft.ts";
 import { secretMatches } from "../authorisation/secret.ts";
 import type { IntentContext, IntentTable } from "../intents.ts";
@@ -17,6 +24,9 @@ export interface JoinDeps {
   readonly makeId: (prefix: string) => string;
 }
 
+/** Who brought the request. */
+type Peer = Pick<AuditNote, "from" | "forwardedFor">;
+
 const parseRequest = parserOf(JoinRequest, "join request");
 
 /**
@@ -24,7 +34,7 @@ const parseRequest = parserOf(JoinRequest, "join request");
  * the same agent, by the same key, may ask again with it if it did not get the answer.
  * @throws SkerryError join-refused, protocol-mismatch, invalid-request; conflict where the token's labels would break placements
  */
-export async function join(deps: JoinDeps, body: unknown): Promise<JoinResponse> {
+export async function join(deps: JoinDeps, body: unknown, peer: Peer = {}): Promise<JoinResponse> {
   const request = parseRequest(body);
   if (request.protocolVersion !== protocolVersion && request.protocolVersion !== protocolVersion - 1) {
     throw new SkerryError(
@@ -43,13 +53,21 @@ export async function join(deps: JoinDeps, body: unknown): Promise<JoinResponse>
   if (!isSignedBy(request.publicKey, joinPayload(request.token, request.publicKey), request.signature)) {
     throw refused("The request is not signed by the key that it brings.");
   }
+  const name = deps.store.getById("JoinToken", parts.id)?.metadata.name ?? parts.id;
+  const note: AuditNote = { actor: { name, tokenId: parts.id }, ...peer, cause: `POST ${joinPath}` };
   const { result: node } = await deps.store.transact((tx) => {
     const token = findToken(tx, parts.id, parts.secret, deps.clock.nowMs());
     return enrol(deps, tx, token, request);
-  });
-  const { id, name, labels } = node.metadata;
+  }, note);
+  const { id, labels } = node.metadata;
   const certificate = await deps.authority.issueNodeCertificate(request.publicKey, id);
-  return { nodeId: id, nodeName: name, certificate, authority: deps.authority.certificate, labels: { ...labels } };
+  return {
+    nodeId: id,
+    nodeName: node.metadata.name,
+    certificate,
+    authority: deps.authority.certificate,
+    labels: { ...labels },
+  };
 }
 
 function findToken(tx: Transaction, id: string, secret: string, nowMs: number): JoinTokenResource {

@@ -5,8 +5,8 @@ import { pipeline } from "node:stream/promises";
 import { SkerryError, toProblem } from "@skerry/model";
 import type { Serving } from "./serving.ts";
 
-/** Says that a replica has passed this on: who gets it and does not lead either refuses it, so that nothing goes in circles. */
-const forwardedHeader = "x-skerry-forwarded";
+/** Says that a replica has passed this on, and for which address: who gets it and does not lead either refuses it, so that nothing goes in circles. */
+export const forwardedHeader = "x-skerry-forwarded";
 /** TCP and TLS to the leader; after that the two ends decide how long it takes. */
 const defaultConnectMs = 5000;
 const maxSockets = 256;
@@ -58,7 +58,7 @@ export function makeForward({
       port,
       method: incoming.method,
       path: incoming.url,
-      headers: { ...passedOn(incoming.headers), [forwardedHeader]: "1" },
+      headers: { ...passedOn(incoming.headers), [forwardedHeader]: incoming.socket.remoteAddress ?? "unknown" },
     };
   };
 
