@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { CommandDeps } from "./command-deps.ts";
 import { addAgentCommands } from "./commands/agent.ts";
+import { addAuditCommands } from "./commands/audit.ts";
 import { addBackupCommand } from "./commands/backup.ts";
 import { addApplyCommand } from "./commands/apply.ts";
 import { addContextCommands } from "./commands/context.ts";
@@ -33,6 +34,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addTestbedCommands(program, deps);
   addServerCommand(program, deps);
   addBackupCommand(program, deps);
+  addAuditCommands(program, deps);
   addAgentCommands(program, deps);
   addContextCommands(program, deps);
   addApplyCommand(program, deps);

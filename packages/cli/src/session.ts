@@ -28,6 +28,7 @@ export interface ConnectionOptions {
   readonly project?: string;
   readonly output?: OutputFormat;
   readonly wait?: boolean;
+  readonly reason?: string;
 }
 
 /** Adds the options that say which control plane, which project and how to print. */
@@ -41,9 +42,14 @@ export function withConnection(command: Command): Command {
     .addOption(new Option("-o, --output <format>", "how to print").choices(outputFormats).default("table"));
 }
 
+/** Adds `--reason`, for commands that change something. */
+export function withReason(command: Command): Command {
+  return command.option("--reason <text>", "why, for the audit log");
+}
+
 /** Adds `--wait` with its live progress and `--dry-run` with its plan. */
 export function withMutation(command: Command): Command {
-  return withConnection(command)
+  return withReason(withConnection(command))
     .option("-w, --wait", "wait for the operation to end, showing its steps")
     .option("--dry-run", "show what would change, change nothing");
 }
@@ -58,6 +64,7 @@ export async function openSession(terminal: Terminal, command: Command): Promise
     server: context.server,
     token: readToken(context.tokenFile),
     ...(context.authorityFile === undefined ? {} : { authority: readAuthority(context.authorityFile) }),
+    ...(options.reason === undefined ? {} : { reason: options.reason }),
     ...(verbose ? { onCall: (call: CallTrace) => traceCall(terminal, context, call) } : {}),
   });
   const project = options.project ?? process.env["SKERRY_PROJECT"] ?? context.project;

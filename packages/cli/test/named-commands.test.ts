@@ -121,7 +121,7 @@ describe("a command that is named", () => {
       .flatMap((kind) => kind.commands.map((verb) => ({ path: `${kind.name()} ${verb.name()}`, verb })))
       .filter(({ verb }) => !verb.options.some(({ long }) => long === "--dry-run"))
       .map(({ path }) => path);
-    const reads = /^context |^testbed | (?:list|show|console|log|forward|wait)$/;
+    const reads = /^audit |^context |^testbed | (?:list|show|console|log|forward|wait)$/;
     const rest = unrehearsed.filter((path) => !reads.test(path)).toSorted();
     assert.deepEqual(rest, ["image upload", "node provision"]);
     const readme = readFileSync(join(root, "README.md"), "utf8");

@@ -165,6 +165,8 @@ export interface Client {
   ): Promise<void>;
   /** The whole state as JSON lines; only a zone's admin may. Whole where its last line vouches for all before it. */
   openBackup(signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  /** Who changed what; only a zone's admin may ask. */
+  audit(query: AuditQuery, signal?: AbortSignal): Promise<AuditPage>;
   openConsole(key: ResourceKey, signal?: AbortSignal): Promise<ByteStream>;
   openConsoleLog(key: ResourceKey, options: { readonly follow: boolean }, signal?: AbortSignal): Promise<ByteStream>;
   openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;
@@ -193,6 +195,36 @@ export type PlannedMutation<K extends KindName> =
   | { readonly verb: "patch"; readonly patch: Readonly<Record<string, unknown>> }
   | { readonly verb: "delete" }
   | { readonly verb: "action"; readonly action: string; readonly input?: Readonly<Record<string, unknown>> };
+
+export interface AuditQuery {
+  /** Records from behind this one on; the newest where absent. */
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
+  /** A token's name. */
+  readonly actor?: string | undefined;
+  readonly kind?: KindName | undefined;
+  readonly project?: string | undefined;
+  /** RFC 3339. */
+  readonly since?: string | undefined;
+  readonly operation?: string | undefined;
+}
+
+/** A place in the audit log's chain. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** Records oldest first, each with its exact text, which is JSON. */
+export interface AuditPage {
+  readonly items: readonly (AuditHead & { readonly record: string })[];
+  /** What the record behind `after` is chained to. */
+  readonly start: AuditHead;
+  /** To go on after; a page may be empty and have it. */
+  readonly next?: number | undefined;
+  readonly head: AuditHead;
+  readonly zoneId: string;
+}
 
 /** One call as it went, for `--verbose`. */
 export interface CallTrace {

@@ -1,6 +1,7 @@
 import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/model";
 import { openByteStream, type OpenSocket } from "./byte-stream.ts";
 import type {
+  AuditPage,
   ByteStream,
   Client,
   Mutation,
@@ -115,6 +116,8 @@ export function createClient(options: ClientOptions): Client {
       if (content === null) throw new SkerryError("unavailable", "The backup has no content.");
       return content;
     },
+    audit: async (query, signal) =>
+      (await transport.json({ method: "GET", path: "/api/v1/audit", query: { ...query }, signal })) as AuditPage,
     openConsole: (key, signal) => stream(key, "console", signal),
     openConsoleLog: (key, { follow }, signal) => stream(key, `console-log?follow=${follow}`, signal),
     openPort: (key, port, signal) => stream(key, `ports/${port}`, signal),

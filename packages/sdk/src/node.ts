@@ -8,6 +8,8 @@ export interface NodeClientOptions {
   readonly token: string;
   /** PEM of the control plane's own authority; the system's authorities where absent. */
   readonly authority?: string;
+  /** Why this client changes what it changes, for the audit log. */
+  readonly reason?: string;
   readonly onCall?: (call: CallTrace) => void;
 }
 
@@ -25,6 +27,7 @@ export function createNodeClient(options: NodeClientOptions): Client {
     token: options.token,
     fetch,
     openSocket: (url, token) => new WebSocket(url, { dispatcher, headers: { authorization: `Bearer ${token}` } }),
+    reason: options.reason,
     onCall: options.onCall,
   });
 }

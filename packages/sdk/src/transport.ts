@@ -17,6 +17,8 @@ export interface TransportOptions {
   readonly server: string;
   readonly token: string;
   readonly fetch: Fetch;
+  /** Why this client changes what it changes: what the audit log says beside each. */
+  readonly reason?: string | undefined;
   readonly onCall?: ((call: CallTrace) => void) | undefined;
 }
 
@@ -78,6 +80,8 @@ export class Transport {
       authorization: `Bearer ${this.#options.token}`,
       accept: "application/json",
     };
+    const { reason } = this.#options;
+    if (reason !== undefined && call.method !== "GET") headers["x-skerry-reason"] = headerText(reason);
     for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
     if (call.body !== undefined) headers["content-type"] ??= "application/json";
     if (stream !== undefined) {
@@ -108,6 +112,11 @@ export class Transport {
     if (response.ok) return response;
     throw await errorOf(response);
   }
+}
+
+/** UTF-8 as a header takes it: a character for each byte. */
+function headerText(text: string): string {
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
 }
 
 async function errorOf(response: Response): Promise<SkerryError> {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { SkerryError } from "@skerry/model";
 import { uploadImageFile } from "../image-upload.ts";
 import { renderValue } from "../output/render.ts";
-import { openSession, withConnection } from "../session.ts";
+import { openSession, withConnection, withReason } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
 
 /** What can be done with an image beyond what every kind has. */
@@ -11,7 +11,7 @@ export function addImageCommands(program: Command, { terminal, signal }: Command
   const image = program.commands.find((command) => command.name() === "image");
   if (image === undefined) throw new Error("the kind commands come first");
 
-  withConnection(image.command("upload <name>"))
+  withReason(withConnection(image.command("upload <name>")))
     .description("upload an image's content again, after an upload that failed")
     .requiredOption("--file <file>", "the file that the image was created from")
     .action(async (name: string, { file }: { file: string }, self: Command) => {

@@ -4,7 +4,7 @@ import { SkerryError, fromProblem } from "@skerry/model";
 import type { Client } from "@skerry/sdk";
 import { openProgress, type ProgressLine } from "../output/progress.ts";
 import { stepLines } from "../mutation.ts";
-import { openSession, withConnection, type Session } from "../session.ts";
+import { openSession, withConnection, withReason, type Session } from "../session.ts";
 import type { CommandDeps } from "../command-deps.ts";
 import { given, toNumber } from "./flag-values.ts";
 
@@ -19,7 +19,7 @@ export function addNodeCommands(program: Command, { terminal, signal }: CommandD
   const node = program.commands.find((command) => command.name() === "node");
   if (node === undefined) throw new Error("the kind commands come first");
 
-  withConnection(node.command("provision <name>"))
+  withReason(withConnection(node.command("provision <name>")))
     .description("turn a bare host into a node, over SSH; repeat it after a failure, it goes on where it stopped")
     .option("--site <name>", "where it stands; the site's provider has the user and key; the node's own if it is known")
     .option("--address <address>", "where SSH reaches it; the node's own if it is known")
