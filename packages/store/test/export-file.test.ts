@@ -108,6 +108,13 @@ describe("an export of the audit log", () => {
     assert.deepEqual(await faultOf(lines.with(5, forged)), fault);
   });
 
+  test("whose chain was made anew over a record that was left out is refused by its numbers", async () => {
+    const kept = records.slice(0, 4);
+    const later = recordsOf(3, { seq: 5, hash: kept.at(-1)?.hash ?? "" });
+    const fault = [6, "its record's number is 6, and has to be 5"];
+    assert.deepEqual(await faultOf(linesOf([...kept, ...later])), fault);
+  });
+
   test("that was cut short is refused at its last line; without whole lines at its end it shows an earlier head", async () => {
     for (let end = 0; end < bytes.length; end++) {
       const { fault, bytes: good, head } = await proofOf(bytes.subarray(0, end), 1000);

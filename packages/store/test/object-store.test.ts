@@ -111,6 +111,8 @@ describe("the store over any backend", () => {
       ["a-3", 3, 3],
       ["a-4", 4, 4],
     ]);
+    // On top of what is about to fail.
+    lost.push(watch(noted(7)));
     await log.finish(new SkerryError("storage-full", "full"));
     await turn();
     all.push(put(store, 5), noted(6));
@@ -120,7 +122,7 @@ describe("the store over any backend", () => {
     await Promise.all(all);
     assert.deepEqual(
       lost.map(({ state }) => state),
-      ["storage-full", "storage-full"],
+      ["storage-full", "storage-full", "storage-full"],
     );
   });
 

@@ -109,6 +109,30 @@ describe("replicas of one PostgreSQL store", () => {
     assert.deepEqual(await audited(store), [1, 2]);
   });
 
+  test("as the lead goes to and fro, each leader's audit records follow on the other's", async (t) => {
+    const url = await postgres.makeDatabase();
+    const stores = [await openReplica(url), await openReplica(url)] as const;
+    const client = new pg.Client(url);
+    await client.connect();
+    t.after(() => Promise.all([client.end(), ...stores.map((store) => store.close())]));
+    let turns = 0;
+    let last: ReplicatedStore | undefined;
+    for (let round = 1; round <= 60 && turns < 4; round++) {
+      await Promise.race(stores.map((store) => roleOf(store, "leader")));
+      const leader = stores.find((store) => store.role.kind === "leader");
+      assert.ok(leader !== undefined);
+      if (last !== undefined && leader !== last) turns += 1;
+      last = leader;
+      await put(leader, round);
+      assert.equal((await audited(leader)).length, round);
+      const follows = roleOf(leader, "follower");
+      // As where it has resigned: whoever looks first leads next.
+      await client.query("UPDATE skerry_leadership SET epoch = epoch + 1, holder = ''");
+      await follows;
+    }
+    assert.ok(turns >= 4, `the lead changed ${turns} times`);
+  });
+
   test("a leader that stood still for longer than a take-over takes is not sure of it until the database has answered", async (t) => {
     const open = await replicasFor(t);
     const store = await open();
