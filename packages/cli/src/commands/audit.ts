@@ -38,7 +38,9 @@ export function addAuditCommands(program: Command, { terminal, signal }: Command
     .option("--operation <name>", "the one that submitted this operation")
     .action(async (flags: ListFlags, self: Command) => {
       const { client, output } = await openSession(terminal, self);
-      const found = await find(client, flags, signal);
+      const { found, isPartial } = await find(client, flags, signal);
+      if (isPartial)
+        terminal.err.write(`Only the newest ${lookedAt} records were looked at; --after 0 goes through all of them.\n`);
       if (output !== "table") {
         const values = found.map(({ hash, record }) => ({ ...(JSON.parse(record) as object), hash }));
         return renderValue(terminal, values, output);
@@ -94,19 +96,29 @@ export function addAuditCommands(program: Command, { terminal, signal }: Command
     });
 }
 
+/** How many of the newest records the server looks at where it is not told where to begin. */
+const lookedAt = 2000;
+
 /** Whatever fits, as many as are asked for; the server looks at a part of the log at a time. */
-async function find(client: Client, flags: ListFlags, signal: AbortSignal): Promise<readonly Found[]> {
+async function find(
+  client: Client,
+  flags: ListFlags,
+  signal: AbortSignal,
+): Promise<{ readonly found: readonly Found[]; readonly isPartial: boolean }> {
   const { limit, after, actor, kind, project, since, operation } = flags;
   const query = { actor, kind, project, since, operation };
   const most = 500;
   const found: Found[] = [];
   let next = after;
+  let total = 0;
   do {
     const page = await client.audit({ ...query, after: next, limit: Math.min(most, limit - found.length) }, signal);
     found.push(...page.items);
     next = page.next;
+    total = page.head.seq;
   } while (next !== undefined && found.length < limit);
-  return found;
+  const isPartial = after === undefined && operation === undefined && found.length < Math.min(limit, most);
+  return { found, isPartial: isPartial && total > lookedAt };
 }
 
 function parseHead(text: string): AuditHead {

@@ -67,10 +67,12 @@ describe("what a follower passes on", { timeout: 20_000 }, () => {
   test("is answered where the leader stops on a connection of old, as soon as it leads no more", async () => {
     const authority = await openAuthority(await mkdtemp(join(tmpdir(), "skerry-forward-")), Date.now);
     const asked: string[] = [];
+    let passedOnFor: unknown;
     // Answers the first request and is paused at the second.
     const { key, certificate: cert } = await authority.serverPair([]);
     const old = createHttpsServer({ key, cert }, (incoming, response) => {
       asked.push(incoming.url ?? "");
+      passedOnFor = incoming.headers["x-skerry-forwarded"];
       if (asked.length === 1) response.end("{}");
     });
     old.listen(0, "127.0.0.1");
@@ -88,6 +90,7 @@ describe("what a follower passes on", { timeout: 20_000 }, () => {
     };
     try {
       assert.equal(await text(await get()), "{}");
+      assert.equal(passedOnFor, "127.0.0.1", "the leader is told for which address");
       const reached = once(old, "request");
       const second = get();
       await reached;
