@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SkerryError } from "@skerry/model";
-import { prepareAgentArtifacts, provisioningSteps, type AgentArtifacts } from "@skerry/providers";
+import type { AgentArtifacts, provisioningSteps } from "@skerry/providers";
 import { provisioningStepNames, type HostProvisioner } from "../operations/host-provisioner.ts";
 
 export interface SshProvisionerOptions {
@@ -27,6 +27,9 @@ export interface SshProvisioner extends HostProvisioner {
   readonly prepare: () => Promise<AgentArtifacts>;
 }
 
+/** Loaded when a host is provisioned: no start waits for what speaks SSH. */
+const loadLibrary = (): Promise<typeof import("@skerry/providers")> => import("@skerry/providers");
+
 export function makeSshProvisioner(options: SshProvisionerOptions): SshProvisioner {
   let artifacts: Promise<AgentArtifacts> | undefined;
   const prepare = (): Promise<AgentArtifacts> => {
@@ -50,7 +53,7 @@ export function makeSshProvisioner(options: SshProvisionerOptions): SshProvision
       let steps: ReturnType<typeof provisioningSteps> | undefined;
       // The steps share one connection and what they learnt; they are made at the first one that runs.
       const resolve = async (): Promise<ReturnType<typeof provisioningSteps>> =>
-        (steps ??= provisioningSteps(target, {
+        (steps ??= (await loadLibrary()).provisioningSteps(target, {
           ...host,
           serverUrl: options.serverUrl,
           zoneId: options.zoneId,
@@ -79,6 +82,7 @@ async function prepareOnce({ bundleAgent, cacheDir, stopping }: SshProvisionerOp
     const bundlePath = join(cacheDir, "agent.mjs");
     await bundleAgent(bundlePath);
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(300_000)]);
+    const { prepareAgentArtifacts } = await loadLibrary();
     return await prepareAgentArtifacts({ cacheDir, bundlePath }, () => undefined, signal);
   } catch (error) {
     throw error instanceof SkerryError ? error : notPrepared(error, cacheDir);
