@@ -107,7 +107,8 @@ function child(
   environment: Readonly<Record<string, string>> = {},
 ): ChildProcess {
   return fork(join(import.meta.dirname, "api", file), argv, {
-    execArgv: ["--disable-warning=ExperimentalWarning", "--expose-gc", "--max-semi-space-size=8", ...flags],
+    // As the launcher starts a server.
+    execArgv: [...process.execArgv, "--expose-gc", ...flags],
     env: { ...process.env, ...environment },
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

@@ -38,7 +38,8 @@ const processes = 4;
 function child(file: string, flags: string, ...argv: string[]): ChildProcess {
   const more = flags.split(" ").filter((flag) => flag !== "");
   const made = fork(join(import.meta.dirname, file), argv, {
-    execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=8", ...more],
+    // As the launcher starts a server.
+    execArgv: [...process.execArgv, ...more],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   opened.add(made);

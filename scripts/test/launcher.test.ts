@@ -34,8 +34,9 @@ beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "skerry launcher "));
   root = join(home, "a checkout");
   mkdirSync(join(root, "packages", "cli", "src"), { recursive: true });
+  mkdirSync(join(root, "scripts"));
   mkdirSync(join(home, "bin"));
-  copyFileSync(join(checkout, "skerry"), join(root, "skerry"));
+  for (const file of ["skerry", "scripts/packed-libraries.ts"]) copyFileSync(join(checkout, file), join(root, file));
   writeFileSync(join(root, "package-lock.json"), "{}");
   writeFileSync(
     join(root, "packages", "cli", "src", "main.ts"),
