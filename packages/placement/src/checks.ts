@@ -1,4 +1,3 @@
-import { freeOn } from "./candidate.ts";
 import type { Candidate, PlacementRequest } from "./candidate.ts";
 import { labelsCheck, numberCheck, stateCheck, wordCheck } from "./check.ts";
 import type { Check } from "./check.ts";
@@ -98,11 +97,17 @@ function capacityChecks({ vcpus, memoryMiB, diskMiB }: PlacementRequest): Check[
     atLeast(
       "capacity-vcpus",
       vcpus,
-      (node) => freeOn(node).vcpus,
+      ({ capacity, used }) => capacity.vcpus - used.vcpus,
       (value) => `${value} vCPU`,
       "",
     ),
-    atLeast("capacity-memory", memoryMiB, (node) => freeOn(node).memoryMiB, memory, " of memory"),
-    atLeast("capacity-disk", diskMiB, (node) => freeOn(node).diskMiB, memory, " of disk"),
+    atLeast(
+      "capacity-memory",
+      memoryMiB,
+      ({ capacity, used }) => capacity.memoryMiB - used.memoryMiB,
+      memory,
+      " of memory",
+    ),
+    atLeast("capacity-disk", diskMiB, ({ capacity, used }) => capacity.diskMiB - used.diskMiB, memory, " of disk"),
   ];
 }

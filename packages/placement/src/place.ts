@@ -6,7 +6,7 @@ import { modelledRoundTripMs } from "./latency.ts";
 import type { ModelledLatency } from "./latency.ts";
 import { placeOf } from "./places.ts";
 import type { Refusal, RefusalReason, Refused } from "./refusal.ts";
-import { scoreOf } from "./score.ts";
+import { scoreOf, useOf } from "./score.ts";
 import type { Score } from "./score.ts";
 import { count, memory, milliseconds } from "./wording.ts";
 
@@ -32,18 +32,22 @@ export type Decision = Placed | Refused;
  */
 export function place(request: PlacementRequest, fleet: readonly Candidate[]): Decision {
   const checks = checksFor(request);
-  let best: { node: Candidate; score: Score } | undefined;
+  let best: Candidate | undefined;
+  let bestUse = Number.POSITIVE_INFINITY;
   let fitting = 0;
   for (const node of fleet) {
-    if (checks.some((check) => check.fails(node))) continue;
+    if (failsAny(checks, node)) continue;
     fitting++;
-    const score = scoreOf(node, request);
-    if (best === undefined || isBetter(node, score, best.node, best.score)) best = { node, score };
+    const use = useOf(node, request);
+    if (best !== undefined && (use > bestUse || (use === bestUse && node.name >= best.name))) continue;
+    best = node;
+    bestUse = use;
   }
   if (best === undefined) return refused(checks, fleet);
-  const latencies = latenciesTo(best.node, request);
-  const reason = reasonFor(best.node, latencies, fitting, fleet.length);
-  return { outcome: "placed", ...best, latencies, considered: fleet.length, fitting, reason };
+  const latencies = latenciesTo(best, request);
+  const reason = reasonFor(best, latencies, fitting, fleet.length);
+  const score = scoreOf(best, request);
+  return { outcome: "placed", node: best, score, latencies, considered: fleet.length, fitting, reason };
 }
 
 /** What stands in the way on all nodes that do not fit, also where others do: why not there, and what would change it. */
@@ -58,8 +62,9 @@ export function obstacles(request: PlacementRequest, node: Candidate): readonly 
     .map((check) => check.reason);
 }
 
-function isBetter(node: Candidate, score: Score, other: Candidate, otherScore: Score): boolean {
-  return score.use < otherScore.use || (score.use === otherScore.use && node.name < other.name);
+function failsAny(checks: readonly Check[], node: Candidate): boolean {
+  for (let at = 0; at < checks.length; at++) if (checks[at]?.fails(node) === true) return true;
+  return false;
 }
 
 function refused(checks: readonly Check[], fleet: readonly Candidate[]): Refused {

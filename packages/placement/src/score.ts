@@ -17,6 +17,15 @@ export function scoreOf({ capacity, used }: Candidate, size: Readonly<Capacity>)
   return { vcpus, memory, disk, use: Math.max(vcpus, memory, disk) };
 }
 
+/** The score's `use` alone: asked of every node, so it makes no objects. */
+export function useOf({ capacity, used }: Candidate, size: Readonly<Capacity>): number {
+  return Math.max(
+    share(used.vcpus + size.vcpus, capacity.vcpus),
+    share(used.memoryMiB + size.memoryMiB, capacity.memoryMiB),
+    share(used.diskMiB + size.diskMiB, capacity.diskMiB),
+  );
+}
+
 /** Nothing used of nothing there is no use. */
 function share(used: number, capacity: number): number {
   return used === 0 ? 0 : used / capacity;
