@@ -8,6 +8,7 @@ export * from "./quota.ts";
 export { planLimits } from "./plan-limits.ts";
 export * from "./id.ts";
 export { sealedMark, withoutSecrets } from "./shown.ts";
+export { timestamp } from "./timestamp.ts";
 export * from "./validation.ts";
 export { fieldName } from "./field-error.ts";
 export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.ts";

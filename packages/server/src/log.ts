@@ -1,3 +1,4 @@
+import { timestamp } from "@skerry/model";
 import type { Log } from "./operations/log.ts";
 
 /** One JSON object per line: `{"time":…,"level":…,"message":…, …facts}`; an Error among the facts is written with its stack and causes. */
@@ -5,7 +6,7 @@ export function makeJsonLog(write: (line: string) => void, nowMs: () => number):
   const line =
     (level: string) =>
     (facts: object, message: string): void => {
-      const entry = { time: new Date(nowMs()).toISOString(), level, message, ...facts };
+      const entry = { time: timestamp(nowMs()), level, message, ...facts };
       write(`${JSON.stringify(entry, (_key, value: unknown) => (value instanceof Error ? describe(value) : value))}\n`);
     };
   return { info: line("info"), warn: line("warn"), error: line("error") };

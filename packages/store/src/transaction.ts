@@ -1,4 +1,4 @@
-import { SkerryError, schemaVersionOf } from "@skerry/model";
+import { SkerryError, schemaVersionOf, timestamp } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { checkPlace, frozenCopy } from "./object.ts";
 import type { TracedChange } from "./object.ts";
@@ -15,7 +15,7 @@ export interface Outcome<T> {
 export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transaction) => T): Outcome<T> {
   const own = new Overlay(base);
   const changes: TracedChange[] = [];
-  const updatedAt = new Date(nowMs).toISOString();
+  const updatedAt = timestamp(nowMs);
   let open = true;
 
   const record = (

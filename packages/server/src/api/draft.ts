@@ -1,4 +1,4 @@
-import type { KindName, ResourceOf } from "@skerry/model";
+import { timestamp, type KindName, type ResourceOf } from "@skerry/model";
 import type { Key } from "@skerry/store";
 
 /** What of a new object depends on who makes it. */
@@ -17,7 +17,7 @@ export function makeDraft<K extends KindName>(
   parts: DraftParts,
   nowMs: number,
 ): ResourceOf<K> {
-  const now = new Date(nowMs).toISOString();
+  const now = timestamp(nowMs);
   const place = key.project === undefined ? {} : { project: key.project };
   const metadata = {
     name: key.name,

@@ -109,7 +109,7 @@ function backwards(
   bounds: Bounds,
 ): { status: Status; next: Next } {
   let status = before;
-  const startedMs = Date.parse(status.undoStartedAt ?? new Date(nowMs).toISOString());
+  const startedMs = status.undoStartedAt === undefined ? nowMs : Date.parse(status.undoStartedAt);
   const limitMs = Math.max(startedMs + bounds.undoMs, nowMs + bounds.undoFloorMs);
   if (outcome?.kind === "undone") status = withStep(status, outcome.index, { state: "compensated" });
   if (outcome?.kind === "undo-failed") {

@@ -1,3 +1,5 @@
+export { timestamp } from "@skerry/model";
+
 /** Time as code that waits sees it; tests pass one that they move by hand. */
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -34,8 +36,4 @@ export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promi
     });
     signal.addEventListener("abort", abort, { once: true });
   });
-}
-
-export function timestamp(ms: number): string {
-  return new Date(ms).toISOString();
 }
