@@ -34,7 +34,9 @@ export class Overlay implements State {
   }
 
   get<K extends KindName>(kind: K, key: Key): ResourceOf<K> | undefined {
-    const entry = this.#layers.get(kind)?.byName.get(nameKey(kind, key));
+    const layer = this.#layers.get(kind);
+    // Of most kinds nothing is in flight, and most reads are of these.
+    const entry = layer === undefined || layer.byName.size === 0 ? undefined : layer.byName.get(nameKey(kind, key));
     return entry === undefined ? this.#base.get(kind, key) : (entry.object as ResourceOf<K> | undefined);
   }
 
@@ -76,7 +78,8 @@ export class Overlay implements State {
   apply(event: ChangeEvent): void {
     const { kind, id, object, revision } = event;
     const layer = this.#layer(kind);
-    const before = this.getById(kind, id);
+    // What was created was not there before, unless it went in between.
+    const before = event.type === "created" && !layer.byId.has(id) ? undefined : this.getById(kind, id);
     if (before !== undefined) layer.byName.set(nameKey(kind, before.metadata), { revision, object: undefined });
     if (event.type === "deleted") {
       layer.byId.set(id, { revision, object: undefined });
@@ -92,7 +95,9 @@ export class Overlay implements State {
     const settled = this.#base.revision;
     for (const { byId, byName } of this.#layers.values()) {
       for (const entries of [byId, byName]) {
-        for (const [key, entry] of entries) if (entry.revision <= settled) entries.delete(key);
+        entries.forEach(({ revision }, key) => {
+          if (revision <= settled) entries.delete(key);
+        });
       }
     }
   }

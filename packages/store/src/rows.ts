@@ -62,7 +62,8 @@ export function changeRow({ event, timeMs }: Change): ChangeRow {
 
 /** CRC-32 of all that a row says of its object: one changed byte anywhere in it is noticed. About 1 µs. */
 function objectSum({ kind, id, project, name, revision, body }: Omit<ObjectRow, "sum">): number {
-  return crc32(`${kind}\0${id}\0${project ?? ""}\0${name}\0${revision}\0${body}`);
+  // One after the other, so that the body needs no copy.
+  return crc32(body, crc32(`${kind}\0${id}\0${project ?? ""}\0${name}\0${revision}\0`));
 }
 
 /** An object of a row in the form that this version writes, whatever version has written it, and the same as JSON. */
