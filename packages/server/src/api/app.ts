@@ -141,9 +141,10 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
 function send(reply: FastifyReply, answer: Reply | undefined): FastifyReply {
   if (answer === undefined) return reply;
   void reply.code(answer.status).headers({ "x-content-type-options": "nosniff", ...answer.headers });
-  if (answer.json !== undefined) return sendJson(reply, answer.json);
-  if (answer.body === undefined) return reply.send();
-  return reply.type("application/json; charset=utf-8").send(JSON.stringify(answer.body));
+  const { json, body } = answer;
+  if (typeof json === "object") return sendJson(reply, json);
+  if (json === undefined && body === undefined) return reply.send();
+  return reply.type("application/json; charset=utf-8").send(json ?? JSON.stringify(body));
 }
 
 interface GroupedRoutes {

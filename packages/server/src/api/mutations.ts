@@ -1,5 +1,5 @@
 import { SkerryError, kinds, type KindName, type QuotaEffect, type RequestMark, type ResourceOf } from "@skerry/model";
-import type { Key, Transaction } from "@skerry/store";
+import type { ChangeEvent, Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import { sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
@@ -42,7 +42,7 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
     return { status: 200, body: deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, run)).result };
   }
   const commit = async (mark?: RequestMark): Promise<Reply> => {
-    const { result } = await deps.store.transact((tx) => {
+    const { result, changes } = await deps.store.transact((tx) => {
       // The token may have gone while the body was on its way, or while earlier transactions ran.
       if (!stillHolds(tx, call.principal, deps.clock.nowMs())) {
         throw new SkerryError("unauthenticated", "The token has expired, was changed or was deleted.");
@@ -51,7 +51,7 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
       const { kind, metadata } = outcome.resource;
       return { ...outcome, stored: tx.getById(kind, metadata.id) };
     }, note);
-    return replyOf(result, result.stored);
+    return replyOf(result, result.stored, changes);
   };
   const { method, url } = call.request;
   const key = readIdempotencyKey(call.headers["idempotency-key"]);
@@ -103,12 +103,25 @@ export function contextOf(deps: ApiDeps, call: Call): WriteContext {
   };
 }
 
-/** @param stored the resource at the end of the transaction; undefined where it is gone */
-function replyOf(outcome: WriteOutcome, stored: ResourceOf<KindName> | undefined): Reply {
+/**
+ * @param stored the resource at the end of the transaction; undefined where it is gone
+ * @param changes what the transaction has written
+ */
+function replyOf(
+  outcome: WriteOutcome,
+  stored: ResourceOf<KindName> | undefined,
+  changes: readonly ChangeEvent[] = [],
+): Reply {
   const { operation, secret, created, result } = outcome;
   const resource = stored ?? outcome.resource;
   const location =
     operation === undefined ? pathOf(resource.kind, resource.metadata) : pathOf("Operation", operation.metadata);
+  const fields = [
+    `"resource":${jsonOf(resource, changes)}`,
+    ...(operation === undefined ? [] : [`"operation":${jsonOf(operation, changes)}`]),
+    ...(secret === undefined ? [] : [`"secret":${JSON.stringify(secret)}`]),
+    ...(result === undefined ? [] : [`"result":${JSON.stringify(result)}`]),
+  ];
   return {
     status: operation !== undefined || stored?.metadata.deletedAt !== undefined ? 202 : created ? 201 : 200,
     headers: {
@@ -116,11 +129,13 @@ function replyOf(outcome: WriteOutcome, stored: ResourceOf<KindName> | undefined
       ...(operation !== undefined || created ? { location } : {}),
       ...(secret === undefined ? {} : { "cache-control": "no-store" }),
     },
-    body: {
-      resource: represent(resource),
-      ...(operation === undefined ? {} : { operation: represent(operation) }),
-      ...(secret === undefined ? {} : { secret }),
-      ...(result === undefined ? {} : { result }),
-    },
+    json: `{${fields.join(",")}}`,
   };
+}
+
+/** A resource as it may leave the server. What was just written is there as JSON already. */
+function jsonOf(resource: ResourceOf<KindName>, changes: readonly ChangeEvent[]): string {
+  const shown = represent(resource);
+  const written = shown === resource ? changes.find(({ object }) => object === resource) : undefined;
+  return written?.json ?? JSON.stringify(shown);
 }

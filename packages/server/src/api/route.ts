@@ -34,7 +34,7 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   /** The body, where it is JSON already. */
-  readonly json?: Uint8Array;
+  readonly json?: Uint8Array | string;
 }
 
 /** JSON schema, or a reference into the document's components. */
