@@ -4,12 +4,13 @@ type Written = readonly OwnChange[];
 
 /**
  * What is kept of a transaction's own changes, while it runs: brought up to date with those since it was last asked for, so that a
- * transaction of many steps does not read all of them again at each. Forgotten with the transaction, whatever comes of it.
+ * transaction of many steps does not read all of them again at each. Transactions run one at a time: it is forgotten with the next.
  */
 export class OwnChanges<T> {
-  readonly #kept = new WeakMap<Written, { readonly value: T; seen: number; last: OwnChange | undefined }>();
   readonly #begin: () => T;
   readonly #absorb: (value: T, changes: Written, tx: View) => void;
+  #written: Written | undefined;
+  #kept: { readonly value: T; seen: number; last: OwnChange | undefined } | undefined;
 
   /** @param absorb takes in changes that it has not seen, `tx` being the state right after them */
   constructor(begin: () => T, absorb: (value: T, changes: Written, tx: View) => void) {
@@ -18,11 +19,11 @@ export class OwnChanges<T> {
   }
 
   of(written: Written, tx: View): T {
-    let kept = this.#kept.get(written);
+    let kept = this.#written === written ? this.#kept : undefined;
     // What was seen last may have been amended since.
     if (kept === undefined || kept.last !== written[kept.seen - 1]) {
-      kept = { value: this.#begin(), seen: 0, last: undefined };
-      this.#kept.set(written, kept);
+      this.#written = written;
+      this.#kept = kept = { value: this.#begin(), seen: 0, last: undefined };
     }
     if (kept.seen < written.length) {
       this.#absorb(kept.value, written.slice(kept.seen), tx);

@@ -22,20 +22,18 @@ export function parseJsonBody(text: string): unknown {
   return value;
 }
 
-function checkShape(root: unknown): void {
-  let level: unknown[] = [root];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > maxDepth) {
-      throw new SkerryError("invalid-request", `The body is nested deeper than ${maxDepth} levels.`);
-    }
-    const next: unknown[] = [];
-    for (const value of level) {
-      if (typeof value !== "object" || value === null) continue;
-      if (Object.hasOwn(value, "__proto__")) {
-        throw new SkerryError("invalid-request", "The body has a field named __proto__.");
-      }
-      for (const inner of Object.values(value)) next.push(inner);
-    }
-    level = next;
+function checkShape(value: unknown, depth = 0): void {
+  if (depth > maxDepth) {
+    throw new SkerryError("invalid-request", `The body is nested deeper than ${maxDepth} levels.`);
+  }
+  if (typeof value !== "object" || value === null) return;
+  if (Array.isArray(value)) {
+    for (const inner of value) checkShape(inner, depth + 1);
+    return;
+  }
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const name in fields) {
+    if (name === "__proto__") throw new SkerryError("invalid-request", "The body has a field named __proto__.");
+    checkShape(fields[name], depth + 1);
   }
 }

@@ -141,9 +141,11 @@ function owning(tx: Transaction, before: ResourceOf<KindName>): Transaction {
   return withWrites(tx, { put: (object) => tx.put(owned(object)), amend: (object) => tx.amend(owned(object)) });
 }
 
+const validName = new RegExp(namePattern);
+
 /** Names come from the path, so that no schema of the body has seen them. */
 function checkName(name: string): void {
-  if (new RegExp(namePattern).test(name)) return;
+  if (validName.test(name)) return;
   throw new SkerryError("invalid-request", `"${name.slice(0, 100)}" can not be a name.`, {
     errors: [{ path: "/metadata/name", message: `must be ${nameWords}` }],
   });

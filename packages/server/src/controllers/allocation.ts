@@ -70,9 +70,10 @@ export class Allocation implements Tracker {
   /** What is taken on each node as this transaction has it; any other view is taken for the newest. Good until the next call. */
   in(view: View & Partial<Pick<Transaction, "written">>): UsedOn {
     const corrections = view.written === undefined ? undefined : this.#corrections.of(view.written, view);
+    if (corrections === undefined || corrections.size === 0) return (nodeId) => this.#used.get(nodeId) ?? nothing;
     return (nodeId) => {
       const used = this.#used.get(nodeId) ?? nothing;
-      const correction = corrections?.get(nodeId);
+      const correction = corrections.get(nodeId);
       return correction === undefined ? used : sum(used, correction);
     };
   }

@@ -59,5 +59,5 @@ export function networkKey(project: string | undefined, name: string): string {
 }
 
 function unique(ids: readonly string[]): readonly string[] {
-  return [...new Set(ids)];
+  return ids.length <= 1 ? ids : [...new Set(ids)];
 }

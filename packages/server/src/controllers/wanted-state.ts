@@ -18,7 +18,7 @@ import {
   type WantedState,
   type WantedVolume,
 } from "@skerry/protocol";
-import { gatewayOf, prefixOf } from "./addressing/network-address.ts";
+import { rangeOf } from "./addressing/network-address.ts";
 import { replaceAfterOf } from "./instance-lease.ts";
 import { instanceFootprint, type FleetView } from "./fleet-view.ts";
 
@@ -123,8 +123,8 @@ function nicsOf(fleet: FleetView, instance: InstanceResource): WantedInstance["n
   return instance.status.addresses.flatMap(({ network: name, address, mac }) => {
     const network = fleet.network(instance.metadata.project, name);
     if (network === undefined) return [];
-    const { cidr } = network.spec;
-    return [{ networkId: network.metadata.id, mac, address: `${address}/${prefixOf(cidr)}`, gateway: gatewayOf(cidr) }];
+    const { prefix, gateway } = rangeOf(network.spec.cidr);
+    return [{ networkId: network.metadata.id, mac, address: `${address}/${prefix}`, gateway }];
   });
 }
 
@@ -158,7 +158,7 @@ function wantedNetwork(
   if (vni === undefined) return undefined;
   const { cidr, egress = false } = network.spec;
   const peers = presence === "absent" ? [] : fleet.nodesOn(network).filter((id) => id !== nodeId);
-  return { id: network.metadata.id, presence, vni, cidr, gateway: gatewayOf(cidr), egress, peers };
+  return { id: network.metadata.id, presence, vni, cidr, gateway: rangeOf(cidr).gateway, egress, peers };
 }
 
 /** Nodes that share a network with this one or exchange a volume with it. */

@@ -8,7 +8,7 @@ import {
 import type { ChangeEvent, InstanceOutline, Tracker, Store, Transaction, View } from "@skerry/store";
 import { networkKey } from "../fleet-view.ts";
 import { formatAddress, parseAddress } from "./ipv4.ts";
-import { addressRange, macOf } from "./network-address.ts";
+import { macOf, rangeOf } from "./network-address.ts";
 
 type Addresses = InstanceResource["status"]["addresses"];
 
@@ -26,8 +26,9 @@ interface Pool {
 export class AddressBook implements Tracker {
   /** By network key. */
   readonly #pools = new Map<string, Pool>();
-  /** By transaction, then by network key: every free address of the range below it was leased by this transaction. */
-  readonly #floors = new WeakMap<Transaction["written"], Map<string, number>>();
+  /** By network key: every free address of the range below it was leased by this transaction, the last that has leased any. */
+  readonly #floors = new Map<string, number>();
+  #leasing: Transaction["written"] | undefined;
   readonly #stop: () => void;
 
   constructor(store: Store) {
@@ -57,15 +58,15 @@ export class AddressBook implements Tracker {
    */
   lease(tx: Transaction, instance: InstanceResource): Addresses {
     const { id, project } = instance.metadata;
-    const floors = this.#floors.get(tx.written) ?? new Map<string, number>();
-    this.#floors.set(tx.written, floors);
+    if (this.#leasing !== tx.written) this.#floors.clear();
+    this.#leasing = tx.written;
     const addresses: Addresses = [];
     for (const networkName of instance.spec.networks ?? []) {
       const network = tx.get("Network", { project, name: networkName });
       if (network === undefined) continue;
       const key = networkKey(project, networkName);
-      const address = this.#lowestFree(key, network, floors.get(key));
-      floors.set(key, address + 1);
+      const address = this.#lowestFree(key, network, this.#floors.get(key));
+      this.#floors.set(key, address + 1);
       addresses.push({ network: networkName, address: formatAddress(address), mac: macOf(id, network.metadata.id) });
     }
     return addresses;
@@ -79,7 +80,7 @@ export class AddressBook implements Tracker {
   }
 
   #lowestFree(key: string, network: NetworkResource, floor = 0): number {
-    const { first, last } = addressRange(network.spec.cidr);
+    const { first, last } = rangeOf(network.spec.cidr);
     const pool = this.#pools.get(key);
     let address = Math.max(first, pool?.floor ?? first);
     while (pool?.taken.has(address) === true) address++;

@@ -31,19 +31,29 @@ export function cidrsOverlap(one: string, other: string): boolean {
   return overlaps(canonical(known(one)), canonical(known(other)));
 }
 
-/** The first address, which every node that carries the network answers at. */
-export function gatewayOf(cidr: string): string {
-  return formatAddress(canonical(known(cidr)).base + 1);
+/** What a network's range comes to. */
+interface NetworkRange {
+  readonly prefix: number;
+  /** The first address, which every node that carries the network answers at. */
+  readonly gateway: string;
+  /** The addresses that instances may have, in numbers: from the first after the gateway to the last before the broadcast. */
+  readonly first: number;
+  readonly last: number;
 }
 
-export function prefixOf(cidr: string): number {
-  return known(cidr).prefix;
-}
+/** Every wanted state asks for those of all its networks. */
+const ranges = new Map<string, NetworkRange>();
+const keptRanges = 4096;
 
-/** The addresses that instances may have, in numbers: from the first after the gateway to the last before the broadcast. */
-export function addressRange(cidr: string): { readonly first: number; readonly last: number } {
+export function rangeOf(cidr: string): NetworkRange {
+  const kept = ranges.get(cidr);
+  if (kept !== undefined) return kept;
   const { base, prefix } = canonical(known(cidr));
-  return { first: base + 2, last: base + sizeOf({ base, prefix }) - 2 };
+  const last = base + sizeOf({ base, prefix }) - 2;
+  const range = { prefix, gateway: formatAddress(base + 1), first: base + 2, last };
+  if (ranges.size >= keptRanges) ranges.clear();
+  ranges.set(cidr, range);
+  return range;
 }
 
 /** The interface address of an instance on a network: the same for ever, locally administered, 40 bits of a hash. */

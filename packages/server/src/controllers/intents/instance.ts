@@ -39,7 +39,9 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
 }
 
 /** @throws SkerryError invalid-request where a hard constraint names none that is there; of several one is enough */
-function refuseNowhere(view: View, { nodes, sites, providers }: PlacementConstraints = {}): void {
+function refuseNowhere(view: View, placement: PlacementConstraints | undefined): void {
+  if (placement === undefined) return;
+  const { nodes, sites, providers } = placement;
   const named = [
     ["nodes", "Node", nodes],
     ["sites", "Site", sites],
