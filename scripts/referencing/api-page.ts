@@ -1,4 +1,3 @@
-import { kinds } from "@skerry/model";
 import type { ApiDescription } from "@skerry/server";
 import { markdownTable } from "./table.ts";
 
@@ -11,16 +10,15 @@ export function apiPage({ routes }: ApiDescription): string {
     const rows = routes
       .filter((route) => route.tag === tag)
       .map((route) => [`\`${route.method} ${route.path}\``, route.summary, parametersOf(route), callerOf(route)]);
-    return `## ${tag}\n\n${markdownTable(["route", "what it does", "takes", "for"], rows)}`;
+    return `## ${tag}\n\n${markdownTable(["route", "what it does", "takes", "needs"], rows)}`;
   });
   return `# API
 
 All of it is HTTPS and JSON, described for programs in [openapi.json](openapi.json) (OpenAPI 3.1, also served at
 \`/api/v1/openapi.json\`). Errors are in [errors.md](errors.md), the fields of each kind in [kinds.md](kinds.md).
 
-- **Who asks.** \`Authorization: Bearer skt1.…\` on every request but \`/livez\`. Viewers read; operators also write what lives in
-  projects; admins do everything. A token of one project sees that project, what is in it and its operations; anything else
-  answers 404. Browsers, which can't set headers on a WebSocket, offer the protocols \`skerry.v1\` and \`bearer.<token>\`.
+- **Who asks.** \`Authorization: Bearer skt1.…\` on every request but \`/livez\`. What a route needs is an action and a
+  kind that a role must permit there (see [access.md](../access.md)): what may not even be read answers 404, anything else 403. Browsers, which can't set headers on a WebSocket, offer the protocols \`skerry.v1\` and \`bearer.<token>\`.
 - **Writing.** \`PUT\` creates or replaces (\`If-None-Match: *\` only creates), \`PATCH\` is a JSON merge patch, \`POST …/{name}:{action}\`
   asks for an action. Unknown fields are refused. The answer is \`{resource, operation?, secret?}\`: 201 where it is new, 202 where an
   operation goes on with it (its path is in \`Location\`), else 200. A secret is shown this once.
@@ -54,10 +52,9 @@ function parametersOf({ query, requestHeaders = [] }: Route): string {
   return [...names, ...requestHeaders].map((name) => `\`${name}\``).join(", ");
 }
 
+/** What a caller's roles must permit, as policies call it. */
 function callerOf({ access }: Route): string {
-  if (access === "public") return "anyone";
+  if (access === "public") return "nothing";
   if (access === "any-token") return "any token";
-  if (access.verb === "read") return "viewer";
-  const inProject = kinds[access.kind].scope === "project" || access.kind === "Operation";
-  return inProject ? "operator" : "admin";
+  return `${access.verb} ${access.kind}`;
 }

@@ -26,4 +26,4 @@ export {
 } from "./kinds/instance.ts";
 export { OperationStep, operationStates, stepStates, type OperationState } from "./kinds/operation.ts";
 export { VolumeAssignment, VolumeCopy, copyPurposes, volumeStates } from "./kinds/volume.ts";
-export { roles, type Role } from "./kinds/token.ts";
+export { builtInRoles, subjectKinds } from "./kinds/access.ts";

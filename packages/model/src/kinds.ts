@@ -1,4 +1,5 @@
 import type { Of } from "./kind.ts";
+import { Group, Role, RoleBinding, ServiceAccount, User } from "./kinds/access.ts";
 import { Image } from "./kinds/image.ts";
 import { Instance } from "./kinds/instance.ts";
 import { Network } from "./kinds/network.ts";
@@ -27,6 +28,11 @@ export const kinds = {
   Operation,
   JoinToken,
   ApiToken,
+  User,
+  Group,
+  ServiceAccount,
+  Role,
+  RoleBinding,
 } as const;
 
 export type KindName = keyof typeof kinds;
@@ -45,6 +51,11 @@ interface Resources {
   readonly Operation: Of<typeof Operation>;
   readonly JoinToken: Of<typeof JoinToken>;
   readonly ApiToken: Of<typeof ApiToken>;
+  readonly User: Of<typeof User>;
+  readonly Group: Of<typeof Group>;
+  readonly ServiceAccount: Of<typeof ServiceAccount>;
+  readonly Role: Of<typeof Role>;
+  readonly RoleBinding: Of<typeof RoleBinding>;
 }
 
 /** The resource type of a kind: `ResourceOf<"Instance">`. */
@@ -62,6 +73,11 @@ export type InstanceResource = ResourceOf<"Instance">;
 export type OperationResource = ResourceOf<"Operation">;
 export type JoinTokenResource = ResourceOf<"JoinToken">;
 export type ApiTokenResource = ResourceOf<"ApiToken">;
+export type UserResource = ResourceOf<"User">;
+export type GroupResource = ResourceOf<"Group">;
+export type ServiceAccountResource = ResourceOf<"ServiceAccount">;
+export type RoleResource = ResourceOf<"Role">;
+export type RoleBindingResource = ResourceOf<"RoleBinding">;
 
 export const kindNames = Object.keys(kinds) as readonly KindName[];
 

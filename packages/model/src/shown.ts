@@ -31,6 +31,11 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
     case "Volume":
     case "Instance":
     case "Operation":
+    case "User":
+    case "Group":
+    case "ServiceAccount":
+    case "Role":
+    case "RoleBinding":
       return resource;
   }
 }

@@ -1,6 +1,7 @@
 import type { KindName, OperationResource, ResourceOf } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { TObject } from "typebox";
+import type { Rights } from "./authorisation/rights.ts";
 
 /** Who asks, why and when; made by the API from the authenticated request, by controllers for the system itself. */
 export interface IntentContext {
@@ -10,6 +11,8 @@ export interface IntentContext {
   readonly nowMs: number;
   /** Whether who asks may know of a resource, for advice; of none beyond what it works with where absent. */
   readonly sees?: (resource: ResourceOf<KindName>) => boolean;
+  /** What who asks may do; not limited where absent. */
+  readonly rights?: Rights;
   makeId(prefix: string): string;
 }
 

@@ -1,19 +1,9 @@
-import { Option, type Command } from "commander";
-import { providerDrivers, roles, specParser, type KindName } from "@skerry/model";
+import { Option } from "commander";
+import { providerDrivers, type KindName } from "@skerry/model";
+import { accessFlags } from "./access-flags.ts";
 import { instanceFlags } from "./instance-flags.ts";
-import { given, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
+import { given, plain, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
 import { imageFlags } from "./image-flags.ts";
-
-function plain<K extends KindName>(
-  kind: K,
-  declare: (command: Command) => void,
-  pick: (options: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>> | Record<string, unknown>,
-): DraftFlags<K> {
-  return {
-    declare,
-    spec: async (options) => specParser(kind)(given(await pick(options))),
-  };
-}
 
 const displayName = "--display-name <text>";
 
@@ -114,20 +104,5 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
         .option("--lifetime <seconds>", "how long it may be used", toNumber),
     ({ site, node, lifetime }) => ({ site, node, lifetimeSeconds: lifetime }),
   ),
-  ApiToken: plain(
-    "ApiToken",
-    (command) =>
-      command
-        .addOption(new Option("--role <role>", "what it may do").choices(roles).makeOptionMandatory())
-        .option("--only-project <name>", "limit it to one project; -p says the same")
-        .option("--lifetime <seconds>", "until it expires", toNumber)
-        .option("--description <text>", "for people"),
-    ({ role, onlyProject, project, lifetime, description }) => ({
-      role,
-      // Taken as it is everywhere else: a limit that was asked for must not be lost.
-      project: onlyProject ?? project,
-      lifetimeSeconds: lifetime,
-      description,
-    }),
-  ),
+  ...accessFlags,
 };

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { InvalidArgumentError, type Command } from "commander";
-import { SkerryError, type KindName, type ResourceOf } from "@skerry/model";
+import { SkerryError, specParser, type KindName, type ResourceOf } from "@skerry/model";
 import type { Client, ResourceKey } from "@skerry/sdk";
 import type { Terminal } from "../output/terminal.ts";
 
@@ -43,4 +43,16 @@ export async function readFlagFile(path: string, flag: string): Promise<string> 
 /** Drops what was not given, so that the schema's own optional fields stay absent. */
 export function given(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** Flags of a kind whose spec follows from them alone. */
+export function plain<K extends KindName>(
+  kind: K,
+  declare: (command: Command) => void,
+  pick: (options: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>> | Record<string, unknown>,
+): DraftFlags<K> {
+  return {
+    declare,
+    spec: async (options) => specParser(kind)(given(await pick(options))),
+  };
 }

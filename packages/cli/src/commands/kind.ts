@@ -30,6 +30,11 @@ const summaries: Record<KindName, string> = {
   Operation: "a durable job and its steps",
   JoinToken: "lets one agent join once",
   ApiToken: "lets a person or program call the API",
+  User: "a person",
+  Group: "users who are given roles together",
+  ServiceAccount: "a program of a project",
+  Role: "what may be done, as Cedar policies",
+  RoleBinding: "gives a role to some, somewhere",
 };
 
 interface ListFlags {

@@ -132,9 +132,33 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
     ],
     ApiToken: [
       name,
-      { title: "ROLE", cell: (row) => row.spec.role },
+      { title: "OWNER", drop: 1, cell: (row) => (row.spec.owner === undefined ? "-" : subjectWords(row.spec.owner)) },
+      { title: "ROLE", cell: (row) => row.spec.role ?? "(its owner's)" },
       { title: "PROJECT", cell: (row) => row.spec.project ?? "(all)" },
       { title: "EXPIRES", cell: (row) => row.status.expiresAt ?? "never" },
+      age,
+    ],
+    User: [
+      name,
+      { title: "NAME IN FULL", cell: (row) => row.spec.displayName ?? "-" },
+      { title: "E-MAIL", drop: 1, cell: (row) => row.spec.email ?? "-" },
+      { title: "STATE", cell: (row) => (row.spec.disabled === true ? "disabled" : "enabled") },
+      age,
+    ],
+    Group: [name, { title: "MEMBERS", cell: (row) => someOf(row.spec.members) }, age],
+    ServiceAccount: [
+      name,
+      project,
+      { title: "STATE", cell: (row) => (row.spec.disabled === true ? "disabled" : "enabled") },
+      { title: "DESCRIPTION", drop: 1, cell: (row) => row.spec.description ?? "-" },
+      age,
+    ],
+    Role: [name, { title: "DESCRIPTION", cell: (row) => row.spec.description ?? "-" }, age],
+    RoleBinding: [
+      name,
+      { title: "ROLE", cell: (row) => row.spec.role },
+      { title: "WHERE", cell: (row) => scopeWords(row.spec) },
+      { title: "WHO", cell: (row) => someOf(row.spec.subjects.map(subjectWords)) },
       age,
     ],
   };
@@ -162,6 +186,31 @@ function usageColumn(
       return `${used === undefined ? "-" : words(used)}${limit === undefined ? "" : ` / ${words(limit)}`}`;
     },
   };
+}
+
+/** The first few, and how many more. */
+function someOf(words: readonly string[]): string {
+  const more = words.length > 3 ? ` +${words.length - 3}` : "";
+  return words.slice(0, 3).join(" ") + more || "-";
+}
+
+function subjectWords({
+  kind,
+  name,
+  project,
+}: {
+  readonly kind: string;
+  readonly name: string;
+  readonly project?: string;
+}): string {
+  const noun = kind === "ServiceAccount" ? "service-account" : kind.toLowerCase();
+  return `${noun}/${project === undefined ? "" : `${project}/`}${name}`;
+}
+
+function scopeWords({ project, organisation, provider }: ResourceOf<"RoleBinding">["spec"]): string {
+  if (project !== undefined) return `project/${project}`;
+  if (organisation !== undefined) return `organisation/${organisation}`;
+  return provider === undefined ? "(the zone)" : `provider/${provider}`;
 }
 
 function mebibytes(value: number | undefined): string {

@@ -2,9 +2,6 @@ import { Type } from "typebox";
 import { Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { defineKind } from "../kind.ts";
 
-export const roles = ["admin", "operator", "viewer"] as const;
-export type Role = (typeof roles)[number];
-
 /** Lets one agent join once, before it expires. The secret is shown once, at creation; its hash is kept. */
 export const JoinToken = defineKind({
   kind: "JoinToken",
@@ -33,9 +30,19 @@ export const ApiToken = defineKind({
   prefix: "atk",
   scope: "zone",
   spec: strict({
-    role: oneOf(roles),
+    /** What it may do; with an owner at most this of what the owner may, and all of it where absent. */
+    role: optional(Name),
     /** Limits the token to one project; the whole zone where absent. */
     project: optional(Name),
+    /** Whose it is: it may do what they may, as long as they may. A token without an owner stands for itself. */
+    owner: optional(
+      strict({
+        kind: oneOf(["User", "ServiceAccount"] as const),
+        name: Name,
+        /** Of a service account. */
+        project: optional(Name),
+      }),
+    ),
     lifetimeSeconds: optional(Type.Integer({ minimum: 60, maximum: 31_536_000 })),
     description: optional(Type.String({ maxLength: 200 })),
   }),

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { oneOf, optional, roles, strict, Name, Timestamp } from "@skerry/model";
+import { optional, strict, Name, Timestamp } from "@skerry/model";
 import { auditRoute } from "./audit-route.ts";
 import { backupRoute } from "./backup-route.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -11,7 +11,15 @@ import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
 import { streamRoutes } from "./stream-routes.ts";
 
-const WhoAmI = strict({ name: Name, role: oneOf(roles), project: optional(Name), expiresAt: optional(Timestamp) });
+const Scoped = { project: optional(Name), organisation: optional(Name), provider: optional(Name) };
+const WhoAmI = strict({
+  name: Type.String(),
+  /** What it was given, and where: the whole zone where nothing is named. */
+  roles: Type.Array(strict({ role: Name, ...Scoped })),
+  /** At most this of it. */
+  limit: optional(strict({ role: Name, ...Scoped })),
+  expiresAt: optional(Timestamp),
+});
 const Version = strict({ version: Type.String(), api: Type.String(), zoneId: Type.String() });
 
 /** Everything that the server answers to. */
@@ -50,13 +58,13 @@ const whoAmI: GuardedRoute = {
   summary: "Who the token stands for.",
   tag: "Server",
   access: "any-token",
-  replies: { 200: { description: "Its name and role.", schema: WhoAmI } },
-  handle: ({ principal: { name, role, project, expiresAtMs } }) => ({
+  replies: { 200: { description: "Its name and roles.", schema: WhoAmI } },
+  handle: ({ principal: { name, rights, expiresAtMs } }) => ({
     status: 200,
     body: {
       name,
-      role,
-      ...(project === undefined ? {} : { project }),
+      roles: rights.grants.map(({ role, scope }) => ({ role, ...scope })),
+      ...(rights.limit === undefined ? {} : { limit: { role: rights.limit.role, ...rights.limit.scope } }),
       ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
     },
   }),

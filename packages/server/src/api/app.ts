@@ -11,6 +11,7 @@ import type { ApiDeps } from "./deps.ts";
 import { FairTurns } from "./fair-turns.ts";
 import { sendJson } from "./large-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
+import { keyOf } from "./resource-routes.ts";
 import { pathOnly, sendProblem } from "./problem-reply.ts";
 import { applyPatchType, mediaTypeOf, type Call, type Method, type Params, type Reply, type Route } from "./route.ts";
 import { protocolToken } from "./upgrade.ts";
@@ -69,7 +70,7 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
   const admitToken = (request: FastifyRequest): Principal => {
     const token = bearerToken(request.headers.authorization) ?? protocolToken(request.raw);
     try {
-      return authenticate(deps.store, token, deps.clock.nowMs());
+      return authenticate(deps.store, deps.rights, token, deps.clock.nowMs());
     } catch (error) {
       const tried = token === undefined ? undefined : parseApiToken(token)?.id;
       throw deps.failures.weigh(error, [addressSource(request.ip), tried]);
@@ -107,7 +108,8 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
         const principal = open ? undefined : admitToken(request);
         const { route, params } = pick(group, request);
         if (principal !== undefined && route.access !== "public" && route.access !== "any-token") {
-          authorise(principal, route.access.verb, route.access.kind, route.access.place(params));
+          const { verb, kind, place } = route.access;
+          authorise(principal, verb, kind, place(params), keyOf(kind, params));
         }
         checkContentType(route, request);
         if (!takesBytes) limitBodyTime(request);

@@ -77,6 +77,7 @@ export function apply(
   checkPath(key, metadata);
   const wish = fieldsOf(kind, { labels: metadata?.labels ?? {}, spec: spec ?? {} });
   const before = tx.get(kind, key);
+  if (before !== undefined) write.authoriseChange(before);
   write.checkPreconditions(before);
   const { manager } = applying;
   if (before === undefined) {

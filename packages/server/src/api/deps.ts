@@ -1,6 +1,7 @@
 import type { Condition, KindName, ResourceOf } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import type { FailureLimit } from "../authorisation/failure-limit.ts";
+import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
 import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
@@ -27,6 +28,7 @@ export interface ApiDeps {
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;
+  readonly rights: RightsIndex;
   readonly failures: FailureLimit;
   readonly sealer: Sealer;
   readonly images: ImageFiles;

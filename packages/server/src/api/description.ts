@@ -22,6 +22,7 @@ export function describeApi(version: string): ApiDescription {
     fleet: absent(),
     usage: absent(),
     random: absent(),
+    rights: absent(),
     authorityFingerprint: "",
   });
   const agents = agentRoutes({
@@ -46,6 +47,7 @@ export function describeApi(version: string): ApiDescription {
     usage: absent(),
     agentRoutes: agents,
     tokens: absent(),
+    rights: absent(),
     failures: absent(),
     sealer: absent(),
     images: absent(),

@@ -1,7 +1,5 @@
 import type { Condition, KindName } from "@skerry/model";
 import type { StoredDocument } from "@skerry/store";
-import { decide, placeOf } from "../authorisation/authorise.ts";
-import type { Principal } from "../authorisation/principal.ts";
 import { timestamp } from "../operations/clock.ts";
 
 /**
@@ -12,14 +10,6 @@ const plainKinds: ReadonlySet<KindName> = new Set(["Site", "Image", "Volume", "I
 
 export function isPlain(kind: KindName): boolean {
   return plainKinds.has(kind);
-}
-
-/** Whether a principal may see a document: as `sees`, made from the object only where that alone tells. */
-export function seesDocument(principal: Principal, kind: KindName, document: StoredDocument): boolean {
-  if (principal.project === undefined) return decide(principal, "read", kind, {}) === "allowed";
-  if (kind === "Operation") return decide(principal, "read", kind, placeOf(document.object())) === "allowed";
-  const { project, name } = document.key;
-  return decide(principal, "read", kind, { project: kind === "Project" ? name : project }) === "allowed";
 }
 
 /** What a node said last, and whether it is heard now. */

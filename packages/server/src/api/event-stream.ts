@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { SkerryError, isKindName, optional, strict, toProblem, type KindName } from "@skerry/model";
+import { SkerryError, isKindName, kindNames, optional, strict, toProblem, type KindName } from "@skerry/model";
 import type { ChangeEvent } from "@skerry/store";
 import { Type } from "typebox";
 import { sees } from "../authorisation/authorise.ts";
+import type { Principal } from "../authorisation/principal.ts";
 import type { ApiDeps } from "./deps.ts";
 import { reachedRevision } from "./reached-revision.ts";
 import { represent } from "./representation.ts";
@@ -47,8 +48,8 @@ export function eventRoute(deps: ApiDeps): GuardedRoute {
   };
 }
 
-function liveEvents({ store, stopping }: ApiDeps): LiveEvents {
-  const live = new LiveEvents(store, changeFrame);
+function liveEvents({ store, rights, stopping }: ApiDeps): LiveEvents {
+  const live = new LiveEvents(store, rights.roles, changeFrame);
   stopping.addEventListener("abort", () => live.close(), { once: true });
   return live;
 }
@@ -100,7 +101,7 @@ async function serve(deps: ApiDeps, live: LiveEvents, call: Call): Promise<void>
       }
       if (signal.aborted || reached !== deps.store.revision) break;
       isLive = true;
-      reached = await followLive(live, socket, { project: call.principal.project, kinds }, signal);
+      reached = await followLive(live, socket, { ...audience(call.principal), kinds }, signal);
       isLive = false;
       await drained(socket, signal);
       if (!signal.aborted) changes = deps.store.changes(reached, signal);
@@ -122,6 +123,14 @@ async function turnOf(response: ServerResponse, signal: AbortSignal): Promise<So
   } catch {
     return undefined; // It was cut, or the stream has to end before it began.
   }
+}
+
+/** What a principal may see, as live readers say it: a filter only where the place alone does not tell. */
+function audience(principal: Principal): Pick<LiveReader, "project" | "sees"> {
+  const { rights } = principal;
+  const place = { project: rights.projects?.length === 1 ? rights.projects[0] : undefined };
+  const each = kindNames.every((kind) => rights.allow("read", kind, place));
+  return { ...place, sees: each ? undefined : (event) => sees(principal, event.object) };
 }
 
 function readSince(call: Call, now: number): number {

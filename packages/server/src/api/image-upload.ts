@@ -9,7 +9,7 @@ import { represent } from "./representation.ts";
 import { entityTag } from "./revision-match.ts";
 import { DryRun, keyOf } from "./resource-routes.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
-import { notFound } from "./writes.ts";
+import { notFound } from "../authorisation/authorise.ts";
 
 /** An upload that brings nothing for so long is given up. */
 const stalledMs = 60_000;
@@ -82,8 +82,8 @@ async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
   const signal = AbortSignal.any([held.signal, deps.stopping]);
   await deps.images.store(image.spec, watched(call.body, signal), signal);
   const { result } = await deps.store.transact((tx) => {
-    if (!stillHolds(tx, call.principal, deps.clock.nowMs())) {
-      throw new SkerryError("unauthenticated", "The token has expired, was changed or was deleted.");
+    if (!stillHolds(tx, deps.rights, call.principal, deps.clock.nowMs())) {
+      throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
     }
     const current = find(tx, key);
     if (current.metadata.id !== image.metadata.id || current.spec.digest !== image.spec.digest) {

@@ -12,9 +12,9 @@ import {
 } from "@skerry/model";
 import type { Documents, Key, Label, StoredDocument } from "@skerry/store";
 import { Type, type Static } from "typebox";
-import { decide } from "../authorisation/authorise.ts";
+import { seesAll, seesDocument } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
-import { documentJson, isPlain, seesDocument, writeDocument, type Sight } from "./document.ts";
+import { documentJson, isPlain, writeDocument, type Sight } from "./document.ts";
 import { parseFields } from "./field-projection.ts";
 import { replyBuffer } from "./large-reply.ts";
 import { parseLabelSelector } from "./label-selector.ts";
@@ -66,8 +66,8 @@ interface DocumentScope {
   readonly revision: number;
   readonly principal: Principal;
   readonly kind: KindName;
-  /** One project's, or all. */
-  readonly project: string | undefined;
+  /** What is in these, sorted; all where absent. */
+  readonly projects: readonly string[] | undefined;
   /** Of a node by its name; undefined where there is none. */
   readonly nodeId: (name: string) => string | undefined;
   readonly sight: Sight;
@@ -94,9 +94,9 @@ export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>)
   let more = false;
   let looked = 0;
   let last: StoredDocument | undefined;
-  const seesAll = principal.project === undefined && decide(principal, "read", kind, {}) === "allowed";
+  const seesEach = seesAll(principal, kind);
   for (const document of documentsOf(scope, query.node, after, labels?.required)) {
-    if (!seesAll && !seesDocument(principal, kind, document)) continue;
+    if (!seesEach && !seesDocument(principal, kind, document)) continue;
     if (
       touches?.(document) !== false &&
       isMadeBy?.(document) !== false &&
@@ -116,20 +116,25 @@ export function listReply(scope: DocumentScope, query: Static<typeof ListQuery>)
   return { status: 200, body: { items, revision, ...next } };
 }
 
-function documentsOf(
-  { documents, kind, project, nodeId }: DocumentScope,
+function* documentsOf(
+  { documents, kind, projects, nodeId }: DocumentScope,
   node: string | undefined,
   after: Key | undefined,
   labels: readonly Label[] | undefined,
-): Iterable<StoredDocument> {
-  if (node === undefined) return documents.documents(kind, project, after, labels);
+): Generator<StoredDocument, void, void> {
+  // A tenant's list costs what the tenant has, however many others there are.
+  const within = projects?.filter((name) => name >= (after?.project ?? "")) ?? [undefined];
+  if (node === undefined) {
+    for (const project of within) yield* documents.documents(kind, project, after, labels);
+    return;
+  }
   if (kind !== "Instance" && kind !== "Volume") {
     throw new SkerryError("invalid-request", `What is listed here is on no node.`, {
       remedy: "Leave the node out: only instances and volumes are listed by it.",
     });
   }
   const id = nodeId(node);
-  return id === undefined ? [] : documents.onNode(kind, id, project, after);
+  if (id !== undefined) for (const project of within) yield* documents.onNode(kind, id, project, after);
 }
 
 /** Tells operations that have an object among their targets, by its name: also those of a namesake that is gone. */

@@ -1,11 +1,13 @@
 import type { KindName } from "@skerry/model";
 import type { ChangeEvent, Store } from "@skerry/store";
-import { placeOf } from "../authorisation/authorise.ts";
+import { placeOf, type Atlas } from "../authorisation/place.ts";
 
 /** A stream that has all changes so far and waits for the next. */
 export interface LiveReader {
-  /** The one project whose changes it may see; every change where absent. */
+  /** The one project whose changes it may see; it may see every change where absent, but for what `sees` refuses. */
   readonly project: string | undefined;
+  /** Whether it may see a change of its project, or of all; it may see each where absent. */
+  readonly sees: ((event: ChangeEvent) => boolean) | undefined;
   /** The kinds it asked for; all where absent. */
   readonly kinds: ReadonlySet<KindName> | undefined;
   /** Frames of the changes that are for it, in order. @param revision of the newest change, for it or not */
@@ -19,10 +21,12 @@ export interface LiveReader {
 export class LiveEvents {
   readonly #byProject = new Map<string | undefined, Set<LiveReader>>();
   readonly #frame: (event: ChangeEvent) => Uint8Array;
+  readonly #atlas: Atlas;
   readonly #stop: () => void;
 
-  constructor(store: Pick<Store, "subscribe">, frame: (event: ChangeEvent) => Uint8Array) {
+  constructor(store: Pick<Store, "subscribe">, atlas: Atlas, frame: (event: ChangeEvent) => Uint8Array) {
     this.#frame = frame;
+    this.#atlas = atlas;
     this.#stop = store.subscribe((events) => this.#deliver(events));
   }
 
@@ -48,7 +52,7 @@ export class LiveEvents {
     if (all !== undefined) this.#give(events, all, revision);
     const byProject = new Map<string, ChangeEvent[]>();
     for (const event of events) {
-      const { project } = placeOf(event.object);
+      const { project } = placeOf(event.object, this.#atlas);
       if (project === undefined || !this.#byProject.has(project)) continue;
       const others = byProject.get(project);
       if (others === undefined) byProject.set(project, [event]);
@@ -61,13 +65,13 @@ export class LiveEvents {
     let whole: Uint8Array | undefined;
     // A reader may leave while it takes.
     for (const reader of [...readers]) {
-      const { kinds } = reader;
-      if (kinds === undefined) {
+      const { kinds, sees } = reader;
+      if (kinds === undefined && sees === undefined) {
         whole ??= Buffer.concat(events.map(this.#frame));
         reader.take(whole, revision);
         continue;
       }
-      const own = events.filter(({ kind }) => kinds.has(kind));
+      const own = events.filter((event) => kinds?.has(event.kind) !== false && sees?.(event) !== false);
       if (own.length > 0) reader.take(Buffer.concat(own.map(this.#frame)), revision);
     }
   }

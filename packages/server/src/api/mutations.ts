@@ -1,8 +1,9 @@
 import { SkerryError, kinds, type KindName, type QuotaEffect, type RequestMark, type ResourceOf } from "@skerry/model";
 import type { ChangeEvent, Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
-import { sees } from "../authorisation/authorise.ts";
+import { authoriseChange, authoriseWish, sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
+import type { Verb } from "../authorisation/verbs.ts";
 import { noteOf } from "./audit-note.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
@@ -21,6 +22,7 @@ export type Write = (tx: Transaction, context: WriteContext) => WriteOutcome;
 export interface Mutated {
   readonly kind: KindName;
   readonly key: Key;
+  readonly verb: Verb;
   readonly answers: IdempotentAnswers;
   readonly recorded: RecordedRequests;
 }
@@ -36,7 +38,7 @@ function pathOf(kind: KindName, key: Key): string {
  * with it. With `?dryRun=true` nothing is committed, and the answer is the plan.
  */
 export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write: Write): Promise<Reply> {
-  const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call));
+  const run = (tx: Transaction): WriteOutcome => write(tx, contextOf(deps, call, mutated.verb));
   const note = noteOf(call);
   if (call.query.dryRun === "true") {
     return { status: 200, body: deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, run)).result };
@@ -44,8 +46,8 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
   const commit = async (mark?: RequestMark): Promise<Reply> => {
     const { result, changes } = await deps.store.transact((tx) => {
       // The token may have gone while the body was on its way, or while earlier transactions ran.
-      if (!stillHolds(tx, call.principal, deps.clock.nowMs())) {
-        throw new SkerryError("unauthenticated", "The token has expired, was changed or was deleted.");
+      if (!stillHolds(tx, deps.rights, call.principal, deps.clock.nowMs())) {
+        throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
       }
       const outcome = mark === undefined ? run(tx) : recording(tx, mark, run);
       const { kind, metadata } = outcome.resource;
@@ -88,16 +90,19 @@ export function rehearsed(
   };
 }
 
-export function contextOf(deps: ApiDeps, call: Call): WriteContext {
+export function contextOf(deps: ApiDeps, call: Call, verb: Verb): WriteContext {
   return {
     intents: deps.intents,
     sealer: deps.sealer,
     checkPreconditions: (current) => checkPreconditions(call.headers, current),
+    authoriseChange: (resource) => authoriseChange(call.principal, verb, resource),
+    authoriseWish: (resource, as = verb) => authoriseWish(call.principal, as, resource),
     context: {
       actor: call.principal.name,
       cause: call.cause,
       nowMs: deps.clock.nowMs(),
       sees: (resource) => sees(call.principal, resource),
+      rights: call.principal.rights,
       makeId: deps.makeId,
     },
   };

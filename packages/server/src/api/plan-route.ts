@@ -14,12 +14,14 @@ import {
   type KindName,
 } from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
-import { authorise, type Place } from "../authorisation/authorise.ts";
+import { authorise } from "../authorisation/authorise.ts";
+import type { Verb } from "../authorisation/verbs.ts";
 import { apply, checkManager } from "./apply.ts";
 import type { ApiDeps } from "./deps.ts";
 import { contextOf } from "./mutations.ts";
 import { TouchedObjects } from "./plan.ts";
 import { quotaEffects } from "./quota-effect.ts";
+import { placeOfItem } from "./resource-routes.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
 import { remove } from "./writes.ts";
 
@@ -74,10 +76,14 @@ function plan(deps: ApiDeps, call: Call): Reply {
   checkManager(manager);
   const asked = resources.length + deletions.length;
   if (asked === 0 || asked > planLimits.resources) throw wrongCount(asked);
-  for (const { kind, metadata } of resources)
-    for (const verb of ["put", "patch"] as const) authorise(call.principal, verb, kind, placeOf(kind, metadata));
-  for (const { kind, metadata } of deletions) authorise(call.principal, "delete", kind, placeOf(kind, metadata));
-  const write = { ...contextOf(deps, call), checkPreconditions: () => undefined };
+  const require = (verb: Verb, { kind, metadata }: Pick<(typeof resources)[number], "kind" | "metadata">): void => {
+    const key = keyOf(kind, metadata);
+    authorise(call.principal, verb, kind, placeOfItem(deps, kind, key), key);
+  };
+  for (const resource of resources) for (const verb of ["put", "patch"] as const) require(verb, resource);
+  for (const deletion of deletions) require("delete", deletion);
+  const writing = { ...contextOf(deps, call, "patch"), checkPreconditions: () => undefined };
+  const deleting = { ...contextOf(deps, call, "delete"), checkPreconditions: () => undefined };
   const startedMs = deps.clock.monotonicMs();
   const { result } = deps.store.rehearse((tx: Transaction) => {
     const touched = new TouchedObjects(tx);
@@ -91,10 +97,10 @@ function plan(deps: ApiDeps, call: Call): Reply {
       }
     };
     for (const [index, resource] of resources.entries())
-      step(index, resource, (key) => apply(seen, resource.kind, key, resource, { manager, force }, write));
+      step(index, resource, (key) => apply(seen, resource.kind, key, resource, { manager, force }, writing));
     for (const [index, gone] of deletions.entries()) {
       step(resources.length + index, gone, (key) => {
-        remove(seen, gone.kind, key, write);
+        remove(seen, gone.kind, key, deleting);
         // What a node or an operation would do until the next one's turn.
         touched.finishDeletions();
       });
@@ -128,11 +134,6 @@ function tooLong(tried: number, asked: number): SkerryError {
       facts: { tried, asked },
     },
   );
-}
-
-function placeOf(kind: KindName, { name, project }: { readonly name: string; readonly project?: string }): Place {
-  if (kind === "Project") return { project: name };
-  return kinds[kind].scope === "project" ? { project } : {};
 }
 
 /** @throws SkerryError invalid-request where the project is missing */

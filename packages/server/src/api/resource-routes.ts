@@ -1,6 +1,7 @@
 import { FieldManager, kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerry/model";
 import type { Key } from "@skerry/store";
-import { authorise, placeOf, type Place } from "../authorisation/authorise.ts";
+import { authorise, notFound } from "../authorisation/authorise.ts";
+import { placeOf, type Place } from "../authorisation/place.ts";
 import { Type } from "typebox";
 import { apply, readApplying } from "./apply.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -21,7 +22,7 @@ import {
   type Reply,
   type ReplyDescription,
 } from "./route.ts";
-import { act, intentsOf, notFound, patch, put, remove } from "./writes.ts";
+import { act, intentsOf, patch, put, remove } from "./writes.ts";
 
 /** Of every route that changes something. */
 export const DryRun = strict({
@@ -49,10 +50,11 @@ function listRoutes(deps: ApiDeps, kind: KindName): GuardedRoute[] {
   const answer = async ({ principal, params, query }: Call): Promise<Reply> => {
     await reachedRevision(deps.store, query.revision);
     // A tenant's list costs what the tenant has, however many others there are.
-    const project = params.project ?? (kinds[kind].scope === "project" ? principal.project : undefined);
+    const projects = kinds[kind].scope === "project" ? principal.rights.projects : undefined;
+    const within = params.project === undefined ? projects : [params.project];
     const { documents, revision } = deps.store;
     const nodeId = (name: string): string | undefined => deps.store.get("Node", { name })?.metadata.id;
-    const scope = { documents, revision, principal, kind, project, nodeId, sight: deps, finish: deps.freshen };
+    const scope = { documents, revision, principal, kind, projects: within, nodeId, sight: deps, finish: deps.freshen };
     return listReply(scope, query);
   };
   const shape = {
@@ -96,7 +98,7 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
     operationId: `get${kind}`,
     summary: `Reads one ${kind}.`,
     tag: kind,
-    access: { verb: "read", kind, place: (params) => placeOfItem(deps, kind, params) },
+    access: { verb: "read", kind, place: (params) => placeOfItem(deps, kind, keyOf(kind, params)) },
     query: strict({ revision: atRevision }),
     replies: { 200: { description: "It, with its revision as ETag.", schema: schemaRef(kind) } },
     handle: async (call) => {
@@ -114,16 +116,24 @@ function readRoute(deps: ApiDeps, kind: KindName): GuardedRoute {
   };
 }
 
+/** What a method asks for, of those that write. */
+const verbs = { PUT: "put", PATCH: "patch", DELETE: "delete" } as const;
+
 type Requests = Pick<Mutated, "answers" | "recorded">;
 
 function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): GuardedRoute[] {
-  const place = (params: Params): Place => placeOfItem(deps, kind, params);
+  const place = (params: Params): Place | undefined => placeOfItem(deps, kind, keyOf(kind, params));
   const shape = { path: itemPath(kind), tag: kind, query: DryRun } as const;
   const handle =
     (write: (key: Key, call: Call) => Write) =>
     (call: Call): Promise<Reply> => {
       const key = keyOf(kind, call.params);
-      return mutate(deps, { kind, key, ...requests }, call, write(key, call));
+      return mutate(
+        deps,
+        { kind, key, verb: verbs[call.request.method as keyof typeof verbs], ...requests },
+        call,
+        write(key, call),
+      );
     };
   return [
     {
@@ -162,7 +172,7 @@ function writeRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarded
         const applying = readApplying(query, mediaTypeOf(headers));
         if (applying === undefined) return (tx, write) => patch(tx, kind, key, body, write);
         // Whether it makes or changes, only the transaction knows.
-        authorise(principal, "put", kind, place(params));
+        authorise(principal, "put", kind, place(params), key);
         return (tx, write) => apply(tx, kind, key, body, applying, write);
       }),
     },
@@ -187,14 +197,14 @@ function actionRoutes(deps: ApiDeps, requests: Requests, kind: KindName): Guarde
     summary: intent.summary,
     tag: kind,
     query: DryRun,
-    access: { verb: "act", kind, place: (params) => placeOfItem(deps, kind, params) },
+    access: { verb: "act", kind, place: (params) => placeOfItem(deps, kind, keyOf(kind, params)) },
     requestHeaders: ["If-Match", "Idempotency-Key", "X-Skerry-Reason"],
     body: { contentType: "application/json", schema: intent.input, optional: true },
     replies: mutationReplies(kind, false),
     handle: (call) => {
       const key = keyOf(kind, call.params);
       const write: Write = (tx, context) => act(tx, kind, key, action, call.body, context);
-      return mutate(deps, { kind, key, ...requests }, call, write);
+      return mutate(deps, { kind, key, verb: "act", ...requests }, call, write);
     },
   }));
 }
@@ -218,12 +228,11 @@ export function keyOf(kind: KindName, params: Params): Key {
   return kinds[kind].scope === "project" ? { project: params.project, name } : { name };
 }
 
-/** Where what a path names lives; for an operation that is known only from the operation itself. */
-function placeOfItem(deps: ApiDeps, kind: KindName, params: Params): Place {
-  if (kinds[kind].scope === "project") return { project: params.project };
-  if (kind === "Project") return { project: params.name };
-  const found = kind === "Operation" ? deps.store.get(kind, { name: params.name ?? "" }) : undefined;
-  return found === undefined ? {} : placeOf(found);
+/** Where what a key names lives; of what lives in no project the thing itself tells, if it is there. */
+export function placeOfItem(deps: ApiDeps, kind: KindName, key: Key): Place | undefined {
+  if (kinds[kind].scope === "project") return { project: key.project };
+  const found = deps.store.get(kind, key);
+  return found === undefined ? undefined : placeOf(found, deps.rights.roles);
 }
 
 /** `join-tokens` as `JoinTokens`. */

@@ -2,8 +2,9 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { KindName } from "@skerry/model";
 import type { TObject, TSchema } from "typebox";
-import type { Place, Verb } from "../authorisation/authorise.ts";
+import type { Place } from "../authorisation/place.ts";
 import type { Principal } from "../authorisation/principal.ts";
+import type { Verb } from "../authorisation/verbs.ts";
 
 /*
  * What the API consists of. The server, the OpenAPI document and the tests that try every route with every kind of
@@ -84,11 +85,11 @@ export type RequestHeader = keyof typeof requestHeaders;
 /** A route whose caller is known by a token. */
 export interface GuardedRoute extends RouteBase {
   /**
-   * What a caller must be allowed to do, and where. `any-token`: whoever has a token may ask, and the handler shows
+   * What a caller must be allowed to do, and where; no place for what is not there and tells its place itself. `any-token`: whoever has a token may ask, and the handler shows
    * each caller what it may see.
    */
   readonly access:
-    | { readonly verb: Verb; readonly kind: KindName; readonly place: (params: Params) => Place }
+    | { readonly verb: Verb; readonly kind: KindName; readonly place: (params: Params) => Place | undefined }
     | "any-token";
   /** Undefined where it has taken over the connection. */
   readonly handle: (call: Call) => Promise<Reply | undefined> | Reply;

@@ -9,7 +9,7 @@ export class StreamLimit {
   readonly #open = new Map<string, number>();
 
   /** Counts one more until disposed. @throws SkerryError too-many-requests */
-  enter({ tokenId }: Principal): Disposable {
+  enter({ tokenId }: Pick<Principal, "tokenId">): Disposable {
     const count = this.#open.get(tokenId) ?? 0;
     if (count >= maxPerToken) {
       throw new SkerryError("too-many-requests", `This token has ${count} streams open already.`, {

@@ -8,7 +8,7 @@ import { keyOf } from "./resource-routes.ts";
 import type { Call, GuardedRoute, Params } from "./route.ts";
 import { StreamLimit } from "./stream-limit.ts";
 import { requireUpgrade, webSocketDoor, type WebSocketDoor } from "./upgrade.ts";
-import { notFound } from "./writes.ts";
+import { notFound } from "../authorisation/authorise.ts";
 
 const maxChunkBytes = 1024 * 1024;
 /** Closes a stream that the node could not open; the reason is `code: detail`. */

@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import {
   SkerryError,
   inputParser,
-  kindWord,
   kinds,
   namePattern,
   nameWords,
@@ -16,6 +15,8 @@ import {
 } from "@skerry/model";
 import { withWrites, type Key, type Transaction } from "@skerry/store";
 import type { TObject } from "typebox";
+import { notFound } from "../authorisation/authorise.ts";
+import type { Verb } from "../authorisation/verbs.ts";
 import type { IntentContext, IntentOutcome, IntentTable, KindIntents } from "../intents.ts";
 import { sealProviderSpec } from "../secrets/provider-key.ts";
 import type { Sealer } from "../secrets/sealer.ts";
@@ -48,6 +49,10 @@ export interface WriteContext {
   readonly context: IntentContext;
   /** @throws SkerryError where the request's preconditions don't hold for what is there */
   readonly checkPreconditions: (current: ResourceOf<KindName> | undefined) => void;
+  /** @throws SkerryError where who asks may not change what is there */
+  readonly authoriseChange: (current: ResourceOf<KindName>) => void;
+  /** @throws SkerryError forbidden where who asks may not have it so */
+  readonly authoriseWish: (wanted: ResourceOf<KindName>, verb?: Verb) => void;
 }
 
 const parsers = new Map<TObject | string, Parser<unknown>>();
@@ -63,6 +68,7 @@ export function parserFor(schema: TObject | string, make: () => Parser<unknown>)
 export function put(tx: Transaction, kind: KindName, key: Key, body: unknown, write: WriteContext): WriteOutcome {
   const input = parseInput(kind, key, body);
   const before = tx.get(kind, key);
+  if (before !== undefined) write.authoriseChange(before);
   write.checkPreconditions(before);
   if (before !== undefined) return { ...change(tx, before, input, write).outcome, created: false };
   return { ...create(tx, kind, key, input, write), created: true };
@@ -90,6 +96,7 @@ export function create(
     write.context.nowMs,
   );
   const whole = made === undefined ? draft : { ...draft, metadata: { ...draft.metadata, ...made } };
+  write.authoriseWish(whole, "put");
   return intents.create(tx, whole, write.context);
 }
 
@@ -166,17 +173,10 @@ function checkProject(tx: Transaction, project: string | undefined): void {
 
 function existing(tx: Transaction, kind: KindName, key: Key, write: WriteContext): ResourceOf<KindName> {
   const found = tx.get(kind, key);
+  if (found !== undefined) write.authoriseChange(found);
   write.checkPreconditions(found);
   if (found === undefined) throw notFound(kind, key);
   return found;
-}
-
-export function notFound(kind: KindName, key: Key): SkerryError {
-  const where = key.project === undefined ? "" : ` in project ${key.project}`;
-  const project = key.project === undefined ? "" : ` --project ${key.project}`;
-  return new SkerryError("not-found", `There is no ${kind} ${key.name}${where}.`, {
-    remedy: `See what there is: skerry ${kindWord(kind)} list${project}`,
-  });
 }
 
 export function parseInput(kind: KindName, key: Key, body: unknown): Input {
@@ -230,6 +230,7 @@ export function change(
     metadata: { ...owned, labels, generation: metadata.generation + (sameSpec ? 0 : 1) },
     spec,
   } as ResourceOf<KindName>;
+  write.authoriseWish(after);
   return { outcome: intentsOf(write.intents, kind).update(tx, before, after, write.context), same };
 }
 

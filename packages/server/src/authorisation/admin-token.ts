@@ -23,7 +23,7 @@ export async function ensureAdminToken(
   const { secret, hash } = mintSecret();
   const name = store.get("ApiToken", { name: "admin" }) === undefined ? "admin" : `admin-${id.slice(-8)}`;
   const parts = {
-    spec: { role: "admin", description: "Made by the server" },
+    spec: { role: "platform-admin", description: "Made by the server" },
     labels: {},
     status: { secretHash: hash },
   };
@@ -38,5 +38,6 @@ export async function ensureAdminToken(
 
 function administers({ metadata, spec, status }: ApiTokenResource, nowMs: number): boolean {
   const lasts = status.expiresAt === undefined || nowMs < Date.parse(status.expiresAt);
-  return spec.role === "admin" && spec.project === undefined && lasts && metadata.deletedAt === undefined;
+  const mayAll = spec.role === "platform-admin" || spec.role === "admin";
+  return mayAll && spec.project === undefined && spec.owner === undefined && lasts && metadata.deletedAt === undefined;
 }

@@ -10,6 +10,7 @@ import type { NodeSight } from "../operations/node-sight.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
 import { operationKinds } from "../operations/registry.ts";
+import type { RightsIndex } from "../authorisation/rights-index.ts";
 import { AddressBook } from "./addressing/address-book.ts";
 import { Allocation } from "./allocation.ts";
 import { Fleet } from "./fleet.ts";
@@ -27,6 +28,7 @@ export interface ControllersDeps {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
+  readonly rights: RightsIndex;
   readonly log: Log;
   readonly provisioner: HostProvisioner;
   /** A provider's private key in clear text. */

@@ -2,6 +2,7 @@ import type { IntentTable } from "../intents.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
 import type { AddressBook } from "./addressing/address-book.ts";
+import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { Allocation } from "./allocation.ts";
 import type { Fleet } from "./fleet.ts";
 import { withinQuotas } from "./quotas/quota-guard.ts";
@@ -17,6 +18,9 @@ import { organisationIntents } from "./intents/organisation.ts";
 import { projectIntents } from "./intents/project.ts";
 import { providerIntents } from "./intents/provider.ts";
 import { siteIntents } from "./intents/site.ts";
+import { roleBindingIntents } from "./intents/role-binding.ts";
+import { roleIntents } from "./intents/role.ts";
+import { groupIntents, serviceAccountIntents, userIntents } from "./intents/subjects.ts";
 import { volumeIntents } from "./intents/volume.ts";
 
 export interface IntentDeps {
@@ -26,6 +30,8 @@ export interface IntentDeps {
   readonly usage: Pick<UsageBook, "in">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;
   readonly random: Random;
+  /** What users, groups and service accounts were given. */
+  readonly rights: Pick<RightsIndex, "grantsOf">;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */
   readonly authorityFingerprint: string;
 }
@@ -45,5 +51,10 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     Operation: operationIntents(deps),
     JoinToken: joinTokenIntents(deps),
     ApiToken: apiTokenIntents(deps),
+    User: userIntents(deps),
+    Group: groupIntents(deps),
+    ServiceAccount: serviceAccountIntents(deps),
+    Role: roleIntents,
+    RoleBinding: roleBindingIntents,
   };
 }

@@ -107,6 +107,11 @@ export class NodeIndex implements FleetView {
       case "Operation":
       case "JoinToken":
       case "ApiToken":
+      case "User":
+      case "Group":
+      case "ServiceAccount":
+      case "Role":
+      case "RoleBinding":
         return [];
     }
   }

@@ -199,6 +199,11 @@ export function withFreshSeenAt<R extends ResourceOf<KindName>>(reports: NodeRep
     case "Operation":
     case "JoinToken":
     case "ApiToken":
+    case "User":
+    case "Group":
+    case "ServiceAccount":
+    case "Role":
+    case "RoleBinding":
       return resource;
   }
 }

@@ -3,6 +3,7 @@ import type { Store } from "@skerry/store";
 import { buildApi } from "../api/app.ts";
 import { ensureAdminToken } from "../authorisation/admin-token.ts";
 import type { FailureLimit } from "../authorisation/failure-limit.ts";
+import { RightsIndex } from "../authorisation/rights-index.ts";
 import { makeTokenWatch } from "../authorisation/token-watch.ts";
 import { makeControllers } from "../controllers/controllers.ts";
 import { makeAgentGateway } from "../gateway/agent-gateway.ts";
@@ -47,8 +48,11 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
   if (await ensureAdminToken(store, clock, makeId, adminTokenFile))
     log.info({ file: adminTokenFile }, "an admin's token was made");
   started.defer(await cleanImages(store, images, log));
+  const rights = new RightsIndex(store);
+  started.defer(() => rights.close());
   const controllers = makeControllers({
     ...foundation,
+    rights,
     openKey: (provider: ProviderResource) => openProviderKey(sealer, provider),
     authorityFingerprint: authority.fingerprint,
     heartbeatMs,
@@ -60,7 +64,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     ...{ store, intents, delegate, authority, images, failures },
     ...{ clock, log, makeId, heartbeatMs },
   });
-  const tokens = makeTokenWatch(store, clock);
+  const tokens = makeTokenWatch(store, rights, clock);
   started.defer(() => tokens.close());
   const stopping = new AbortController();
   const { app } = await buildApi({
@@ -73,6 +77,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     seenAtMs: (nodeId, objectId) => controllers.seenAtMs(nodeId, objectId),
     unreachable: (nodeId) => controllers.unreachable(nodeId),
     tokens,
+    rights,
     makeId,
     stopping: stopping.signal,
   });

@@ -101,6 +101,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
       usage: { in: nobody },
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },
       random,
+      rights: { grantsOf: nobody },
       authorityFingerprint: authority.fingerprint,
     }),
     makeId: (prefix) => makeId(prefix, clock.nowMs(), random.bytes(10)),

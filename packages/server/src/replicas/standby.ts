@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { SkerryError } from "@skerry/model";
 import { buildApi } from "../api/app.ts";
 import type { ApiDeps } from "../api/deps.ts";
+import { RightsIndex } from "../authorisation/rights-index.ts";
 import { makeTokenWatch } from "../authorisation/token-watch.ts";
 import { AddressBook } from "../controllers/addressing/address-book.ts";
 import { UsageBook } from "../controllers/quotas/usage-book.ts";
@@ -11,13 +12,17 @@ import { servingOf, type ClosableServing } from "./serving.ts";
 
 export interface StandbyDeps
   extends
-    Omit<ApiDeps, "gateway" | "agentRoutes" | "tokens" | "usage" | "freshen" | "seenAtMs" | "unreachable" | "stopping">,
+    Omit<
+      ApiDeps,
+      "gateway" | "agentRoutes" | "tokens" | "rights" | "usage" | "freshen" | "seenAtMs" | "unreachable" | "stopping"
+    >,
     ForwardDeps {}
 
 /** What a replica that follows serves: reads and event streams from its own memory, everything else by the leader. */
 export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> {
   const stopping = new AbortController();
-  const tokens = makeTokenWatch(deps.store, deps.clock);
+  const rights = new RightsIndex(deps.store);
+  const tokens = makeTokenWatch(deps.store, rights, deps.clock);
   const addresses = new AddressBook(deps.store);
   const usage = new UsageBook(deps.store);
   const unreachable = (nodeId: string) => storedUnreachable(deps.store, nodeId, deps.clock.nowMs());
@@ -25,6 +30,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     ...deps,
     tokens,
     usage,
+    rights,
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
     },
@@ -44,6 +50,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
       stopping.abort(new SkerryError("unavailable", "This replica changes its role: connect again."));
       tokens.close();
       usage.close();
+      rights.close();
       addresses.close();
       await app.close();
       forward.close();

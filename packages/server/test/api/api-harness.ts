@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LightMyRequestResponse } from "fastify";
-import { kinds, makeId, type ApiTokenResource, type KindName, type ResourceOf, type Role } from "@skerry/model";
+import { kinds, makeId, type ApiTokenResource, type KindName, type ResourceOf } from "@skerry/model";
 import { openSqliteStore, type Store } from "@skerry/store";
 import { buildApi, type Api } from "../../src/api/app.ts";
 import type { ApiDeps } from "../../src/api/deps.ts";
@@ -11,6 +11,7 @@ import { makeDraft } from "../../src/api/draft.ts";
 import { formatApiToken } from "../../src/authorisation/api-token.ts";
 import { mintSecret } from "../../src/authorisation/secret.ts";
 import { FailureLimit } from "../../src/authorisation/failure-limit.ts";
+import { RightsIndex } from "../../src/authorisation/rights-index.ts";
 import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
 import { openAuthority, type Authority } from "../../src/pki/authority.ts";
@@ -22,13 +23,14 @@ import { plainIntents } from "./plain-intents.ts";
 export interface ApiHarness extends AsyncDisposable {
   readonly api: Api;
   readonly store: Store;
+  readonly rights: RightsIndex;
   readonly sealer: Sealer;
   readonly directory: string;
   /** What the server logged. */
   readonly logged: readonly unknown[];
   /** A token of the zone's admin. */
   readonly admin: string;
-  token(name: string, role: Role, project?: string, expiresAtMs?: number): Promise<string>;
+  token(name: string, role: string, project?: string, expiresAtMs?: number): Promise<string>;
   ask(
     token: string | undefined,
     method: Method,
@@ -62,7 +64,8 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
   const clock = systemClock;
   const store = await openSqliteStore({ path: join(directory, "state.sqlite") });
   const sealer = await openSealer(join(directory, "sealing.key"));
-  const tokens = makeTokenWatch(store, clock);
+  const rights = new RightsIndex(store);
+  const tokens = makeTokenWatch(store, rights, clock);
   const logged: unknown[] = [];
   const note = (facts: object, message: string): void => void logged.push({ message, ...facts });
   const stopping = new AbortController();
@@ -70,6 +73,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     store,
     sealer,
     tokens,
+    rights,
     // Tests are wrong more often than a person; those of the limit itself bring their own.
     failures: new FailureLimit(clock, 100_000),
     clock,
@@ -92,6 +96,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
   const harness: Omit<ApiHarness, "admin" | typeof Symbol.asyncDispose> = {
     api,
     store,
+    rights,
     sealer,
     directory,
     logged,
@@ -128,7 +133,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
 
 interface TokenWish {
   readonly name: string;
-  readonly role: Role;
+  readonly role: string;
   readonly project: string | undefined;
   readonly expiresAtMs: number | undefined;
 }
@@ -211,4 +216,9 @@ export const specs = {
   Instance: { vcpus: 1, memoryMiB: 64, image: "tiny" },
   JoinToken: { site: "s1" },
   ApiToken: { role: "viewer" },
+  User: {},
+  Group: { members: [] },
+  ServiceAccount: {},
+  Role: { policies: "permit (principal, action, resource);" },
+  RoleBinding: { role: "viewer", subjects: [{ kind: "User", name: "ana" }] },
 } as const;

@@ -82,7 +82,7 @@ describe("what the API refuses before a route sees it", () => {
 
   test("a token has a hundred streams open at most, and each that ends makes room for another", () => {
     const limit = new StreamLimit();
-    const [one, other] = ["atk_1", "atk_2"].map((tokenId) => ({ name: "t", role: "viewer" as const, tokenId }));
+    const [one, other] = ["atk_1", "atk_2"].map((tokenId) => ({ tokenId }));
     assert.ok(one !== undefined && other !== undefined);
     const open = Array.from({ length: 100 }, () => limit.enter(one));
     assert.throws(() => limit.enter(one), /100 streams open already/);
@@ -118,8 +118,7 @@ describe("what the API refuses before a route sees it", () => {
     const token = await api.token("ci", "operator", "ours");
     assert.deepEqual(JSON.parse((await api.ask(token, "GET", "/api/v1/whoami")).text), {
       name: "ci",
-      role: "operator",
-      project: "ours",
+      roles: [{ role: "operator", project: "ours" }],
     });
   });
 });

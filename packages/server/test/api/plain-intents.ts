@@ -21,6 +21,11 @@ const initialStatuses: { readonly [K in KindName]: ResourceOf<K>["status"] } = {
   Operation: { state: "pending", steps: [], notes: {} },
   JoinToken: {},
   ApiToken: {},
+  User: {},
+  Group: {},
+  ServiceAccount: {},
+  Role: {},
+  RoleBinding: {},
 };
 
 function plain<K extends KindName>(kind: K, actions: KindIntents<K>["actions"] = {}): KindIntents<K> {
@@ -104,4 +109,9 @@ export const plainIntents: IntentTable = {
   Operation: plain("Operation", { cancel }),
   JoinToken: plain("JoinToken"),
   ApiToken: tokens,
+  User: plain("User"),
+  Group: plain("Group"),
+  ServiceAccount: plain("ServiceAccount"),
+  Role: plain("Role"),
+  RoleBinding: plain("RoleBinding"),
 };

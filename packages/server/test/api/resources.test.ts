@@ -268,7 +268,8 @@ describe("lists", () => {
       [1, 2, 3, 4, 5].map((index) => `theirs/v${index}`),
     );
     assert.deepEqual(names(await ask(token, "GET", "/api/v1/projects")), ["undefined/theirs"]);
-    for (const plural of ["sites", "nodes", "providers", "api-tokens", "organisations"]) {
+    assert.deepEqual(names(await ask(token, "GET", "/api/v1/api-tokens")), ["undefined/tenant"]);
+    for (const plural of ["sites", "nodes", "providers", "users", "organisations"]) {
       assert.deepEqual((await ask(token, "GET", `/api/v1/${plural}`)).at("items"), []);
     }
   });

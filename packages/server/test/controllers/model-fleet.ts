@@ -1,4 +1,5 @@
 import type { Store } from "@skerry/store";
+import { RightsIndex } from "../../src/authorisation/rights-index.ts";
 import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
 import type { HostProvisioner } from "../../src/operations/host-provisioner.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
@@ -52,6 +53,7 @@ export class ModelFleet {
         setTimer: (delayMs, callback) => this.#setTimer(delayMs, callback),
       },
       random: evenRandom,
+      rights: new RightsIndex(store),
       log: quietLog,
       heartbeatMs,
       monotonicMs: () => this.clock.nowMs(),

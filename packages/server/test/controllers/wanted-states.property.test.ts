@@ -60,6 +60,7 @@ describe("the wanted states of all nodes", () => {
           fleet: new Fleet(store, allocation),
           usage: new UsageBook(store),
           random: evenRandom,
+          rights: { grantsOf: () => [] },
           authorityFingerprint: "f".repeat(64),
         });
         await seedZone(store, intents, startMs);

@@ -1,5 +1,6 @@
 import type { KindIntents } from "../../intents.ts";
 import { inUse } from "../refusal.ts";
+import { bindingsAt } from "./role-binding.ts";
 import { forget, store } from "./zone-kind.ts";
 
 export const organisationIntents: KindIntents<"Organisation"> = {
@@ -9,13 +10,12 @@ export const organisationIntents: KindIntents<"Organisation"> = {
   remove(tx, organisation, context) {
     const { name } = organisation.metadata;
     const projects = tx.list("Project").filter((project) => project.spec.organisation === name);
-    if (projects.length > 0) {
-      throw inUse(
-        `The organisation ${name}`,
-        projects.map((project) => `project ${project.metadata.name}`),
-        "Delete its projects first: skerry project delete NAME",
-      );
-    }
+    const users = [
+      ...projects.map((project) => `project ${project.metadata.name}`),
+      ...bindingsAt(tx, { organisation: name }),
+    ];
+    if (users.length > 0)
+      throw inUse(`The organisation ${name}`, users, "Delete these first: skerry project delete NAME");
     return forget(tx, organisation, context);
   },
   actions: {},

@@ -1,10 +1,11 @@
-import type { KindName } from "@skerry/model";
+import { kindWord, type KindName } from "@skerry/model";
 import type { KindIntents } from "../../intents.ts";
 import { referenced } from "../references.ts";
 import { inUse, refuseChanges } from "../refusal.ts";
+import { bindingsAt } from "./role-binding.ts";
 import { forget, store } from "./zone-kind.ts";
 
-const held = ["Instance", "Volume", "Network", "Image"] as const satisfies readonly KindName[];
+const held = ["Instance", "Volume", "Network", "Image", "ServiceAccount"] as const satisfies readonly KindName[];
 
 export const projectIntents: KindIntents<"Project"> = {
   initialStatus: {},
@@ -19,10 +20,14 @@ export const projectIntents: KindIntents<"Project"> = {
   remove(tx, project, context) {
     const { name } = project.metadata;
     const holds = held.flatMap((kind) =>
-      tx.list(kind, name).map((object) => `${kind.toLowerCase()} ${object.metadata.name}`),
+      tx.list(kind, name).map((object) => `${kindWord(kind)} ${object.metadata.name}`),
     );
     const tokens = tx.list("ApiToken").filter((token) => token.spec.project === name);
-    const users = [...holds, ...tokens.map((token) => `API token ${token.metadata.name}`)];
+    const users = [
+      ...holds,
+      ...tokens.map((token) => `API token ${token.metadata.name}`),
+      ...bindingsAt(tx, { project: name }),
+    ];
     if (users.length > 0)
       throw inUse(
         `The project ${name}`,

@@ -2,6 +2,7 @@ import type { ProviderResource } from "@skerry/model";
 import type { KindIntents } from "../../intents.ts";
 import { refuseViolations } from "../placing.ts";
 import { inUse, invalidField } from "../refusal.ts";
+import { bindingsAt } from "./role-binding.ts";
 import { forget, store } from "./zone-kind.ts";
 
 export const providerIntents: KindIntents<"Provider"> = {
@@ -19,12 +20,8 @@ export const providerIntents: KindIntents<"Provider"> = {
   remove(tx, provider, context) {
     const { name } = provider.metadata;
     const sites = tx.list("Site").filter((site) => site.spec.provider === name);
-    if (sites.length > 0)
-      throw inUse(
-        `The provider ${name}`,
-        sites.map((site) => `site ${site.metadata.name}`),
-        "Delete its sites first: skerry site delete NAME",
-      );
+    const users = [...sites.map((site) => `site ${site.metadata.name}`), ...bindingsAt(tx, { provider: name })];
+    if (users.length > 0) throw inUse(`The provider ${name}`, users, "Delete these first: skerry site delete NAME");
     return forget(tx, provider, context);
   },
   actions: {},

@@ -1,0 +1,92 @@
+import { SkerryError, type KindName } from "@skerry/model";
+import { given, plain, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
+
+const description = "--description <text>";
+const gather = (value: string, others: readonly string[] = []): readonly string[] => [...others, value];
+
+/** Flags of what says who may do what. */
+export const accessFlags = {
+  ApiToken: plain(
+    "ApiToken",
+    (command) =>
+      command
+        .option("--role <role>", "what it may do; with an owner, at most this of what they may")
+        .option("--user <name>", "whose it is: it may do what they may")
+        .option("--service-account <project/name>", "the same of a project's program")
+        .option("--only-project <name>", "limit it to one project; -p says the same")
+        .option("--lifetime <seconds>", "until it expires", toNumber)
+        .option(description, "for people"),
+    ({ role, user, serviceAccount, onlyProject, project, lifetime, description }) => ({
+      role,
+      owner: owner(user, serviceAccount),
+      // Taken as it is everywhere else: a limit that was asked for must not be lost.
+      project: onlyProject ?? project,
+      lifetimeSeconds: lifetime,
+      description,
+    }),
+  ),
+  User: plain(
+    "User",
+    (command) =>
+      command.option("--display-name <text>", "their name in full").option("--email <address>", "their e-mail address"),
+    ({ displayName, email }) => ({ displayName, email }),
+  ),
+  Group: plain(
+    "Group",
+    (command) =>
+      command.option("--member <user>", "a member; may be given again", gather).option(description, "for people"),
+    ({ member = [], description }) => ({ members: member, description }),
+  ),
+  ServiceAccount: plain(
+    "ServiceAccount",
+    (command) => command.option(description, "for people"),
+    ({ description }) => ({ description }),
+  ),
+  Role: plain(
+    "Role",
+    (command) => command.requiredOption("--policies <file>", "its Cedar policies").option(description, "for people"),
+    async ({ policies, description }) => ({
+      policies: await readFlagFile(String(policies), "--policies"),
+      description,
+    }),
+  ),
+  RoleBinding: plain(
+    "RoleBinding",
+    (command) =>
+      command
+        .requiredOption("--role <role>", "what it gives")
+        .option("--user <name>", "to whom; may be given again, as the next two", gather)
+        .option("--group <name>", "to a group's members", gather)
+        .option("--service-account <project/name>", "to a project's program", gather)
+        .option("--only-project <name>", "in one project; -p says the same")
+        .option("--organisation <name>", "in an organisation and its projects")
+        .option("--provider <name>", "at a provider and its sites"),
+    ({ role, user = [], group = [], serviceAccount = [], onlyProject, project, organisation, provider }) => ({
+      role,
+      subjects: [
+        ...(user as string[]).map((name) => ({ kind: "User", name })),
+        ...(group as string[]).map((name) => ({ kind: "Group", name })),
+        ...(serviceAccount as string[]).map((path) => account(path)),
+      ],
+      project: onlyProject ?? project,
+      organisation,
+      provider,
+    }),
+  ),
+} as const satisfies { readonly [K in KindName]?: DraftFlags<K> };
+
+function owner(user: unknown, serviceAccount: unknown) {
+  if (user === undefined) return typeof serviceAccount === "string" ? account(serviceAccount) : undefined;
+  if (serviceAccount === undefined) return given({ kind: "User", name: user });
+  throw new SkerryError("invalid-request", "A token is either a user's or a service account's.", {
+    remedy: "Give one of --user and --service-account.",
+  });
+}
+
+function account(path: string) {
+  const [project, name, ...rest] = path.split("/");
+  if (name !== undefined && rest.length === 0) return { kind: "ServiceAccount", project, name };
+  throw new SkerryError("invalid-request", `"${path}" is not a project and a service account.`, {
+    remedy: "Write it as PROJECT/NAME.",
+  });
+}

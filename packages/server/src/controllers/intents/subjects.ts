@@ -1,0 +1,112 @@
+import type { GroupResource } from "@skerry/model";
+import type { Transaction, View } from "@skerry/store";
+import { requireCover } from "../../authorisation/granting.ts";
+import type { RightsIndex } from "../../authorisation/rights-index.ts";
+import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
+import type { UserResource, ServiceAccountResource } from "@skerry/model";
+import { referenced } from "../references.ts";
+import { inUse } from "../refusal.ts";
+import { forget, store } from "./zone-kind.ts";
+
+interface SubjectDeps {
+  readonly rights: Pick<RightsIndex, "grantsOf">;
+}
+
+/* Whom rights are given to. Whoever changes or removes one must have all that it was given: a lesser admin is none over a greater. */
+
+export function userIntents({ rights }: SubjectDeps): KindIntents<"User"> {
+  const require = (user: UserResource, context: IntentContext): void =>
+    requireCover(context.rights, rights.grantsOf({ kind: "User", name: user.metadata.name }));
+  return {
+    initialStatus: {},
+    create: store,
+    update(tx, before, after, context) {
+      require(before, context);
+      return store(tx, after);
+    },
+    remove(tx, user, context) {
+      require(user, context);
+      const { name } = user.metadata;
+      const groups = tx.list("Group").filter(({ spec }) => spec.members.includes(name));
+      return forgetSubject(tx, user, context, [
+        ...groups.map(({ metadata }) => `group ${metadata.name}`),
+        ...usesOf(tx, { kind: "User", name }),
+      ]);
+    },
+    actions: {},
+  };
+}
+
+export function groupIntents({ rights }: SubjectDeps): KindIntents<"Group"> {
+  const require = ({ metadata }: GroupResource, context: IntentContext): void =>
+    requireCover(context.rights, rights.grantsOf({ kind: "Group", name: metadata.name }));
+  const check = (view: View, { spec }: GroupResource): void => {
+    for (const [index, name] of spec.members.entries()) referenced(view, "User", name, `/spec/members/${index}`);
+  };
+  return {
+    initialStatus: {},
+    create(tx, draft) {
+      check(tx, draft);
+      return store(tx, draft);
+    },
+    update(tx, before, after, context) {
+      require(before, context);
+      check(tx, after);
+      return store(tx, after);
+    },
+    remove(tx, group, context) {
+      require(group, context);
+      return forgetSubject(tx, group, context, usesOf(tx, { kind: "Group", name: group.metadata.name }));
+    },
+    actions: {},
+  };
+}
+
+export function serviceAccountIntents({ rights }: SubjectDeps): KindIntents<"ServiceAccount"> {
+  const subject = ({ metadata: { name, project } }: ServiceAccountResource) => ({
+    kind: "ServiceAccount" as const,
+    name,
+    ...(project === undefined ? {} : { project }),
+  });
+  return {
+    initialStatus: {},
+    create: store,
+    update(tx, before, after, context) {
+      requireCover(context.rights, rights.grantsOf(subject(before)));
+      return store(tx, after);
+    },
+    remove(tx, account, context) {
+      requireCover(context.rights, rights.grantsOf(subject(account)));
+      return forgetSubject(tx, account, context, usesOf(tx, subject(account)));
+    },
+    actions: {},
+  };
+}
+
+interface Subject {
+  readonly kind: string;
+  readonly name: string;
+  readonly project?: string;
+}
+
+function forgetSubject<K extends "User" | "Group" | "ServiceAccount">(
+  tx: Transaction,
+  subject: (UserResource | GroupResource | ServiceAccountResource) & { readonly kind: K },
+  context: IntentContext,
+  users: readonly string[],
+): IntentOutcome {
+  if (users.length > 0)
+    throw inUse(`${subject.kind} ${subject.metadata.name}`, users, "Take it out of these first, or delete them.");
+  return forget(tx, subject, context);
+}
+
+/** What gives a subject rights, or shows itself as it: one of the same name made later must not come into these. */
+function usesOf(view: View, { kind, name, project }: Subject): string[] {
+  const is = (one: Subject): boolean => one.kind === kind && one.name === name && one.project === project;
+  const bindings = view.list("RoleBinding").filter(({ spec }) => spec.subjects.some(is));
+  const tokens = view.list("ApiToken").filter(({ spec }) => spec.owner !== undefined && is(spec.owner));
+  return [
+    ...bindings.map(({ metadata }) => `role binding ${metadata.name}`),
+    ...tokens.map(({ metadata }) => `API token ${metadata.name}`),
+  ];
+}
