@@ -9,7 +9,7 @@ import {
 } from "@skerry/model";
 import { fieldsOf, type Content, type Fields } from "./object-fields.ts";
 
-/* Whose fields are: docs/adr/0008. What no manager is listed for is `api`'s, so that an object that nobody applied needs no list. */
+/* Whose fields are: docs/adr/0009. What no manager is listed for is `api`'s, so that an object that nobody applied needs no list. */
 
 /** Managers of each field that somebody applied. */
 export type Owners = ReadonlyMap<string, ReadonlySet<string>>;
