@@ -97,6 +97,54 @@ describe("over real TLS", { timeout: 60_000 }, () => {
       assert.deepEqual(names, ["b2", "b4"]);
     });
 
+    test("shows whoever has roles in several places, or that permit to read some kinds only, just that", async () => {
+      const { admin } = api;
+      const put = (path: string, spec: object) => api.ask(admin, "PUT", `/api/v1/${path}`, { spec });
+      const reads = `permit (principal, action == Skerry::Action::"read", resource is Skerry::Volume);`;
+      await put("roles/volumes", { policies: reads });
+      await put("projects/second", { organisation: "acme" });
+      const scopes = { both: [{ project: "theirs" }, { project: "second" }], some: [{ project: "theirs" }] };
+      for (const [name, places] of Object.entries(scopes)) {
+        await put(`users/${name}`, {});
+        for (const [index, place] of places.entries())
+          await put(`role-bindings/${name}-${index}`, {
+            ...{ role: name === "some" ? "volumes" : "viewer", subjects: [{ kind: "User", name }] },
+            ...place,
+          });
+      }
+      const tokens = new Map<string, string>();
+      for (const name of Object.keys(scopes))
+        tokens.set(name, (await put(`api-tokens/${name}`, { owner: { kind: "User", name } })).textAt("secret"));
+      const since = api.store.revision;
+      // Half of it while they watch, so that it comes live and not from the log.
+      const responses = new Map<string, IncomingMessage>();
+      const change = async (suffix: string): Promise<void> => {
+        for (const project of ["ours", "theirs", "second"]) {
+          await create(project, `c-${suffix}`);
+          await put(`projects/${project}/networks/n-${suffix}`, specs.Network);
+        }
+        await create("theirs", `last-${suffix}`);
+      };
+      await change("1");
+      for (const [name, token] of tokens) responses.set(name, await watch(token, `?since=${since}`));
+      const seen: Record<string, string[]> = {};
+      await Promise.all(
+        [...responses].map(async ([name, response]) => {
+          const own: string[] = (seen[name] = []);
+          for await (const { event, data } of eventsOf(response)) {
+            if (event !== "change") continue;
+            own.push(data.object?.metadata.name ?? "");
+            if (own.at(-1) === "last-1") await change(`${name}-2`);
+            if (own.at(-1) === `last-${name}-2`) break;
+          }
+        }),
+      );
+      assert.deepEqual(seen["both"]?.slice(0, 5), ["c-1", "n-1", "c-1", "n-1", "last-1"]);
+      assert.deepEqual(seen["some"]?.slice(0, 2), ["c-1", "last-1"]);
+      assert.equal(seen["both"]?.filter((name) => name.endsWith("both-2")).length, 5);
+      assert.equal(seen["some"]?.filter((name) => name.endsWith("some-2")).length, 2);
+    });
+
     test("gives only the kinds asked for, and no token's hash", async () => {
       const since = api.store.revision;
       await create("ours", "c1");
