@@ -3,18 +3,24 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, openSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { SkerryError } from "@skerry/model";
-import { startReplicaSet, survive, type ReplicaProcess, type ReplicaSet } from "@skerry/testkit";
+import { verifyExport } from "@skerry/server";
+import { readLog, startReplicaSet, survive, type ReplicaProcess, type ReplicaSet } from "@skerry/testkit";
+import { exportAudit } from "../../src/audit-export.ts";
 import { imageFlags } from "../../src/commands/image-flags.ts";
 import { eventually } from "../zone.ts";
 
 const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+interface Told {
+  readonly changes: readonly { readonly kind: string; readonly name: string; readonly revision: number }[];
+}
 
 /* Three replicas as processes, a PostgreSQL, and clients at each replica all the while. */
 describe("three replicas under load", { timeout: 300_000 }, () => {
@@ -153,6 +159,28 @@ describe("three replicas under load", { timeout: 300_000 }, () => {
       leader.start();
       await set.allAnswer(AbortSignal.timeout(60_000));
     }
+  });
+
+  test("after all that the audit log is one whole chain at every replica, and tells of each change of an organisation once", async () => {
+    const signal = AbortSignal.timeout(60_000);
+    const heads = new Set<string>();
+    for (const { client, index } of set.replicas) {
+      const file = join(set.folder, `audit-${index}.jsonl`);
+      await exportAudit(client, file, undefined, () => undefined, signal);
+      const { fault, head, records } = await verifyExport(createReadStream(file));
+      assert.deepEqual([fault, head.seq], [undefined, records]);
+      heads.add(`${head.seq}:${head.hash}`);
+      const { revision } = await client.list("Organisation", {}, signal);
+      const made = (await readLog(client, revision, signal)).map((change) => `${change.revision} ${change.register}`);
+      const lines = (await readFile(file, "utf8")).trimEnd().split("\n").slice(1);
+      const told = lines
+        .flatMap((line) => (JSON.parse(line) as { readonly record: Told }).record.changes)
+        .filter(({ kind }) => kind === "Organisation")
+        .map((change) => `${change.revision} ${change.name}`);
+      assert.ok(made.length > 20, `${made.length}`);
+      assert.deepEqual(told, made);
+    }
+    assert.equal(heads.size, 1);
   });
 
   /** A node with simulated guests; returns how to end it. */
