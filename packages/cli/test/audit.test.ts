@@ -5,31 +5,41 @@ import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { restoreBackupFolder, startServer, writeBackupFolder, type RunningServer } from "@skerry/server";
 import type { Client } from "@skerry/sdk";
 import { createNodeClient } from "@skerry/sdk/node";
+import { reportFailure } from "../src/output/failure.ts";
+import type { Terminal } from "../src/output/terminal.ts";
+import { buildProgram } from "../src/program.ts";
 
 const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
-/* The commands as their user types them, each a process of its own, against a server in this one. */
+/* The commands as their user types them, against a server in this process. */
 describe("skerry audit", { timeout: 180_000 }, () => {
   let folder: string;
   let server: RunningServer;
   let client: Client;
   let environment: NodeJS.ProcessEnv;
 
+  /** As `main.ts` runs them, without a process for each. */
   async function skerry(...words: readonly string[]) {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, ...words], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: environment,
-    });
-    const [out, err] = await Promise.all([
-      child.stdout.setEncoding("utf8").toArray(),
-      child.stderr.setEncoding("utf8").toArray(),
-      once(child, "close"),
-    ]);
-    return { code: child.exitCode ?? -1, out: out.join(""), err: err.join("") };
+    const [out, err] = [new PassThrough().setEncoding("utf8"), new PassThrough().setEncoding("utf8")];
+    const terminal = { out, err, live: false } as unknown as Terminal;
+    let code = 0;
+    const outside = { ...process.env };
+    Object.assign(process.env, environment);
+    try {
+      const built = buildProgram({ terminal, signal: new AbortController().signal });
+      await built.parseAsync(words, { from: "user" });
+    } catch (error) {
+      code = reportFailure(terminal, error, false);
+    } finally {
+      process.env = outside;
+    }
+    const text = (stream: PassThrough): string => String(stream.end().read() ?? "");
+    return { code, out: text(out), err: text(err) };
   }
   const done = async (...words: readonly string[]): Promise<string> => {
     const { code, out, err } = await skerry(...words);
@@ -53,7 +63,6 @@ describe("skerry audit", { timeout: 180_000 }, () => {
     folder = await mkdtemp(join(tmpdir(), "skerry-audit-"));
     server = await start(at("server"));
     environment = {
-      ...process.env,
       NO_COLOR: "1",
       SKERRY_SERVER: server.url,
       SKERRY_TOKEN_FILE: server.adminTokenFile,
@@ -129,6 +138,9 @@ describe("skerry audit", { timeout: 180_000 }, () => {
     await writeFile(harmed, bytes.with(middle, (bytes[middle] ?? 0) ^ 4));
     const changed = await skerry("audit", "verify", harmed);
     assert.deepEqual([changed.code, changed.out], [1, ""]);
+    const argv = ["--disable-warning=ExperimentalWarning", program, "audit", "verify", harmed];
+    const child = spawn(process.execPath, argv, { stdio: "ignore" });
+    assert.deepEqual(await once(child, "exit"), [1, null]);
     assert.match(changed.err, /harmed\.jsonl, line 4: .*Records 1 to 2 before it are whole/);
     // Nor is such a file gone on with.
     const goesOn = await skerry("audit", "export", harmed);
