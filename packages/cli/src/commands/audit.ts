@@ -32,7 +32,7 @@ export function addAuditCommands(program: Command, { terminal, signal }: Command
     .description("list records, the newest last; with --project only those that changed something there")
     .option("--limit <n>", "how many at most", toNumber, 50)
     .option("--after <seq>", "from behind this record on; the newest where absent", toNumber)
-    .option("--actor <name>", "only what this token asked for")
+    .option("--actor <name>", "only what this user, service account or token asked for")
     .addOption(new Option("--kind <kind>", "only what changed an object of this kind").choices(kindNames))
     .option("--since <time>", "only what is as new as this, such as 2026-11-22T10:00:00Z")
     .option("--operation <name>", "the one that submitted this operation")

@@ -22,8 +22,9 @@ export function noteOf({
   request,
 }: Omit<Call, "params" | "query" | "body" | "reply">): AuditNote {
   const why = readReason(headers[reasonHeader]);
+  const { owner, name, tokenId } = principal;
   return {
-    actor: { name: principal.name, tokenId: principal.tokenId },
+    actor: { kind: owner ?? "ApiToken", name, tokenId },
     ...peerOf(request),
     cause,
     ...(why === undefined ? {} : { why }),

@@ -1,5 +1,15 @@
 import { Type } from "typebox";
-import { Name, SkerryError, Timestamp, kindNames, oneOf, optional, strict, type KindName } from "@skerry/model";
+import {
+  Name,
+  SkerryError,
+  Timestamp,
+  kindNames,
+  namePattern,
+  oneOf,
+  optional,
+  strict,
+  type KindName,
+} from "@skerry/model";
 import type { ApiDeps } from "./deps.ts";
 import type { Call, GuardedRoute, Reply } from "./route.ts";
 
@@ -8,13 +18,18 @@ const defaultLimit = 100;
 
 const described = (pattern: string, description: string) => optional(Type.String({ pattern, description }));
 
+const anyName = namePattern.slice(1, -1);
+
 const Query = strict({
   after: described(
     "^(0|[1-9][0-9]{0,14})$",
     "records from behind the one of this number on, oldest first; where absent the newest ones, among the last 2000",
   ),
   limit: described("^[1-9][0-9]{0,2}$", `records of one page, at most ${maxLimit}; ${defaultLimit} where absent`),
-  actor: optional(Name),
+  actor: described(
+    `^(${anyName}/)?${anyName}$`,
+    "only what a token, a user or a service account (PROJECT/NAME) of this name asked for",
+  ),
   kind: optional(
     oneOf(kindNames as unknown as readonly [KindName, ...KindName[]], "only what changed an object of this kind"),
   ),

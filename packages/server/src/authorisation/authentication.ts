@@ -50,6 +50,7 @@ function principalOf(token: ApiTokenResource, rights: RightsIndex, nowMs: number
     name: actorOf(token),
     rights: given,
     tokenId: token.metadata.id,
+    ...(token.spec.owner === undefined ? {} : { owner: token.spec.owner.kind }),
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
   };
 }

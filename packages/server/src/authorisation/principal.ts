@@ -6,6 +6,8 @@ export interface Principal {
   readonly name: string;
   readonly rights: Rights;
   readonly tokenId: string;
+  /** What the token's owner is, where it has one. */
+  readonly owner?: "User" | "ServiceAccount";
   /** Milliseconds since 1970; never where absent. */
   readonly expiresAtMs?: number;
 }

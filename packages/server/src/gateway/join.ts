@@ -54,7 +54,7 @@ export async function join(deps: JoinDeps, body: unknown, peer: Peer = {}): Prom
     throw refused("The request is not signed by the key that it brings.");
   }
   const name = deps.store.getById("JoinToken", parts.id)?.metadata.name ?? parts.id;
-  const note: AuditNote = { actor: { name, tokenId: parts.id }, ...peer, cause: `POST ${joinPath}` };
+  const note: AuditNote = { actor: { kind: "JoinToken", name, tokenId: parts.id }, ...peer, cause: `POST ${joinPath}` };
   const { result: node } = await deps.store.transact((tx) => {
     const token = findToken(tx, parts.id, parts.secret, deps.clock.nowMs());
     return enrol(deps, tx, token, request);

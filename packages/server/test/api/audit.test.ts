@@ -5,7 +5,7 @@ import { specs, startApi, type Answer, type ApiHarness } from "./api-harness.ts"
 
 interface Told {
   readonly seq: number;
-  readonly actor: { readonly name: string; readonly tokenId: string };
+  readonly actor: { readonly kind: string; readonly name: string; readonly tokenId: string };
   readonly from: string;
   readonly forwardedFor?: string;
   readonly cause: string;
@@ -57,6 +57,7 @@ describe("the audit log of the API", () => {
     ] as const)
       await api.ask(operator, method, path, sent, headers);
     assert.equal((await newest()).seq, seq);
+    assert.equal(actor.kind, "ApiToken");
     const patch = { metadata: { labels: { a: "b" } } };
     const key = { "idempotency-key": "k-1" };
     for (let turn = 0; turn < 2; turn++)
@@ -142,11 +143,35 @@ describe("the audit log of the API", () => {
     assert.deepEqual([ahead.status, ahead.at("facts.seq")], [400, count]);
   });
 
+  test("names the user or the service account that a token is of", async () => {
+    const create = async (path: string, spec: object): Promise<Answer> => {
+      const answer = await api.ask(api.admin, "PUT", `/api/v1/${path}`, { spec });
+      assert.equal(answer.status, 201, answer.text);
+      return answer;
+    };
+    await create("users/uma", {});
+    await create("projects/web/service-accounts/robot", {});
+    for (const [owner, actor] of [
+      [{ kind: "User", name: "uma" }, "uma"],
+      [{ kind: "ServiceAccount", name: "robot", project: "web" }, "web/robot"],
+    ] as const) {
+      const name = `of-${owner.name}`;
+      const subjects = [owner];
+      await create(`role-bindings/${name}`, { role: "admin", subjects });
+      const secret = (await create(`api-tokens/${name}`, { owner })).textAt("secret");
+      const made = await api.ask(secret, "PUT", `${network}/${owner.name}`, { spec: specs.Network });
+      assert.equal(made.status, 201, made.text);
+      const [record, ...more] = await told(`?actor=${actor}`);
+      assert.deepEqual(more, []);
+      assert.deepEqual([record?.actor.kind, record?.actor.name], [owner.kind, actor]);
+    }
+  });
+
   test("is for the zone's admins alone", async () => {
     for (const [name, role, project, status] of [
       ["v", "viewer", undefined, 403],
       ["o", "operator", undefined, 403],
-      ["a", "admin", "web", 404],
+      ["a", "admin", "web", 403],
     ] as const)
       assert.equal((await api.ask(await api.token(name, role, project), "GET", "/api/v1/audit")).status, status, name);
   });

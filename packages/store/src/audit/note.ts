@@ -2,8 +2,12 @@ import type { AuditHead } from "./chain.ts";
 
 /** Who asked for a transaction, from where and why: what its audit record says beside the changes themselves. */
 export interface AuditNote {
-  /** Whoever is known by a token has its id; the control plane itself is `system`. */
-  readonly actor: { readonly name: string; readonly tokenId?: string };
+  /** Whoever is known by a token has its id, and a kind: the token's own, or its owner's. The control plane itself is `system`. */
+  readonly actor: {
+    readonly kind?: "ApiToken" | "JoinToken" | "User" | "ServiceAccount";
+    readonly name: string;
+    readonly tokenId?: string;
+  };
   /** The address of the peer that asked. */
   readonly from?: string;
   /** For whom that peer, a replica, says that it asked. */
