@@ -69,7 +69,7 @@ export async function prune(
       if (mutation === undefined) continue;
       deleted.push([one, mutation]);
       const goesOn = mutation.operation !== undefined && index === kinds.length - 1;
-      await concludeMutation({ ...terminal }, { ...session, wait: session.wait && goesOn }, "pruned", mutation, signal);
+      await concludeMutation(terminal, { ...session, wait: session.wait && goesOn }, "pruned", mutation, signal);
     }
     if (index === kinds.length - 1) continue;
     for (const [one, { operation }] of deleted) {

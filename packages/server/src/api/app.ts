@@ -208,8 +208,9 @@ function checkContentType(route: Route, request: FastifyRequest): void {
     // Clients that set it on every request are common; a body that says nothing here is read and dropped.
     return;
   }
+  if (sent === taken) return;
   const others = Object.keys(route.body?.others ?? {});
-  if (sent === taken || (sent !== undefined && others.includes(sent))) return;
+  if (sent !== undefined && others.includes(sent)) return;
   throw new SkerryError("invalid-request", `The Content-Type is ${sent ?? "missing"}.`, {
     remedy: `Send it as ${[taken, ...others].join(" or ")}.`,
   });

@@ -75,6 +75,8 @@ describe("whose fields are", () => {
         for (const one of steps) {
           const was = await api.ask(api.admin, "GET", path);
           const { revision } = api.store;
+          const rehearsed = await perform(path, one, "dryRun=true");
+          assert.equal(api.store.revision, revision);
           const answer = await perform(path, one);
           const expected =
             one.do === "apply"
@@ -95,6 +97,11 @@ describe("whose fields are", () => {
             seen.applied += 1;
           }
           const is = await api.ask(api.admin, "GET", path);
+          assert.equal(rehearsed.status === 200, answer.status < 300, what);
+          if (one.do !== "delete" && is.status === 200 && rehearsed.status === 200) {
+            for (const field of ["spec", "metadata.labels", "metadata.managers", "metadata.madeBy"])
+              assert.deepEqual(rehearsed.at(`resource.${field}`), is.at(field), what);
+          }
           assert.deepEqual(fieldsIn(is), model.fields, what);
           assert.deepEqual(ownersIn(is), model.owners, what);
           if (model.fields.size > 0 && [...model.owners.values()].some(({ size }) => size > 1)) seen.shared += 1;
@@ -120,20 +127,20 @@ describe("whose fields are", () => {
     for (const [what, times] of Object.entries(seen)) assert.ok(times > 5, `${what}: ${times}`);
   });
 
-  function perform(path: string, one: StepOf): Promise<Answer> {
+  function perform(path: string, one: StepOf, more = ""): Promise<Answer> {
     switch (one.do) {
       case "apply": {
-        const query = `?fieldManager=${one.manager}${one.force ? "&force=true" : ""}`;
+        const query = `?fieldManager=${one.manager}${one.force ? "&force=true" : ""}&${more}`;
         return api.ask(api.admin, "PATCH", path + query, nested(one.wish), {
           "content-type": "application/apply-patch+json",
         });
       }
       case "put": {
         const { metadata = { labels: {} }, spec } = nested(one.wish);
-        return api.ask(api.admin, "PUT", path, { metadata, spec });
+        return api.ask(api.admin, "PUT", `${path}?${more}`, { metadata, spec });
       }
       case "delete":
-        return api.ask(api.admin, "DELETE", path);
+        return api.ask(api.admin, "DELETE", `${path}?${more}`);
     }
   }
 });

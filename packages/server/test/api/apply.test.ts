@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
-import { specs, startApi, type Answer, type ApiHarness } from "./api-harness.ts";
+import { documentJson } from "../../src/api/document.ts";
+import { draft, specs, startApi, type Answer, type ApiHarness } from "./api-harness.ts";
 import { plainIntents } from "./plain-intents.ts";
 
 const instances = "/api/v1/projects/ours/instances";
@@ -201,6 +202,34 @@ describe("server-side apply", () => {
     assert.equal((await applyAs("constructor", "needed", { metadata: { labels: { constructor: "x" } } })).status, 200);
   });
 
+  test("is for who may both make and change, in a plan too", async () => {
+    await applyAs("files", "permitted", whole);
+    const policies = (...verbs: readonly string[]) =>
+      verbs.map((verb) => `permit (principal, action == Skerry::Action::"${verb}", resource);`).join("\n");
+    const statuses: unknown[] = [];
+    for (const [role, ...verbs] of [
+      ["patches", "read", "patch"],
+      ["puts", "read", "put"],
+      ["both", "read", "put", "patch"],
+    ] as const) {
+      await api.store.transact((tx) => tx.put(draft("Role", { name: role }, { policies: policies(...verbs) }, {})));
+      const token = await api.token(role, role);
+      const wish = { metadata: { labels: { [role]: "1" } } };
+      const resource = { kind: "Instance", metadata: { name: "permitted", project: "ours", ...wish.metadata } };
+      const planned = { fieldManager: role, resources: [resource] };
+      statuses.push([
+        role,
+        (await send(`${instances}/permitted`, `?fieldManager=${role}`, wish, token)).status,
+        (await api.ask(token, "POST", "/api/v1/plan", planned)).status,
+      ]);
+    }
+    assert.deepEqual(statuses, [
+      ["patches", 403, 403],
+      ["puts", 403, 403],
+      ["both", 200, 200],
+    ]);
+  });
+
   test("takes If-Match and a dry run like any other change", async () => {
     await applyAs("files", "guarded", whole);
     const late = await api.ask(api.admin, "PATCH", `${instances}/guarded?fieldManager=files`, whole, {
@@ -254,6 +283,22 @@ describe("server-side apply", () => {
       [...page.each("items", "metadata.name"), ...next.each("items", "metadata.name")],
       names.slice(0, 2),
     );
+  });
+
+  test("no manager's name counterfeits what replies find in an object's bytes", async () => {
+    const fields = { metadata: { labels: { conditions: "1", seenAt: "1" } } };
+    await api.ask(api.admin, "PUT", `${instances}/named`, whole);
+    for (const manager of ["conditions", "seenAt"]) await applyAs(manager, "named", fields);
+    const document = api.store.documents.document("Instance", { project: "ours", name: "named" });
+    if (document === undefined) return assert.fail();
+    const silent = { type: "Reachable", state: "unknown", reason: "NodeSilent", changedAt: "" } as const;
+    const { id, key, revision, json: stored } = document;
+    const onNode = { id, key, revision, nodeId: "nod_1", json: stored, object: () => document.object() };
+    const json = documentJson(onNode, { seenAtMs: () => undefined, unreachable: () => silent });
+    const shown = JSON.parse(Buffer.from(json).toString("utf8")) as { metadata: unknown; status: object };
+    const { metadata, status } = document.object();
+    assert.deepEqual(shown.metadata, metadata);
+    assert.deepEqual(shown.status, { ...status, conditions: [silent] });
   });
 
   test("what is being deleted is not applied", async () => {
