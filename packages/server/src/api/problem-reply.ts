@@ -32,7 +32,11 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
   const problem = toProblem(error);
   if (problem.status >= 500) {
     const { method, url } = reply.request;
-    log.error({ error, method, path: pathOnly(url), code: problem.code }, "a request failed");
+    const about = { method, path: pathOnly(url), code: problem.code };
+    // What may be asked for at any time, and can't be had now, is no defect: nobody fills the log with stacks by asking.
+    if (problem.code === "unavailable")
+      log.warn({ ...about, detail: problem.detail }, "a request could not be answered");
+    else log.error({ ...about, error }, "a request failed");
   }
   const { raw } = reply.request;
   if (!raw.complete) lingerOver(raw);
