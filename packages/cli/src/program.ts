@@ -17,6 +17,7 @@ import { addQuotaCommands } from "./commands/quota.ts";
 import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addTestbedCommands } from "./commands/testbed.ts";
+import { addUsageCommand } from "./commands/usage.ts";
 import { version } from "./version.ts";
 
 /** The whole command tree; building it imports no server, agent or testbed. */
@@ -45,6 +46,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addInstanceCommands(program, deps);
   addNodeCommands(program, deps);
   addOperationCommands(program, deps);
+  addUsageCommand(program, deps);
   addReferenceCommands(program, deps);
   return program;
 }

@@ -231,6 +231,18 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.deepEqual((await client.get("Project", { name: "small" })).spec.quota, { memoryMiB: 2048 });
   });
 
+  test("usage is told as a file for spreadsheets too, of a project or an organisation, and of whom must be said", async () => {
+    const site = await client.get("Site", { name: "cadiz" });
+    const prices = [{ from: "2026-01", currency: "EUR", vcpuHour: "0.012" }];
+    await client.put("Site", { name: "cadiz" }, { spec: { ...site.spec, prices } });
+    assert.match(
+      await done("usage", "--month", "2026-01", "-o", "csv"),
+      /^month,until,project,site,[^\n]*totalCost\r\n$/,
+    );
+    const told = JSON.parse(await done("usage", "--organisation", "lab", "-o", "json")) as object;
+    assert.deepEqual({ ...told, month: "", until: "" }, { month: "", until: "", lines: [], totals: [] });
+  });
+
   test("what is mistyped is refused with its cause and the way out, and nothing is kept of it", async () => {
     const refusals: readonly (readonly [readonly string[], RegExp])[] = [
       [["instance", "show", "lab/first/x"], /"lab\/first\/x" is not a name[\s\S]*PROJECT\/NAME/],

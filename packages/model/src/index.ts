@@ -11,8 +11,10 @@ export { sealedMark, withoutSecrets } from "./shown.ts";
 export { timestamp } from "./timestamp.ts";
 export * from "./validation.ts";
 export { fieldName } from "./field-error.ts";
+export { MeteredSite, Month } from "./kinds/meter.ts";
+export * from "./usage-report.ts";
 export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.ts";
-export { SshAccess, providerDrivers } from "./kinds/provider.ts";
+export { PriceList, SshAccess, providerDrivers } from "./kinds/provider.ts";
 export {
   HealthCheck,
   InstanceAssignment,

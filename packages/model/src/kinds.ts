@@ -2,6 +2,7 @@ import type { Of } from "./kind.ts";
 import { Group, Role, RoleBinding, ServiceAccount, User } from "./kinds/access.ts";
 import { Image } from "./kinds/image.ts";
 import { Instance } from "./kinds/instance.ts";
+import { Meter } from "./kinds/meter.ts";
 import { Network } from "./kinds/network.ts";
 import { Node } from "./kinds/node.ts";
 import { Operation } from "./kinds/operation.ts";
@@ -33,6 +34,7 @@ export const kinds = {
   ServiceAccount,
   Role,
   RoleBinding,
+  Meter,
 } as const;
 
 export type KindName = keyof typeof kinds;
@@ -56,6 +58,7 @@ interface Resources {
   readonly ServiceAccount: Of<typeof ServiceAccount>;
   readonly Role: Of<typeof Role>;
   readonly RoleBinding: Of<typeof RoleBinding>;
+  readonly Meter: Of<typeof Meter>;
 }
 
 /** The resource type of a kind: `ResourceOf<"Instance">`. */
@@ -78,8 +81,16 @@ export type GroupResource = ResourceOf<"Group">;
 export type ServiceAccountResource = ResourceOf<"ServiceAccount">;
 export type RoleResource = ResourceOf<"Role">;
 export type RoleBindingResource = ResourceOf<"RoleBinding">;
+export type MeterResource = ResourceOf<"Meter">;
 
 export const kindNames = Object.keys(kinds) as readonly KindName[];
+
+/** Kinds that come of others, and are written by the server alone. */
+export type RecordKind = "Operation" | "Meter";
+
+export function isRecord(kind: KindName): kind is RecordKind {
+  return kind === "Operation" || kind === "Meter";
+}
 
 export function isKindName(word: string): word is KindName {
   return Object.hasOwn(kinds, word);

@@ -36,6 +36,7 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
     case "ServiceAccount":
     case "Role":
     case "RoleBinding":
+    case "Meter":
       return resource;
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SkerryError, fieldName, inputParser, kindNames, kinds } from "@skerry/model";
+import { SkerryError, fieldName, inputParser, isRecord, kindNames, kinds } from "@skerry/model";
 
 const parse = inputParser("Instance");
 const smallest = { vcpus: 1, memoryMiB: 96, image: "islet" };
@@ -63,7 +63,7 @@ describe("what is said of a bad field", () => {
   });
 
   test("never shows a pattern: each that a client's text may miss has words", () => {
-    for (const kind of kindNames.filter((name) => name !== "Operation")) {
+    for (const kind of kindNames.filter((name) => !isRecord(name))) {
       for (const [path, schema] of schemasIn(kinds[kind].input, kind))
         assert.ok(schema.description !== undefined, `${path} has the pattern ${schema.pattern} and no description`);
     }

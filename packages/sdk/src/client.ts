@@ -1,4 +1,4 @@
-import type { KindName, OperationResource, QuotaEffect, ResourceOf } from "@skerry/model";
+import type { KindName, OperationResource, QuotaEffect, ResourceOf, UsageReport } from "@skerry/model";
 
 /** Names one object: by project and name for kinds in a project, else by name. */
 export interface ResourceKey {
@@ -149,6 +149,8 @@ export interface Client {
   ): Promise<Plan>;
   /** What applying all of these, one after the other, and then deletions would change; each sees those before it. */
   planApply(request: PlannedApply, signal?: AbortSignal): Promise<Plan>;
+  /** What a project or organisation used in a month (UTC, this one where absent). */
+  usage(kind: "Project" | "Organisation", name: string, month?: string, signal?: AbortSignal): Promise<UsageReport>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */
   watch(since: number, signal: AbortSignal, kinds?: readonly KindName[]): AsyncIterable<WatchEvent>;
   /** Follows an operation to its end, calling back with each change; resolves whatever its outcome. */

@@ -1,4 +1,4 @@
-import { SkerryError, kinds, type KindName, type ResourceOf } from "@skerry/model";
+import { SkerryError, kinds, type KindName, type ResourceOf, type UsageReport } from "@skerry/model";
 import { openByteStream, type OpenSocket } from "./byte-stream.ts";
 import type {
   AuditPage,
@@ -103,6 +103,13 @@ export function createClient(options: ClientOptions): Client {
     planApply: async (request, signal) => {
       return planOf(await transport.json({ method: "POST", path: "/api/v1/plan", body: request, signal }));
     },
+    usage: async (kind, name, month, signal) =>
+      (await transport.json({
+        method: "GET",
+        path: `${resourcePath(kind, { name })}/usage`,
+        query: { month, revision },
+        signal,
+      })) as UsageReport,
     watch: (since, signal, kindsOnly) => watchEvents(transport, since, kindsOnly, signal),
     waitForOperation: (name, onChange, signal) => waitForOperation(client, name, onChange, signal),
     uploadImage: async (key, content, sizeBytes, signal) => {

@@ -110,7 +110,11 @@ export class ObjectStore implements Store {
       if (refusal !== undefined) throw refusal;
       let settle: () => void;
       try {
-        const { result, changes } = this.#run(work);
+        const { result, changes } = this.#run((tx, nowMs) => {
+          const made = work(tx);
+          if (tx.written.length > 0) for (const tracker of this.#trackers) tracker.conclude?.(tx, nowMs);
+          return made;
+        });
         const events = changes.map((change) => change.event);
         this.#stage(changes, events);
         const noted = note === undefined ? undefined : notedOf(note, changes);
@@ -200,11 +204,12 @@ export class ObjectStore implements Store {
     await this.#log.close();
   }
 
-  #run<T>(work: (tx: Transaction) => T): { result: T; changes: readonly TracedChange[] } {
+  #run<T>(work: (tx: Transaction, nowMs: number) => T): { result: T; changes: readonly TracedChange[] } {
     if (this.#working) throw new Error("a transaction was started inside another's function");
     this.#working = true;
     try {
-      return runTransaction(this.#head, this.#now(), work);
+      const nowMs = this.#now();
+      return runTransaction(this.#head, nowMs, (tx) => work(tx, nowMs));
     } finally {
       this.#working = false;
     }

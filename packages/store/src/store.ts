@@ -106,6 +106,8 @@ export type Before = readonly (ResourceOf<KindName> | undefined)[];
 export interface Tracker {
   /** Count anew: at first, and when what was in flight has come to nothing. */
   reset(newest: View): void;
+  /** Called at the end of each transaction that is to be committed and has changed something, in it: may change more. */
+  conclude?(tx: Transaction, nowMs: number): void;
   /** These changes, in order, are in `newest` now. */
   applied(events: readonly ChangeEvent[], newest: View, before: Before): void;
 }

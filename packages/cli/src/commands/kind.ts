@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { SkerryError, kindNames, kindWord, kinds, type KindName } from "@skerry/model";
+import { SkerryError, isRecord, kindNames, kindWord, kinds, type KindName } from "@skerry/model";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { renderList, renderValue } from "../output/render.ts";
 import { openSession, withConnection, withMutation, type Session } from "../session.ts";
@@ -13,7 +13,7 @@ export function addKindCommands(program: Command, deps: CommandDeps): void {
   for (const kind of kindNames) {
     const command = program.command(kindWord(kind)).description(summaries[kind]);
     addReads(command, kind, deps);
-    if (kind !== "Operation") addWrites(command, kind, deps);
+    if (!isRecord(kind)) addWrites(command, kind, deps);
   }
 }
 
@@ -35,6 +35,7 @@ const summaries: Record<KindName, string> = {
   ServiceAccount: "a program of a project",
   Role: "what may be done, as Cedar policies",
   RoleBinding: "gives a role to some, somewhere",
+  Meter: "what usage reports take besides what is there; see: skerry usage",
 };
 
 interface ListFlags {

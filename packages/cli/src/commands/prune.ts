@@ -1,5 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { SkerryError, kindNames, unnamedManager, type KindName, type Metadata, type ResourceOf } from "@skerry/model";
+import {
+  SkerryError,
+  isRecord,
+  kindNames,
+  unnamedManager,
+  type KindName,
+  type Metadata,
+  type ResourceOf,
+} from "@skerry/model";
 import type { Client, Mutation, ResourceKey } from "@skerry/sdk";
 import { concludeMutation, followOperation } from "../mutation.ts";
 import { nameOf, type Named } from "../output/plan-lines.ts";
@@ -23,7 +31,7 @@ export interface Pruning {
   readonly kept: readonly (Named & { readonly managers: readonly string[] })[];
 }
 
-const order = kindNames.filter((kind) => kind !== "Operation").toReversed();
+const order = kindNames.filter((kind) => !isRecord(kind)).toReversed();
 
 export async function findPrunable(
   client: Client,

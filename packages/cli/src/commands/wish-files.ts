@@ -3,6 +3,7 @@ import { join } from "node:path";
 import {
   SkerryError,
   isKindName,
+  isRecord,
   kindNames,
   kindWord,
   kinds,
@@ -76,9 +77,9 @@ async function readDocuments(path: string): Promise<Document[]> {
 
 function toWish(value: unknown, where: string, session: Session): FileWish {
   const kind = typeof value === "object" && value !== null && "kind" in value ? String(value.kind) : "";
-  if (!isKindName(kind) || kind === "Operation")
+  if (!isKindName(kind) || isRecord(kind))
     throw new SkerryError("invalid-request", `${where} has no known kind ("${kind}").`, {
-      remedy: `Its kind must be one of ${kindNames.filter((one) => one !== "Operation").join(", ")}.`,
+      remedy: `Its kind must be one of ${kindNames.filter((one) => !isRecord(one)).join(", ")}.`,
     });
   const { metadata, spec } = wishParser(kind, `${kindWord(kind)} in ${where}`)(value);
   const { name, project, labels } = metadata ?? {};

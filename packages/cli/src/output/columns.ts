@@ -161,6 +161,13 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "WHO", cell: (row) => someOf(row.spec.subjects.map(subjectWords)) },
       age,
     ],
+    Meter: [
+      name,
+      project,
+      { title: "MONTH", cell: (row) => row.spec.month },
+      { title: "SITES", cell: (row) => row.status.sites.map(({ site }) => site).join(" ") || "-" },
+      age,
+    ],
   };
 }
 

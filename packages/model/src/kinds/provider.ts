@@ -2,6 +2,7 @@ import { Type, type Static } from "typebox";
 import { CountryCode, Name, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
+import { Month } from "./meter.ts";
 
 export const providerDrivers = ["ssh", "manual"] as const;
 
@@ -38,6 +39,26 @@ export const Provider = defineKind({
   status: strict({ conditions: Type.Array(Condition) }),
 });
 
+const price = (what: string) =>
+  optional(
+    Type.String({
+      pattern: "^[0-9]{1,9}(\\.[0-9]{1,9})?$",
+      description: `a decimal number of at most nine digits before and after the point: of ${what}`,
+    }),
+  );
+
+/** What a site's capacity costs those who have it; for showback, and nothing that placement weighs. */
+export const PriceList = strict({
+  /** The first month that it is for. */
+  from: Month,
+  currency: Type.String({ pattern: "^[A-Z]{3}$", description: "three capital letters, such as EUR (ISO 4217)" }),
+  vcpuHour: price("one vCPU for an hour"),
+  memoryGiBHour: price("a GiB of memory for an hour"),
+  storageGiBMonth: price("a GiB of volumes for the whole month, however long it is"),
+  addressHour: price("an address for an hour"),
+});
+export type PriceList = Static<typeof PriceList>;
+
 export const Site = defineKind({
   kind: "Site",
   plural: "sites",
@@ -52,6 +73,8 @@ export const Site = defineKind({
     tier: oneOf(["cloud", "in-country-edge", "near-edge", "far-edge", "on-premise"] as const),
     carbonGramsPerKWh: optional(Type.Number({ minimum: 0 })),
     eurosPerVcpuHour: optional(Type.Number({ minimum: 0 })),
+    /** Each from its month on, until the next one's. */
+    prices: optional(Type.Array(PriceList, { maxItems: 240 })),
   }),
   status: strict({}),
 });

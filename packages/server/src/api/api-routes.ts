@@ -10,6 +10,7 @@ import { planRoute } from "./plan-route.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
 import { streamRoutes } from "./stream-routes.ts";
+import { usageRoutes } from "./usage-route.ts";
 
 const Scoped = { project: optional(Name), organisation: optional(Name), provider: optional(Name) };
 const WhoAmI = strict({
@@ -30,6 +31,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     versionRoute(deps),
     ...resourceRoutes(deps),
     planRoute(deps),
+    ...usageRoutes(deps),
     imageUploadRoute(deps),
     ...streamRoutes(deps),
     eventRoute(deps),

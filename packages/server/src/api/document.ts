@@ -6,7 +6,7 @@ import { timestamp } from "../operations/clock.ts";
  * Kinds whose stored form is what leaves the server, but for the moment at which a node last saw them: replies copy them from the
  * store's bytes. Others pass `represent`.
  */
-const plainKinds: ReadonlySet<KindName> = new Set(["Site", "Image", "Volume", "Instance", "Operation"]);
+const plainKinds: ReadonlySet<KindName> = new Set(["Site", "Image", "Volume", "Instance", "Operation", "Meter"]);
 
 export function isPlain(kind: KindName): boolean {
   return plainKinds.has(kind);

@@ -4,6 +4,7 @@ import {
   QuotaEffect,
   errorCatalogue,
   errorCodes,
+  isRecord,
   kindNames,
   kinds,
   oneOf,
@@ -142,7 +143,7 @@ function componentSchemas(): Record<string, object> {
       { items: { type: "array", items: schemaRef(kind) }, revision: Type.Integer(), nextCursor: Type.String() },
       ["items", "revision"],
     );
-    if (kind !== "Operation") schemas[`${kind}Input`] = kinds[kind].input;
+    if (!isRecord(kind)) schemas[`${kind}Input`] = kinds[kind].input;
     schemas[`${kind}Mutation`] = object(
       {
         resource: schemaRef(kind),

@@ -4,6 +4,7 @@ import {
   MetadataInput,
   Name,
   SkerryError,
+  isRecord,
   kindNames,
   kinds,
   oneOf,
@@ -12,6 +13,7 @@ import {
   planLimits,
   strict,
   type KindName,
+  type RecordKind,
 } from "@skerry/model";
 import type { Key, Transaction } from "@skerry/store";
 import { authorise } from "../authorisation/authorise.ts";
@@ -25,8 +27,8 @@ import { placeOfItem } from "./resource-routes.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
 import { remove } from "./writes.ts";
 
-type WritableKind = Exclude<KindName, "Operation">;
-const writableKinds = kindNames.filter((kind): kind is WritableKind => kind !== "Operation");
+type WritableKind = Exclude<KindName, RecordKind>;
+const writableKinds = kindNames.filter((kind): kind is WritableKind => !isRecord(kind));
 
 const Kind = oneOf(writableKinds as unknown as readonly [WritableKind, ...WritableKind[]]);
 

@@ -1,4 +1,4 @@
-import { FieldManager, kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerry/model";
+import { FieldManager, isRecord, kindNames, kinds, optional, oneOf, strict, type KindName } from "@skerry/model";
 import type { Key } from "@skerry/store";
 import { authorise, notFound } from "../authorisation/authorise.ts";
 import { placeOf, type Place } from "../authorisation/place.ts";
@@ -40,7 +40,7 @@ export function resourceRoutes(deps: ApiDeps): GuardedRoute[] {
   return kindNames.flatMap((kind) => [
     ...listRoutes(deps, kind),
     readRoute(deps, kind),
-    ...(kind === "Operation" ? [] : writeRoutes(deps, requests, kind)),
+    ...(isRecord(kind) ? [] : writeRoutes(deps, requests, kind)),
     ...actionRoutes(deps, requests, kind),
   ]);
 }

@@ -53,6 +53,7 @@ export function placeOf(resource: ResourceOf<KindName>, atlas: Atlas): Place {
     case "Network":
     case "Instance":
     case "ServiceAccount":
+    case "Meter":
       return { project: resource.metadata.project };
     case "User":
     case "Group":

@@ -16,6 +16,7 @@ import { Allocation } from "./allocation.ts";
 import { Fleet } from "./fleet.ts";
 import { makeIntents } from "./intents.ts";
 import { LeaseBook } from "./lease-book.ts";
+import { Metering } from "./metering/metering.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
 import { unreachableCondition, withReachability } from "./reachability.ts";
@@ -72,6 +73,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const addresses = new AddressBook(store);
   const fleet = new Fleet(store, allocation);
   const usage = new UsageBook(store);
+  const metering = new Metering(store);
   const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
   const sight: NodeSight = {
     report: (nodeId) => reports.get(nodeId)?.state,
@@ -145,6 +147,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       await engine.stop();
       await watch.stop();
       wanted.close();
+      metering.close();
       usage.close();
       fleet.close();
       addresses.close();

@@ -11,6 +11,7 @@ import { apiTokenIntents } from "./intents/api-token.ts";
 import { imageIntents } from "./intents/image.ts";
 import { instanceIntents } from "./intents/instance.ts";
 import { joinTokenIntents } from "./intents/join-token.ts";
+import { meterIntents } from "./intents/meter.ts";
 import { networkIntents } from "./intents/network.ts";
 import { nodeIntents } from "./intents/node.ts";
 import { operationIntents } from "./intents/operation.ts";
@@ -56,5 +57,6 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     ServiceAccount: serviceAccountIntents(deps),
     Role: roleIntents,
     RoleBinding: roleBindingIntents,
+    Meter: meterIntents,
   };
 }

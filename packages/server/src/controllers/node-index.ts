@@ -112,6 +112,7 @@ export class NodeIndex implements FleetView {
       case "ServiceAccount":
       case "Role":
       case "RoleBinding":
+      case "Meter":
         return [];
     }
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { kindNames, kinds, type KindName } from "@skerry/model";
+import { isRecord, kindNames, kinds, type KindName } from "@skerry/model";
 import { describeApi } from "../../src/api/description.ts";
 import type { Route } from "../../src/api/route.ts";
 import { draft, specs, startApi, type ApiHarness } from "./api-harness.ts";
@@ -15,6 +15,8 @@ const operation = {
   input: {},
   deadlineAt: new Date(0).toISOString(),
 } as const;
+
+const meter = { month: "2026-01", organisation: "acme" } as const;
 
 /** Routes that change nothing by themselves, or that no person or program calls. */
 const others: ReadonlySet<string> = new Set(["planResources"]);
@@ -33,7 +35,7 @@ describe("a dry run of every route that changes something", () => {
       tx.put(draft("Project", { name: project }, specs.Project, {}));
       for (const kind of kindNames) {
         const key = kinds[kind].scope === "project" ? { project, name: "thing" } : { name: "thing" };
-        const spec = kind === "Operation" ? operation : specs[kind];
+        const spec = kind === "Operation" ? operation : kind === "Meter" ? meter : specs[kind];
         tx.put(draft(kind, key, spec as never, plainIntents[kind].initialStatus as never));
       }
     });
@@ -45,7 +47,7 @@ describe("a dry run of every route that changes something", () => {
     route: Route,
   ): readonly { readonly body?: unknown; readonly type?: string; readonly query?: string }[] {
     const kind = route.tag as KindName;
-    const spec = kind === "Operation" ? {} : specs[kind];
+    const spec = isRecord(kind) ? {} : specs[kind];
     const labels = { dry: "run" };
     if (route.operationId === "uploadImageContent")
       return [{ body: Buffer.alloc(4), type: "application/octet-stream" }];

@@ -26,6 +26,7 @@ const initialStatuses: { readonly [K in KindName]: ResourceOf<K>["status"] } = {
   ServiceAccount: {},
   Role: {},
   RoleBinding: {},
+  Meter: { sites: [] },
 };
 
 function plain<K extends KindName>(kind: K, actions: KindIntents<K>["actions"] = {}): KindIntents<K> {
@@ -114,4 +115,5 @@ export const plainIntents: IntentTable = {
   ServiceAccount: plain("ServiceAccount"),
   Role: plain("Role"),
   RoleBinding: plain("RoleBinding"),
+  Meter: plain("Meter"),
 };

@@ -161,6 +161,49 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     );
   });
 
+  test("go with reports of usage: of a project, and of its organisation also after the project is gone", async () => {
+    const month = new Date().toISOString().slice(0, 7);
+    const { intents } = controllers;
+    await api.store.transact((tx) => {
+      const site = tx.get("Site", { name: "madrid" }) ?? assert.fail();
+      for (const name of ["madrid", "paris", "athens"]) {
+        const one = tx.get("Site", { name }) ?? site;
+        tx.put({ ...one, spec: { ...one.spec, prices: [{ from: "2020-01", currency: "EUR", vcpuHour: "3600" }] } });
+      }
+      create(tx, intents, "Project", { name: "brief" }, { organisation: "acme" }, 0);
+      create(tx, intents, "Network", { name: "lan", project: "brief" }, { cidr: "10.22.0.0/24" }, 0);
+    });
+    await ask("PUT", "/projects/brief/instances/one", { spec: { ...instance, vcpus: 2 } });
+    const made = api.store.get("Instance", { project: "brief", name: "one" }) ?? assert.fail();
+    // Two seconds later than it was.
+    await api.store.transact((tx) => {
+      const createdAt = new Date(Date.parse(made.metadata.createdAt) - 2000).toISOString();
+      tx.put({ ...made, metadata: { ...made.metadata, createdAt } });
+    });
+    const there = await ask("GET", `/projects/brief/usage?month=${month}`);
+    assert.equal(there.status, 200, JSON.stringify(there.body));
+    const seconds = Number(there.body.lines?.[0]?.vcpuSeconds);
+    assert.ok(seconds >= 4, JSON.stringify(there.body));
+    assert.equal(Number(there.body.lines?.[0]?.cost?.vcpus), seconds);
+    await api.store.transact((tx) => {
+      for (const kind of ["Instance", "Volume", "Network"] as const)
+        for (const object of tx.list(kind, "brief")) tx.delete(kind, object.metadata.id);
+    });
+    const after = await ask("GET", "/projects/brief/usage");
+    assert.ok(Number(after.body.lines?.[0]?.vcpuSeconds) >= seconds);
+    assert.equal((await ask("DELETE", "/projects/brief")).status, 200);
+    assert.equal((await ask("GET", "/projects/brief/usage")).status, 404);
+    const organisation = await ask("GET", `/organisations/acme/usage?month=${month}`);
+    const gone = organisation.body.lines?.filter(({ project }) => project === "brief");
+    assert.deepEqual(gone, after.body.lines);
+    assert.equal((await ask("GET", "/organisations/acme/usage?month=2020-01")).body.lines?.length, 0);
+    assert.equal((await ask("GET", "/organisations/acme/usage?month=2020-13")).status, 400);
+    const own = await api.token("reports", "viewer", "shop");
+    assert.equal((await api.ask(own, "GET", "/api/v1/projects/shop/usage")).status, 200);
+    for (const path of ["/projects/store/usage", "/organisations/acme/usage"])
+      assert.equal((await api.ask(own, "GET", `/api/v1${path}`)).status, 404);
+  });
+
   test("are for the zone's administrators to set: a project's own may neither raise nor lift them", async () => {
     for (const role of ["admin", "operator"] as const) {
       const token = await api.token(`own-${role}`, role, "shop");
@@ -186,5 +229,10 @@ interface Reply {
     readonly limit?: number;
   }[];
   readonly status?: { readonly usage?: Record<string, number> };
+  readonly lines?: readonly {
+    readonly project: string;
+    readonly vcpuSeconds: string;
+    readonly cost?: { readonly vcpus: string };
+  }[];
   readonly items?: readonly { readonly status?: { readonly usage?: Record<string, number> } }[];
 }

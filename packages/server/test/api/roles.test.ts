@@ -30,7 +30,7 @@ const callers: readonly { readonly role: string; readonly scope: Scope }[] = [
 
 /** What is asked of the whole zone. */
 const zoneVerbs = new Set(["backup", "audit"]);
-const inProject = new Set<KindName>(["Image", "Volume", "Network", "Instance", "ServiceAccount"]);
+const inProject = new Set<KindName>(["Image", "Volume", "Network", "Instance", "ServiceAccount", "Meter"]);
 const tenants = new Set<KindName>([...inProject, "Project", "Operation", "ApiToken", "RoleBinding"]);
 const providers = new Set<KindName>(["Provider", "Site", "Node", "JoinToken"]);
 
@@ -126,6 +126,7 @@ describe("every route with every role", () => {
       tx.put(draft("RoleBinding", { name: "thing" }, { role: "viewer", subjects, project: own.project }, {}));
       const key = { name: "thing", project: own.project };
       tx.put(draft("ServiceAccount", key, {}, {}));
+      tx.put(draft("Meter", key, { month: "2026-01", organisation: own.organisation }, { sites: [] }));
       tx.put(draft("Image", key, specs.Image, { state: "pending" }));
       tx.put(draft("Volume", key, specs.Volume, { state: "absent", conditions: [] }));
       tx.put(draft("Network", key, specs.Network, { conditions: [] }));

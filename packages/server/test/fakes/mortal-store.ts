@@ -108,6 +108,9 @@ export class MortalStore implements Store {
       reset: (newest) => {
         if (!this.dead) tracker.reset(newest);
       },
+      conclude: (tx, nowMs) => {
+        if (!this.dead) tracker.conclude?.(tx, nowMs);
+      },
       applied: (events, newest, before) => {
         if (!this.dead) tracker.applied(events, newest, before);
       },

@@ -40,6 +40,35 @@ export function transactionContract(backend: Backend): void {
       ]);
     });
 
+    test("a tracker may change more at the end of a transaction, unless that is rehearsed, fails or changes nothing", async (t) => {
+      const place = await placeFor(t, backend);
+      const store = await place.open({ now: () => 1234 });
+      const concluded: number[] = [];
+      const stop = store.track({
+        reset: () => undefined,
+        applied: () => undefined,
+        conclude(tx, nowMs) {
+          concluded.push(nowMs);
+          tx.put(organisation(2, "follows"));
+        },
+      });
+      const put = (tx: Transaction) => tx.put(organisation(1, "first"));
+      store.rehearse(put);
+      await assert.rejects(
+        store.transact((tx) => (put(tx), assert.fail("undone"))),
+        /undone/,
+      );
+      await store.transact((tx) => tx.list("Organisation"));
+      assert.deepEqual([concluded, store.list("Organisation")], [[], []]);
+      const { changes } = await store.transact(put);
+      assert.deepEqual(
+        changes.map(({ name }) => name),
+        ["first", "follows"],
+      );
+      assert.deepEqual(concluded, [1234]);
+      stop();
+    });
+
     test("what is amended stays one change; anything but the last change of the same object is put", async (t) => {
       const place = await placeFor(t, backend);
       const store = await place.open();
