@@ -231,7 +231,7 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.deepEqual((await client.get("Project", { name: "small" })).spec.quota, { memoryMiB: 2048 });
   });
 
-  test("usage is told as a file for spreadsheets too, of a project or an organisation, and of whom must be said", async () => {
+  test("usage is told as a file for spreadsheets and for programs, of a project or an organisation", async () => {
     const site = await client.get("Site", { name: "cadiz" });
     const prices = [{ from: "2026-01", currency: "EUR", vcpuHour: "0.012" }];
     await client.put("Site", { name: "cadiz" }, { spec: { ...site.spec, prices } });

@@ -17,7 +17,7 @@ type Metered = InstanceResource | VolumeResource;
  * Notes what reports of usage can't tell from what is there: what deleted things had, and what resized and moved ones had otherwise
  * before. It does so in the transaction that changes them, one meter for each project and month that the thing was there in; a
  * meter is a correction, such that with it everything counts as if it had been since it was made as it is now. So what is only made
- * costs nothing here but a look at each change, 0.1 us.
+ * costs nothing here but a look at each change, 0.05 us for a create.
  */
 export class Metering implements Tracker {
   readonly #stop: () => void;
