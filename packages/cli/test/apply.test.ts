@@ -198,12 +198,17 @@ describe("a folder that is applied", { timeout: 300_000 }, () => {
   });
 
   test("prunes what its manager made and the files no longer describe, those first that others stand on", async () => {
-    const everything = { ...shop, image: shop.image(7), web: shop.web("web") };
+    const bot = { kind: "ServiceAccount", name: "bot", project: "lab" };
+    const account = { kind: bot.kind, metadata: { name: bot.name, project: bot.project }, spec: {} };
+    const token = { kind: "ApiToken", metadata: { name: "bot" }, spec: { owner: bot } };
+    const everything = { ...shop, token, account, image: shop.image(7), web: shop.web("web") };
     await apply(await folderOf("all", everything), ...set, "--wait");
     const organisation = { kind: "Organisation", metadata: { name: "rest" }, spec: {} };
     const rest = await folderOf("rest", { organisation });
     const text = await skerry("apply", "-f", rest, "--plan", ...set, "--prune");
     assert.deepEqual(text.out.match(/^- .*$/gm), [
+      "- ApiToken bot",
+      "- ServiceAccount lab/bot",
       "- Instance lab/web",
       "- Network lab/back",
       "- Network shop/front",
@@ -211,9 +216,9 @@ describe("a folder that is applied", { timeout: 300_000 }, () => {
       "- Project shop",
       "- Organisation trade",
     ]);
-    assert.match(text.out, /Plan: 1 to create, 0 to change, 6 to delete, 0 unchanged\./);
+    assert.match(text.out, /Plan: 1 to create, 0 to change, 8 to delete, 0 unchanged\./);
     const said = await apply(rest, ...pruned);
-    assert.deepEqual(said.match(/^\w+ \w+ pruned/gm)?.length, 6, said);
+    assert.deepEqual(said.match(/^\w+ \w+ pruned/gm)?.length, 8, said);
     await assert.rejects(zone.client.get("Organisation", { name: "trade" }), { code: "not-found" });
     await assert.rejects(zone.client.get("Instance", { project: "lab", name: "web" }), { code: "not-found" });
     assert.equal((await zone.client.get("Network", { project: "lab", name: "lan" })).spec.cidr, "10.42.0.0/24");

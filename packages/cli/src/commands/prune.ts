@@ -1,18 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  SkerryError,
-  isRecord,
-  kindNames,
-  unnamedManager,
-  type KindName,
-  type Metadata,
-  type ResourceOf,
-} from "@skerry/model";
+import { SkerryError, unnamedManager, type KindName, type Metadata, type ResourceOf } from "@skerry/model";
 import type { Client, Mutation, ResourceKey } from "@skerry/sdk";
 import { concludeMutation, followOperation } from "../mutation.ts";
 import { nameOf, type Named } from "../output/plan-lines.ts";
 import type { Terminal } from "../output/terminal.ts";
 import type { Session } from "../session.ts";
+import { kindOrder } from "./wish-files.ts";
 
 /** What a manager made, and what of it may go. */
 export interface PruneSet {
@@ -31,7 +24,7 @@ export interface Pruning {
   readonly kept: readonly (Named & { readonly managers: readonly string[] })[];
 }
 
-const order = kindNames.filter((kind) => !isRecord(kind)).toReversed();
+const order = kindOrder.toReversed();
 
 export async function findPrunable(
   client: Client,

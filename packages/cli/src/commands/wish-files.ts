@@ -15,6 +15,12 @@ import type { ResourceKey } from "@skerry/sdk";
 import type { Session } from "../session.ts";
 import { nameOf } from "../output/plan-lines.ts";
 
+/** Those first that others stand on; a token comes after whom it stands for. */
+export const kindOrder: readonly KindName[] = [
+  ...kindNames.filter((kind) => !isRecord(kind) && kind !== "ApiToken"),
+  "ApiToken",
+];
+
 /** What one document of a file wishes of one object. */
 export interface FileWish {
   readonly kind: KindName;
@@ -33,7 +39,7 @@ export async function readWishes(paths: readonly string[], session: Session): Pr
   const wishes = (await Promise.all(paths.map((path) => readDocuments(path))))
     .flat()
     .map(({ value, where }) => toWish(value, where, session))
-    .toSorted((a, b) => kindNames.indexOf(a.kind) - kindNames.indexOf(b.kind));
+    .toSorted((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind));
   const seen = new Map<string, string>();
   for (const { kind, key, where } of wishes) {
     const name = nameOf(kind, key);
@@ -79,7 +85,7 @@ function toWish(value: unknown, where: string, session: Session): FileWish {
   const kind = typeof value === "object" && value !== null && "kind" in value ? String(value.kind) : "";
   if (!isKindName(kind) || isRecord(kind))
     throw new SkerryError("invalid-request", `${where} has no known kind ("${kind}").`, {
-      remedy: `Its kind must be one of ${kindNames.filter((one) => !isRecord(one)).join(", ")}.`,
+      remedy: `Its kind must be one of ${kindOrder.join(", ")}.`,
     });
   const { metadata, spec } = wishParser(kind, `${kindWord(kind)} in ${where}`)(value);
   const { name, project, labels } = metadata ?? {};
