@@ -1,15 +1,17 @@
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { checkout } from "./checkout.ts";
 import { formatTotals, seconds } from "./testing/report.ts";
 import type { Totals } from "./testing/report.ts";
 import { runTier, skipTier } from "./testing/run-tier.ts";
+import { missingLessons, securityLessons } from "./testing/security-lessons.ts";
 import { findTests, tierOf, tiers } from "./testing/tier.ts";
 
 const usage = `Usage: ./skerry test [--nightly] [--only REGEX] [PATH...]
+       ./skerry test security
 
 Runs the tests in tiers: unit and contract tests in parallel, then test/real/ (real guests; root on Debian),
-and with --nightly also test/nightly/.
+and with --nightly also test/nightly/. With "security": lists what others have paid for and the test of each, and runs these.
 
   --nightly      also run the long tier
   --only REGEX   only files whose path matches
@@ -32,6 +34,14 @@ async function main(): Promise<number> {
   if (values.help === true) {
     write(usage);
     return 0;
+  }
+  if (positionals[0] === "security") {
+    for (const { lesson, paid, file, test } of securityLessons) write(`${lesson} (${paid})\n     ${file}: ${test}`);
+    const missing = missingLessons();
+    for (const { file, test } of missing) write(`MISSING ${file}: ${test}`);
+    if (missing.length > 0) return 1;
+    positionals.splice(0, positionals.length, ...new Set(securityLessons.map(({ file }) => join(checkout, file))));
+    write("");
   }
   const only = values.only === undefined ? undefined : new RegExp(values.only);
   const files = findTests(positionals, process.cwd()).filter((file) => only?.test(relative(checkout, file)) ?? true);

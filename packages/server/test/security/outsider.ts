@@ -86,7 +86,7 @@ export async function playOutsider(
     );
     t.diagnostic(
       [...statuses]
-        .toSorted()
+        .toSorted(([one], [other]) => one - other)
         .map(([status, times]) => `${status}: ${times}`)
         .join(", "),
     );
