@@ -68,11 +68,14 @@ describe("a folder that is applied", { timeout: 300_000 }, () => {
     return { code, plan: JSON.parse(out) as Plan };
   };
 
-  /** What clients wrote of everything, but for operations and the volumes that instances bring along. */
+  /** Written by the server alone, or with an instance: operations, what was used, and the instance's own volume. */
+  const unwritten: ReadonlySet<KindName> = new Set(["Operation", "Meter", "Volume"]);
+
+  /** What clients wrote of everything. */
   async function snapshot(): Promise<Snapshot> {
     const lists = await Promise.all(
       kindNames
-        .filter((kind) => kind !== "Operation" && kind !== "Volume")
+        .filter((kind) => !unwritten.has(kind))
         .map((kind): Promise<readonly ResourceOf<KindName>[]> => zone.client.listAll(kind)),
     );
     return new Map(
