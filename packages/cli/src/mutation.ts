@@ -1,4 +1,4 @@
-import { SkerryError, fromProblem, type KindName, type OperationResource } from "@skerry/model";
+import { SkerryError, fromProblem, kindWord, type KindName, type OperationResource } from "@skerry/model";
 import type { Mutation, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
@@ -21,7 +21,7 @@ export async function concludeMutation<K extends KindName>(
   else if (secret !== undefined) terminal.out.write(`${secret}\n`);
   else
     terminal.err.write(
-      `${resource.kind.toLowerCase()} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`,
+      `${kindWord(resource.kind)} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`,
     );
   const reason = resource.kind === "Instance" ? resource.assignment?.reason : undefined;
   if (reason !== undefined && verb === "created")

@@ -63,7 +63,10 @@ function forbidden({ name, rights }: Principal, verb: Verb, kind: KindName, plac
   return new SkerryError(
     "forbidden",
     `${name} (${shown}) may not ${verb} this ${kindWord(kind)} ${scopeWords(place)}.`,
-    { remedy: "Ask whoever administers it for a role that may: skerry role list shows what there is." },
+    {
+      remedy:
+        "Ask whoever administers it for a role that may: viewer, operator, admin and provider are everywhere, skerry role list shows this zone's own.",
+    },
   );
 }
 
