@@ -114,6 +114,8 @@ export function parseStored(value: unknown): StoredObject {
 }
 
 function checkSum(origin: Origin, row: ObjectRow | ChangeRow): void {
+  // A damaged header of a row makes anything of its columns.
+  if (typeof row.body !== "string") throw damaged(origin, row, "its body is no text");
   const sum = objectSum(row);
   if (sum !== row.sum) throw damaged(origin, row, `its checksum is ${row.sum}, and its content's ${sum}`);
 }
