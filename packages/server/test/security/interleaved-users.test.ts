@@ -40,13 +40,11 @@ describe("a thousand users at once", { timeout: 120_000 }, () => {
       assert.deepEqual([foreign.status, put.status], [404, 404]);
     };
     await Promise.all(tokens.result.map((token, index) => play(index, token)));
-    assert.equal(harness.store.list("Volume").length, users);
-    for (const { name, metadata } of harness.store
-      .list("Volume")
-      .map(({ metadata }) => ({ name: metadata.name, metadata })))
-      assert.deepEqual(
-        [metadata.project, metadata.labels["by"]],
-        [name.replace("disk", "home"), name.slice("disk-".length)],
-      );
+    const volumes = harness.store.list("Volume");
+    assert.equal(volumes.length, users);
+    for (const { metadata } of volumes) {
+      const index = metadata.name.slice("disk-".length);
+      assert.deepEqual([metadata.project, metadata.labels["by"]], [`home-${index}`, index]);
+    }
   });
 });
