@@ -24,7 +24,7 @@ export function apiTokenIntents(deps: ApiTokenDeps): KindIntents<"ApiToken"> {
     create(tx, draft, context) {
       const { lifetimeSeconds } = draft.spec;
       check(tx, draft);
-      requireCover(context.rights, grantsOf(draft, deps.rights));
+      requireCover(context.rights, givenBy(draft, deps.rights));
       const { secret, hash } = mintSecret((bytes) => deps.random.bytes(bytes));
       const expiry =
         lifetimeSeconds === undefined ? {} : { expiresAt: timestamp(context.nowMs + lifetimeSeconds * 1000) };
@@ -50,6 +50,11 @@ export function apiTokenIntents(deps: ApiTokenDeps): KindIntents<"ApiToken"> {
     },
     actions: {},
   };
+}
+
+/** What whoever makes a token must have: of a user's all there is, since it will do whatever they are given later. */
+function givenBy(token: ApiTokenResource, rights: Pick<RightsIndex, "grantsOf">): readonly Grant[] {
+  return token.spec.owner?.kind === "User" ? [{ role: "platform-admin", scope: {} }] : grantsOf(token, rights);
 }
 
 /** What a token may do at most; a limit below its owner's rights is left out of account. */
