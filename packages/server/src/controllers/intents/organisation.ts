@@ -15,7 +15,11 @@ export const organisationIntents: KindIntents<"Organisation"> = {
       ...bindingsAt(tx, { organisation: name }),
     ];
     if (users.length > 0)
-      throw inUse(`The organisation ${name}`, users, "Delete these first: skerry project delete NAME");
+      throw inUse(
+        `The organisation ${name}`,
+        users,
+        "Delete these first: skerry project delete NAME, skerry role-binding delete NAME",
+      );
     return forget(tx, organisation, context);
   },
   actions: {},

@@ -21,7 +21,12 @@ export const providerIntents: KindIntents<"Provider"> = {
     const { name } = provider.metadata;
     const sites = tx.list("Site").filter((site) => site.spec.provider === name);
     const users = [...sites.map((site) => `site ${site.metadata.name}`), ...bindingsAt(tx, { provider: name })];
-    if (users.length > 0) throw inUse(`The provider ${name}`, users, "Delete these first: skerry site delete NAME");
+    if (users.length > 0)
+      throw inUse(
+        `The provider ${name}`,
+        users,
+        "Delete these first: skerry site delete NAME, skerry role-binding delete NAME",
+      );
     return forget(tx, provider, context);
   },
   actions: {},
