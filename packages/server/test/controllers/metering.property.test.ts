@@ -92,9 +92,9 @@ class Record {
   take(changes: readonly ChangeEvent[], nowMs: number): void {
     for (const { id, object, type } of changes) {
       if (object.kind === "Node") {
-        // Whatever is on it was at its site until now.
+        // All that is on it was at its site until now.
         for (const [each, { object: there }] of [...this.#open])
-          if (nodeOf(there) === id) this.#put(each, there, nowMs, () => this.#sites.set(id, object.spec.site));
+          if (nodeOf(there) === id) this.#put(each, there, nowMs);
         this.#sites.set(id, object.spec.site);
       } else if (object.kind === "Instance" || object.kind === "Volume") {
         this.#put(id, type === "deleted" ? undefined : object, nowMs);
@@ -102,10 +102,9 @@ class Record {
     }
   }
 
-  #put(id: string, object: ResourceOf<KindName> | undefined, nowMs: number, between = () => {}): void {
+  #put(id: string, object: ResourceOf<KindName> | undefined, nowMs: number): void {
     const before = this.#open.get(id);
     if (before !== undefined) this.spans.push(this.#span(before.object, before.fromMs, nowMs));
-    between();
     this.#open.delete(id);
     if (object !== undefined) this.#open.set(id, { object, fromMs: nowMs });
   }
