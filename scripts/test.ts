@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { checkout } from "./checkout.ts";
@@ -15,10 +16,22 @@ and with --nightly also test/nightly/. With "security": lists what others have p
 
   --nightly      also run the long tier
   --only REGEX   only files whose path matches
-  PATH           only these files or folders`;
+  PATH           only these files or folders
+
+Random tests start at SKERRY_TEST_SEED: the commit's own, with --nightly another one each time.`;
 
 function write(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/** Random tests of one commit start at one seed; the long tier's look for what these don't find. */
+function seedOfCommit(): string {
+  try {
+    const hash = execFileSync("git", ["rev-parse", "HEAD"], { cwd: checkout, encoding: "utf8", stdio: "pipe" });
+    return String(Number.parseInt(hash.slice(0, 7), 16));
+  } catch {
+    return "1";
+  }
 }
 
 const interrupt = new AbortController();
@@ -45,6 +58,7 @@ async function main(): Promise<number> {
   }
   const only = values.only === undefined ? undefined : new RegExp(values.only);
   const files = findTests(positionals, process.cwd()).filter((file) => only?.test(relative(checkout, file)) ?? true);
+  if (values.nightly !== true) process.env["SKERRY_TEST_SEED"] ??= seedOfCommit();
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
   for (const tier of tiers) {
     const chosen = files.filter((file) => tierOf(file) === tier.name);

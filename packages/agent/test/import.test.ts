@@ -5,6 +5,7 @@ import { open } from "node:fs/promises";
 import { describe, test } from "node:test";
 import type { WantedInstance, WantedVolume } from "@skerry/protocol";
 import { seededRandom } from "@skerry/testkit";
+import { seed } from "@skerry/testkit/seed";
 import { makeVolumeClient } from "../src/data-plane/volume-client.ts";
 import { overlappingRuns } from "../src/drivers/compute/simulated-runs.ts";
 import { readIdentity } from "../src/identity.ts";
@@ -123,7 +124,6 @@ describe("a volume between two nodes", { concurrency: false }, () => {
     const move = await prepareMove(world, bytes);
     const { source, target, disk } = move;
     await using path = await SlowPath.open(source.peer.dataEndpoint ?? "", 2_000_000);
-    const seed = Number(process.env["SKERRY_TEST_SEED"] ?? randomBytes(4).readUInt32BE());
     t.diagnostic(`SKERRY_TEST_SEED=${seed}`);
     const random = seededRandom(seed);
     orderOffer(move);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError } from "@skerry/model";
+import "@skerry/testkit/seed";
 import type { GuestDefinition } from "../src/drivers/compute.ts";
 import { domainUuid, domainXml, readMetadata, type GuestSetting } from "../src/drivers/compute/libvirt/domain-xml.ts";
 import { guestState } from "../src/drivers/compute/libvirt/guest-state.ts";

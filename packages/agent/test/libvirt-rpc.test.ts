@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError } from "@skerry/model";
+import "@skerry/testkit/seed";
 import { LibvirtError } from "../src/drivers/compute/libvirt/libvirt-error.ts";
 import { RpcConnection } from "../src/drivers/compute/libvirt/rpc-connection.ts";
 import { encodeCall, MessageSplitter, type Procedure } from "../src/drivers/compute/libvirt/rpc-message.ts";

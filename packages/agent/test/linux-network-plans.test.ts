@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError } from "@skerry/model";
+import "@skerry/testkit/seed";
 import type { NetworkDefinition, OverlayDefinition } from "../src/drivers/network.ts";
 import { elementsAbout, elementsOf, planElements } from "../src/drivers/network/linux/firewall.ts";
 import { gatewayMac, networkDevices } from "../src/drivers/network/linux/naming.ts";

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import { SkerryError } from "@skerry/model";
 import type { WantedInstance } from "@skerry/protocol";
+import "@skerry/testkit/seed";
 import { isoImage } from "../src/seed/iso9660.ts";
 import { noCloudFiles, yamlString, type GuestSeed } from "../src/seed/no-cloud.ts";
 import { openSeedFolder } from "../src/seed/seed-folder.ts";

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { SkerryError, errorCodes, type Condition, type ResourceOf } from "@skerry/model";
+import "@skerry/testkit/seed";
 import { exitCodeOf } from "../src/exit-code.ts";
 import { formatAge, formatBytes, formatDuration } from "../src/output/duration.ts";
 import { reportFailure } from "../src/output/failure.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Id, makeId, parserOf } from "@skerry/model";
+import "@skerry/testkit/seed";
 
 const parse = parserOf(Id, "id");
 const randomBytes = fc.uint8Array({ minLength: 10, maxLength: 10 });

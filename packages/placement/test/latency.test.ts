@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { distanceKm, findPlace, latencyModel, modelledRoundTripMs } from "@skerry/placement";
 import type { Coordinates } from "@skerry/placement";
+import "@skerry/testkit/seed";
 
 const point: fc.Arbitrary<Coordinates> = fc.record({
   latitude: fc.double({ min: -90, max: 90, noNaN: true }),

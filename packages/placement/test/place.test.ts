@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { explain, obstacles, place } from "@skerry/placement";
 import type { Candidate, PlacementRequest, Refusal } from "@skerry/placement";
+import "@skerry/testkit/seed";
 import * as arbitrary from "./arbitrary.ts";
 import { node, request } from "./fleet.ts";
 import { failures, use } from "./oracle.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { formatEndpoint, isOverlayPublicKey, parseEndpoint } from "@skerry/protocol";
+import "@skerry/testkit/seed";
 
 describe("endpoints", () => {
   const port = fc.integer({ min: 1, max: 65_535 });

@@ -12,6 +12,7 @@ import {
   overlayAddress,
   parseJoinToken,
 } from "@skerry/protocol";
+import "@skerry/testkit/seed";
 
 const id = makeId("jtk", 1, new Uint8Array(10));
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import "@skerry/testkit/seed";
 import { remoteCommand } from "../src/remote-command.ts";
 
 /** What a POSIX shell makes of a command line: the words that printf was given. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError, toProblem } from "@skerry/model";
+import "@skerry/testkit/seed";
 import { parseFrames } from "../src/event-stream.ts";
 import { Transport, type FetchInit } from "../src/transport.ts";
 import { createClient } from "../src/create-client.ts";

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { seed } from "@skerry/testkit/seed";
 import { BodyReader, type Span } from "../src/body-reader.ts";
 import { addressText, factsOf, type Facts } from "../src/outline.ts";
 import type { StoredObject } from "../src/object.ts";
-
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 /** Names and words that are apt to confuse a reader: quotes, braces and keys inside of strings. */
 const text = fc.oneof(

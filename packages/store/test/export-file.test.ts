@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { chainHash, exportHead, exportLine, verifyExport, type AuditRecord, type ExportProof } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { firstHead } from "../src/audit/chain.ts";
 
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const zoneId = "zon_01";
 
 function recordsOf(count: number, from = firstHead(zoneId)): readonly AuditRecord[] {

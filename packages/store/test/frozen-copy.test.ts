@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import "@skerry/testkit/seed";
 import { frozenCopy } from "../src/object.ts";
 
 const tree = fc.letrec((tie) => ({

@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import fc from "fast-check";
+import "@skerry/testkit/seed";
 
 const parser = fileURLToPath(new URL("../src/islet/cloud-config.awk", import.meta.url));
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import "@skerry/testkit/seed";
 import { isTestbedNamespace, isWithin, planTestbed, wanNamespace } from "../src/plan.ts";
 import { defaultTestbedOptions, TestbedError } from "../src/testbed.ts";
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { WantedInstance, WantedState, WantedVolume } from "@skerry/protocol";
+import "@skerry/testkit/seed";
 import { newId } from "../contract/ids.ts";
 import { wantedInstance, wantedVolume, wish } from "../gateway/wishes.ts";
 import { Crash, ModelNode } from "./model-node.ts";

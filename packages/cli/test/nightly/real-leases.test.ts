@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { seed } from "@skerry/testkit/seed";
 import { makePair, surviveParting, type Pair } from "../real-lease.ts";
 import { playTroubles } from "../real-lease-play.ts";
 import { watchWriters, type WriterWatch } from "../real-writers.ts";
 import { startRealZone, type RealZone } from "../real-zone.ts";
 
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const seeds = Number(process.env["SKERRY_TEST_RUNS"] ?? 5);
 
 describe("a QEMU guest that may be replaced", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
+import "@skerry/testkit/seed";
 import { specs, startApi, type Answer, type ApiHarness } from "./api-harness.ts";
 import { AppliedObject, type Flat } from "./applied-object.ts";
 

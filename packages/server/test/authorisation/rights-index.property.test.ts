@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { kinds, makeId, type ApiTokenResource, type KindName, type ResourceOf } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { decide } from "../../src/authorisation/authorise.ts";
 import { builtInPolicies, permissionsOf } from "../../src/authorisation/policies.ts";
 import { RightsIndex } from "../../src/authorisation/rights-index.ts";
@@ -12,7 +13,6 @@ import { openScratchStore } from "../fakes/scratch-store.ts";
 
 /* The index of rights after random changes, against an answer that is found anew by reading everything. */
 
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? randomBytes(4).readUInt32BE());
 const users = ["ana", "ben"];
 const groups = ["ops", "devs"];
 const projects = ["p1", "p2"];

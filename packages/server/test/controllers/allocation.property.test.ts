@@ -3,13 +3,13 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError, type Capacity, type InstanceResource } from "@skerry/model";
 import type { Store, Transaction, View } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { Allocation } from "../../src/controllers/allocation.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 8);
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 const names = ["ant", "bee", "cat", "dog", "eel", "fox"] as const;
 /** Not made at the beginning. */

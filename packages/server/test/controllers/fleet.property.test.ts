@@ -3,11 +3,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { NodeResource, ProviderResource, SiteResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { Fleet } from "../../src/controllers/fleet.ts";
 import { fleetOf, idle } from "../../src/controllers/placing.ts";
 import { memoryFolder, openScratchStore } from "../fakes/scratch-store.ts";
-
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 type Made =
   | { readonly do: "node"; readonly serial: number; readonly site: string }

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Store } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { memoryFolder, useScratchStore } from "../fakes/scratch-store.ts";
 import { guardRoundMs, overlaps } from "@skerry/testkit";
 import { seededRandom } from "@skerry/testkit";
 import { playLeases } from "./lease-play.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 200);
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe("leases", () => {
   let store: Store;

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { SkerryError, type InstanceResource, type KindName, type ResourceOf } from "@skerry/model";
 import type { ChangeEvent, Store, Transaction } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import type { SiteAmounts } from "../../src/controllers/metering/amounts.ts";
 import { usageOfProject } from "../../src/controllers/metering/usage-report.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
@@ -10,7 +11,6 @@ import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, seedZone, update } from "./zone-fixture.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 4);
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 const hourMs = 3_600_000;
 const names = ["ant", "bee", "cat", "dog"] as const;

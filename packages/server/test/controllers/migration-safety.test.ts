@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { useScratchStore } from "../fakes/scratch-store.ts";
 import { isDone } from "../operations/engine-run.ts";
 import { anyScenario, ask, playMigration, type Incident, type Scenario } from "./migration-scenario.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 25);
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 describe("a cold migration", () => {
   let store: Store;

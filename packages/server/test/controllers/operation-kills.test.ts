@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Store } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { useScratchStore } from "../fakes/scratch-store.ts";
 import { dueEnding, registeredKinds, targetsOf, troublesOf, victimsOf, type Target } from "./operation-kills.ts";
 import { isOwnMoment, nameOf, placesOf, type Point } from "./operation-moments.ts";
 import { describePlay, playOperation, type Trouble } from "./operation-play.ts";
 import { scenarios } from "./operation-scenarios.ts";
 
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const minuteMs = 60_000;
 /** Before the record, with the record made and in the middle of the step, and after it without a record of that. */
 const points: readonly Point[] = ["before its record", "recorded", "done, not recorded"];

@@ -5,13 +5,13 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { makeId, kinds, type InstanceResource, type ResourceOf, type VolumeResource } from "@skerry/model";
 import { openSqliteStore, type Store, type Transaction, type View } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { makeDraft } from "../../src/api/draft.ts";
 import { UsageBook } from "../../src/controllers/quotas/usage-book.ts";
 import { memoryFolder } from "../fakes/scratch-store.ts";
 import { countedOfOrganisation, countedUsage } from "./usage-count.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 12);
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 const projects = ["p1", "p2", "p3"] as const;
 const organisations = ["o1", "o2"] as const;

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { AddressBook } from "../../src/controllers/addressing/address-book.ts";
 import { Fleet } from "../../src/controllers/fleet.ts";
 import { UsageBook } from "../../src/controllers/quotas/usage-book.ts";
@@ -15,7 +16,6 @@ import { evenRandom } from "../fakes/quiet.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { contextAt, instanceSpec, nodeFacts, seedZone } from "./zone-fixture.ts";
 
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const startMs = Date.UTC(2026, 0, 1);
 
 /** Where an instance and its disk are and may be, of three nodes; undefined where they are nowhere. */

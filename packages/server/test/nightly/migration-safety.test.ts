@@ -1,10 +1,10 @@
 import { test } from "node:test";
 import fc from "fast-check";
+import { seed } from "@skerry/testkit/seed";
 import { anyScenario, playMigration } from "../controllers/migration-scenario.ts";
 import { openScratchStore } from "../fakes/scratch-store.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 2000);
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 test("thousands of cold migrations never run two copies, whatever is killed, cut or rebooted when", async (t) => {
   t.diagnostic(`seed ${seed}, ${runs} runs (SKERRY_TEST_SEED, SKERRY_TEST_RUNS)`);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { Agent, request } from "node:https";
 import type { IncomingMessage } from "node:http";
@@ -7,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { seededRandom } from "@skerry/testkit";
+import { seed } from "@skerry/testkit/seed";
 import { startServer } from "../../src/main.ts";
 import { RequestGenerator, type OpenApi, type WildRequest } from "./request-generator.ts";
 
@@ -30,7 +30,6 @@ export async function playOutsider(
   count: number,
   role: "viewer" | "operator" | "admin",
 ): Promise<void> {
-  const seed = Number(process.env["SKERRY_TEST_SEED"] ?? randomBytes(4).readUInt32BE());
   t.diagnostic(`SKERRY_TEST_SEED=${seed}`);
   const dataDir = await mkdtemp(join(tmpdir(), "skerry-outsider-"));
   const stop = new AbortController();

@@ -3,10 +3,10 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { InstanceResource } from "@skerry/model";
 import type { InstanceOutline, Key, Store } from "@skerry/store";
+import { seed } from "@skerry/testkit/seed";
 import { placeFor, type Backend } from "./place.ts";
 import { instance } from "./samples.ts";
 
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const nodes = ["nod_1", "nod_2"];
 const at = { epoch: 1, since: "2026-01-01T00:00:00.000Z", reason: 'free: "9" {' };
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { SkerryError } from "@skerry/model";
 import type { InstanceResource } from "@skerry/model";
 import type { Store, Transaction } from "@skerry/store";
+import "@skerry/testkit/seed";
 import { follow } from "./feed-contract.ts";
 import type { Backend } from "./place.ts";
 import { instance } from "./samples.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import "@skerry/testkit/seed";
 import { NameSort } from "../../src/table/name-sort.ts";
 
 test("names are sorted byte by byte, however much of them they share", () => {

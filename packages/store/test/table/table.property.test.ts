@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { seed } from "@skerry/testkit/seed";
 import { Table, type Entry } from "../../src/table/table.ts";
-
-const seed = Number(process.env["SKERRY_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 type Action =
   | {
