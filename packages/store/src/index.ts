@@ -3,18 +3,15 @@ export type {
   ChangeEvent,
   Committed,
   Documents,
-  InstanceOutline,
   Key,
   Label,
   OutlinedKind,
-  Outlines,
   OwnChange,
   Store,
   StoredDocument,
   Tracker,
   Transaction,
   View,
-  VolumeOutline,
 } from "./store.ts";
 export { chainHash, type AuditHead } from "./audit/chain.ts";
 export { exportHead, exportLine, verifyExport, type ExportFault, type ExportProof } from "./audit/export-file.ts";

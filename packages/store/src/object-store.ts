@@ -8,7 +8,7 @@ import type { Noted } from "./audit/record.ts";
 import type { TracedChange } from "./object.ts";
 import { Overlay } from "./overlay.ts";
 import type { BaseState } from "./state.ts";
-import type { OutlinedKind, Outlines } from "./outline.ts";
+import type { OutlinedKind, Plains } from "./outline.ts";
 import type { Before, ChangeEvent, Committed, Documents, Key, Store, Tracker, Transaction } from "./store.ts";
 import { runTransaction } from "./transaction.ts";
 
@@ -96,8 +96,8 @@ export class ObjectStore implements Store {
     return this.#durable.scan(kind);
   }
 
-  outlines<K extends OutlinedKind>(kind: K): Iterable<Outlines[K]> {
-    return this.#durable.outlines(kind);
+  plains<K extends OutlinedKind>(kind: K, visit: (object: Plains[K]) => void): void {
+    this.#durable.plains(kind, visit);
   }
 
   notables<K extends OutlinedKind>(kind: K): Iterable<ResourceOf<K>> {

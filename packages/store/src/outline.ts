@@ -1,34 +1,36 @@
 import type { InstanceResource, VolumeResource } from "@skerry/model";
 import type { StoredObject } from "./object.ts";
 
-/** Kinds that can be gone through without making their objects. */
+/** Kinds of which most objects can be visited without making them. */
 export type OutlinedKind = "Instance" | "Volume";
 
-interface Named {
-  readonly project?: string;
-  readonly name: string;
+/** What is kept of a plain object in columns, for whoever visits all; one object shows each in turn. */
+interface PlainRow {
+  readonly project: string;
+  /** The node that it is assigned to; "" for none. */
+  readonly nodeId: string;
 }
 
-/** What sums and indexes over all instances are made of; perhaps more. */
-export interface InstanceOutline {
-  readonly metadata: Named;
-  readonly spec: Pick<InstanceResource["spec"], "vcpus" | "memoryMiB" | "networks">;
-  readonly status: { readonly addresses: readonly { readonly network: string; readonly address: string }[] };
-  readonly assignment?:
-    | Pick<NonNullable<InstanceResource["assignment"]>, "nodeId" | "movingTo" | "former" | "removal" | "lease">
-    | undefined;
+export interface PlainInstance extends PlainRow {
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  /** Its only network; "" for none. */
+  readonly network: string;
+  /** Its only address there, IPv4; 0 for none. */
+  readonly address: number;
+  /** The volume of its name, where that is plain; `sizeMiB` is 0 where there is none. Undefined where it has to be looked at. */
+  readonly rootVolume: { readonly sizeMiB: number } | undefined;
+  /** To look it up by, which takes longer than the rest. */
+  readonly key: { readonly project: string; readonly name: string };
 }
 
-/** The same of all volumes. */
-export interface VolumeOutline {
-  readonly metadata: Named;
-  readonly spec: Pick<VolumeResource["spec"], "sizeMiB" | "instance">;
-  readonly assignment?: Pick<NonNullable<VolumeResource["assignment"]>, "nodeId" | "copies" | "removal"> | undefined;
+export interface PlainVolume extends PlainRow {
+  readonly sizeMiB: number;
 }
 
-export interface Outlines {
-  readonly Instance: InstanceOutline;
-  readonly Volume: VolumeOutline;
+export interface Plains {
+  readonly Instance: PlainInstance;
+  readonly Volume: PlainVolume;
 }
 
 /** What a table keeps of an object in columns, beside its body. */
@@ -37,7 +39,7 @@ export interface Facts {
   readonly node: string;
   /** As JSON. */
   readonly labels: string;
-  /** Whether the rest below, with the name, is all of its outline. */
+  /** Whether the rest below, with the name, is all that sums and indexes go by. */
   readonly isPlain: boolean;
   /** An instance's vCPUs, or a volume's MiB; then an instance's MiB of memory. */
   readonly amount: number;
@@ -96,8 +98,4 @@ function addressNumber(text: string): number {
     number = number * 256 + Number(part);
   }
   return parts.length === 4 ? number : 0;
-}
-
-export function addressText(number: number): string {
-  return `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`;
 }

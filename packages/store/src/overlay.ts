@@ -1,7 +1,7 @@
 import type { KindName, ResourceOf } from "@skerry/model";
 import { nameKey } from "./object.ts";
 import type { StoredObject } from "./object.ts";
-import { factsOf, type OutlinedKind, type Outlines } from "./outline.ts";
+import type { OutlinedKind, Plains } from "./outline.ts";
 import type { State } from "./state.ts";
 import type { ChangeEvent, Key, View } from "./store.ts";
 
@@ -62,17 +62,13 @@ export class Overlay implements State {
     return layer === undefined || layer.byId.size === 0 ? this.#base.scan(kind) : this.list(kind);
   }
 
-  outlines<K extends OutlinedKind>(kind: K): Iterable<Outlines[K]> {
-    const layer = this.#layers.get(kind);
-    return layer === undefined || layer.byId.size === 0
-      ? this.#base.outlines(kind)
-      : (this.list(kind) as readonly unknown[] as readonly Outlines[K][]);
+  plains<K extends OutlinedKind>(kind: K, visit: (object: Plains[K]) => void): void {
+    if (this.#isBare()) this.#base.plains(kind, visit);
   }
 
   notables<K extends OutlinedKind>(kind: K): Iterable<ResourceOf<K>> {
-    const layer = this.#layers.get(kind);
-    if (layer === undefined || layer.byId.size === 0) return this.#base.notables(kind);
-    return this.list(kind).filter((object) => !factsOf(object).isPlain);
+    // While something is in flight nothing is taken for plain: that is rare where sums are made.
+    return this.#isBare() ? this.#base.notables(kind) : this.list(kind);
   }
 
   apply(event: ChangeEvent): void {
@@ -106,6 +102,11 @@ export class Overlay implements State {
   clear(): void {
     this.#layers.clear();
     this.#revision = 0;
+  }
+
+  /** Whether it shows just what its base does. */
+  #isBare(): boolean {
+    return this.#layers.values().every(({ byId }) => byId.size === 0);
   }
 
   #layer(kind: KindName): Layer {

@@ -2,10 +2,10 @@ import { kindNames } from "@skerry/model";
 import type { KindName, ResourceOf } from "@skerry/model";
 import { freeze, nameKey, projectPrefix } from "./object.ts";
 import type { StoredObject } from "./object.ts";
-import { factsOf, type OutlinedKind, type Outlines } from "./outline.ts";
+import { factsOf, type OutlinedKind, type Plains } from "./outline.ts";
 import type { ChangeEvent, Documents, Key, Label, StoredDocument, View } from "./store.ts";
 import { ObjectCache } from "./table/object-cache.ts";
-import { InstanceRow, VolumeRow } from "./table/outline-row.ts";
+import { InstanceCursor, VolumeCursor } from "./table/plain-cursor.ts";
 import { Table } from "./table/table.ts";
 
 /** A view that changes can be applied to, in order of their revisions. */
@@ -55,20 +55,14 @@ export class BaseState implements State, Documents {
     for (const row of rows.table.ordered()) yield looseObjectAt(rows, row) as ResourceOf<K>;
   }
 
-  *outlines<K extends OutlinedKind>(kind: K): Generator<Outlines[K], void, void> {
-    const rows = this.#rowsOf(kind);
-    const { table } = rows;
-    const Outline = kind === "Volume" ? VolumeRow : InstanceRow;
-    let project = "";
-    for (const row of table.ordered()) {
-      if (!table.isPlain(row)) {
-        yield looseObjectAt(rows, row) as unknown as Outlines[K];
-        continue;
-      }
-      // Neighbours are of one project mostly.
-      if (!table.hasPrefix(row, project)) project = projectPrefix(keyOf(table.name(row)).project ?? "");
-      yield new Outline(table, row, project) as unknown as Outlines[K];
-    }
+  plains<K extends OutlinedKind>(kind: K, visit: (object: Plains[K]) => void): void {
+    const table = this.table(kind);
+    const cursor = kind === "Volume" ? new VolumeCursor(table) : new InstanceCursor(table, this.table("Volume"));
+    table.eachOrdered((row) => {
+      if (!table.isPlain(row)) return;
+      cursor.row = row;
+      visit(cursor as unknown as Plains[K]);
+    });
   }
 
   *notables<K extends OutlinedKind>(kind: K): Generator<ResourceOf<K>, void, void> {
@@ -133,7 +127,7 @@ export class BaseState implements State, Documents {
     this.#put(object, json);
   }
 
-  /** For what loads it. */
+  /** For what loads or visits it. */
   table(kind: KindName): Table {
     return this.#rowsOf(kind).table;
   }

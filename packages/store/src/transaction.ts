@@ -69,7 +69,7 @@ export function runTransaction<T>(base: View, nowMs: number, work: (tx: Transact
     getById: (kind, id) => own.getById(kind, id),
     list: (kind, project) => own.list(kind, project),
     scan: (kind) => own.scan(kind),
-    outlines: (kind) => own.outlines(kind),
+    plains: (kind, visit) => own.plains(kind, visit),
     notables: (kind) => own.notables(kind),
     put: (object) => put(object),
     amend(object) {
@@ -108,7 +108,7 @@ export function withWrites(
     getById: (kind, id) => tx.getById(kind, id),
     list: (kind, project) => tx.list(kind, project),
     scan: (kind) => tx.scan(kind),
-    outlines: (kind) => tx.outlines(kind),
+    plains: (kind, visit) => tx.plains(kind, visit),
     notables: (kind) => tx.notables(kind),
     put: writes.put ?? ((object) => tx.put(object)),
     amend: writes.amend ?? ((object) => tx.amend(object)),

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { seed } from "@skerry/testkit/seed";
 import { BodyReader, type Span } from "../src/body-reader.ts";
-import { addressText, factsOf, type Facts } from "../src/outline.ts";
+import { factsOf, type Facts } from "../src/outline.ts";
 import type { StoredObject } from "../src/object.ts";
 
 /** Names and words that are apt to confuse a reader: quotes, braces and keys inside of strings. */
@@ -134,3 +134,7 @@ describe("the reader of bodies", () => {
       assert.equal(read(reader, whole.replace(part, instead)), undefined, `${part} as ${instead}`);
   });
 });
+
+function addressText(number: number): string {
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join(".");
+}

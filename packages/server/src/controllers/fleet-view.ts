@@ -1,5 +1,4 @@
 import type { ImageResource, InstanceResource, NetworkResource, NodeResource, VolumeResource } from "@skerry/model";
-import type { InstanceOutline, VolumeOutline } from "@skerry/store";
 
 /** The objects that wanted states are made of, found by the node that they concern. */
 export interface FleetView {
@@ -30,7 +29,7 @@ export interface Footprint {
   readonly networkNodes: readonly string[];
 }
 
-export function instanceFootprint(instance: InstanceOutline): Footprint {
+export function instanceFootprint(instance: InstanceResource): Footprint {
   const { assignment, metadata, spec } = instance;
   if (assignment === undefined) return { nodes: [], networks: [], networkNodes: [] };
   const here = assignment.removal?.done === true ? [] : [assignment.nodeId];
@@ -43,7 +42,7 @@ export function instanceFootprint(instance: InstanceOutline): Footprint {
   };
 }
 
-export function volumeFootprint(volume: VolumeOutline): Footprint {
+export function volumeFootprint(volume: VolumeResource): Footprint {
   const { assignment } = volume;
   if (assignment === undefined) return { nodes: [], networks: [], networkNodes: [] };
   const here = assignment.removal?.done === true ? [] : [assignment.nodeId];

@@ -16,12 +16,25 @@ export class NodeIndex implements FleetView {
   readonly #carried = new Map<string, Map<string, number>>();
   readonly #nodeFaces = new Map<string, string>();
 
-  /** About 1 us for each instance and volume. */
+  /** About 0.3 us for each instance. */
   constructor(view: View & { readonly documents: Documents }) {
     this.#view = view;
-    for (const instance of view.outlines("Instance")) this.#count(instanceFootprint(instance), 1);
-    for (const instance of view.notables("Instance"))
-      this.#instances.put(instance.metadata.id, strayNodes(instance, instanceFootprint(instance)));
+    // Neighbours are of one network mostly.
+    let [project, network, nodes]: [string, string, Map<string, number> | undefined] = ["", "", undefined];
+    view.plains("Instance", (instance) => {
+      const { nodeId } = instance;
+      if (nodeId === "" || instance.network === "") return;
+      if (nodes === undefined || instance.project !== project || instance.network !== network) {
+        [project, network] = [instance.project, instance.network];
+        nodes = this.#nodesOf(networkKey(project, network));
+      }
+      nodes.set(nodeId, (nodes.get(nodeId) ?? 0) + 1);
+    });
+    for (const instance of view.notables("Instance")) {
+      const footprint = instanceFootprint(instance);
+      this.#count(footprint, 1);
+      this.#instances.put(instance.metadata.id, strayNodes(instance, footprint));
+    }
     for (const volume of view.notables("Volume"))
       this.#volumes.put(volume.metadata.id, strayNodes(volume, volumeFootprint(volume)));
     for (const node of view.list("Node")) this.#nodeFaces.set(node.metadata.id, faceOf(node));
@@ -146,6 +159,14 @@ export class NodeIndex implements FleetView {
     const entered = footprint === undefined ? [] : this.#count(footprint, 1);
     for (const key of [...left, ...entered]) affected.push(...this.#carriers(key));
     return affected;
+  }
+
+  #nodesOf(key: string): Map<string, number> {
+    const known = this.#carried.get(key);
+    if (known !== undefined) return known;
+    const made = new Map<string, number>();
+    this.#carried.set(key, made);
+    return made;
   }
 
   #count({ networks, networkNodes }: Footprint, change: 1 | -1): readonly string[] {

@@ -71,7 +71,7 @@ function fenced(store: Store, signal: AbortSignal): Store {
     getById: (kind, id) => store.getById(kind, id),
     list: (kind, project) => store.list(kind, project),
     scan: (kind) => store.scan(kind),
-    outlines: (kind) => store.outlines(kind),
+    plains: (kind, visit) => store.plains(kind, visit),
     notables: (kind) => store.notables(kind),
     rehearse: (work) => store.rehearse(work),
     changes: (since, until) => store.changes(since, until),

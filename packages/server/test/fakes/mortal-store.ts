@@ -74,7 +74,7 @@ export class MortalStore implements Store {
   getById: Store["getById"] = (kind, id) => this.#store.getById(kind, id);
   list: Store["list"] = (kind, project) => this.#store.list(kind, project);
   scan: Store["scan"] = (kind) => this.#store.scan(kind);
-  outlines: Store["outlines"] = (kind) => this.#store.outlines(kind);
+  plains: Store["plains"] = (kind, visit) => this.#store.plains(kind, visit);
   notables: Store["notables"] = (kind) => this.#store.notables(kind);
   rehearse: Store["rehearse"] = (work) => this.#store.rehearse(work);
   changes: Store["changes"] = (since, signal) => this.#store.changes(since, signal);

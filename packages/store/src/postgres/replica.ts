@@ -187,7 +187,7 @@ export function replicated(store: ObjectStore, replica: Replica): ReplicatedStor
     getById: (kind, id) => store.getById(kind, id),
     list: (kind, project) => store.list(kind, project),
     scan: (kind) => store.scan(kind),
-    outlines: (kind) => store.outlines(kind),
+    plains: (kind, visit) => store.plains(kind, visit),
     notables: (kind) => store.notables(kind),
     transact: (work, note) => store.transact(work, note),
     audit: store.audit,

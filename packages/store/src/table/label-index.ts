@@ -14,6 +14,8 @@ export class LabelIndex {
   readonly #sets: (LabelSet | undefined)[] = [{ text: "{}", users: 0 }];
   readonly #numbers = new Map<string, number>();
   readonly #free: number[] = [];
+  /** Of the set that was asked for last: neighbours mostly have the same. */
+  #lastTerms: { readonly text: string; readonly terms: readonly string[] } = { text: "{}", terms: [] };
   /** A label's only row is held as its number. */
   readonly #rows = new Map<string, number | OrderedRows>();
 
@@ -80,8 +82,12 @@ export class LabelIndex {
   }
 
   #termsOf(number: number): readonly string[] {
-    const labels = JSON.parse(this.#sets[number]?.text ?? "{}") as Record<string, string>;
-    return Object.entries(labels).map(([key, value]) => termOf(key, value));
+    const text = this.#sets[number]?.text ?? "{}";
+    if (text !== this.#lastTerms.text) {
+      const labels = JSON.parse(text) as Record<string, string>;
+      this.#lastTerms = { text, terms: Object.entries(labels).map(([key, value]) => termOf(key, value)) };
+    }
+    return this.#lastTerms.terms;
   }
 }
 

@@ -77,6 +77,11 @@ export class OrderedRows {
     }
   }
 
+  /** All rows, in order; not to be changed meanwhile. */
+  each(visit: (row: number) => void): void {
+    for (const { rows, count } of this.#chunks) for (let at = 0; at < count; at++) visit(rows[at] ?? -1);
+  }
+
   /** The last chunk whose first key is not above; -1 where all are. */
   #chunkOf(compare: CompareToRow): number {
     let low = 0;

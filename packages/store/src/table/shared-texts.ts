@@ -1,6 +1,6 @@
 import { hashOf } from "./hash-index.ts";
 
-const places = 4096;
+const places = 65_536;
 
 /** Strings for bytes, of which many are the same: those that were made of late are given again, so that a million make no garbage. */
 export class SharedTexts {

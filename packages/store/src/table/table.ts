@@ -1,6 +1,7 @@
 import type { Facts } from "../outline.ts";
 import { Columns } from "./columns.ts";
-import { HashIndex, hashOf } from "./hash-index.ts";
+import { HashIndex } from "./hash-index.ts";
+import { KeyBytes } from "./key-bytes.ts";
 import { LabelIndex } from "./label-index.ts";
 import { NameSort } from "./name-sort.ts";
 import { OrderedRows } from "./ordered-rows.ts";
@@ -29,27 +30,6 @@ export interface LoadedRow {
 
 /** How many rows are looked at, after each write, for one that lies in a sparse slab. */
 const sweepRows = 8;
-
-/** A key as bytes. One is enough: a key is used before the next is written. */
-class KeyBytes {
-  bytes = Buffer.allocUnsafe(4096);
-  length = 0;
-
-  set(text: string): void {
-    if (text.length * 3 > this.bytes.length) this.bytes = Buffer.allocUnsafe(text.length * 3);
-    this.length = this.bytes.write(text);
-  }
-
-  copy(from: Buffer, start: number, end: number): void {
-    this.length = end - start;
-    if (this.length > this.bytes.length) this.bytes = Buffer.allocUnsafe(this.length);
-    for (let at = 0; at < this.length; at++) this.bytes[at] = from[start + at] ?? 0;
-  }
-
-  get hash(): number {
-    return hashOf(this.bytes, 0, this.length);
-  }
-}
 
 /**
  * Objects of one kind as bodies in slabs and hot fields in columns: about 100 bytes a row beside the record itself, none of it on
@@ -93,6 +73,14 @@ export class Table {
   rowOfName(name: string): number {
     this.#key.set(name);
     return this.#byName.find(this.#key.hash, this.#hasKeyAsName);
+  }
+
+  /** The row that is named as another table's; -1 where none is. */
+  rowNamedAs(other: Table, row: number): number {
+    const [buffer, start] = other.#at(row);
+    const from = start + headerBytes + shortAt(buffer, start);
+    this.#key.copy(buffer, from, from + shortAt(buffer, start + 2));
+    return this.#byName.find(other.#columns.nameHash[row] ?? 0, this.#hasKeyAsName);
   }
 
   /** Creates or replaces the object with this id; no other may have its name. Returns its row. */
@@ -202,8 +190,12 @@ export class Table {
     return this.#columns.isPlain[row] === 1;
   }
 
-  amounts(row: number): readonly [number, number] {
-    return [this.#columns.amount[row] ?? 0, this.#columns.secondAmount[row] ?? 0];
+  amount(row: number): number {
+    return this.#columns.amount[row] ?? 0;
+  }
+
+  secondAmount(row: number): number {
+    return this.#columns.secondAmount[row] ?? 0;
   }
 
   network(row: number): string {
@@ -219,11 +211,10 @@ export class Table {
     return buffer.toString("utf8", start + headerBytes, start + headerBytes + shortAt(buffer, start));
   }
 
-  /** @param from how many bytes of its beginning are left out */
-  name(row: number, from = 0): string {
+  name(row: number): string {
     const [buffer, start] = this.#at(row);
     const nameStart = start + headerBytes + shortAt(buffer, start);
-    return buffer.toString("utf8", nameStart + from, nameStart + shortAt(buffer, start + 2));
+    return buffer.toString("utf8", nameStart, nameStart + shortAt(buffer, start + 2));
   }
 
   /** Whether a row's name begins so; only for what is ASCII. */
@@ -256,7 +247,12 @@ export class Table {
     return this.#from(this.#ordered, name, prefix);
   }
 
-  /** The same, only of rows with this label. */
+  /** All of them, for what must be fast. */
+  eachOrdered(visit: (row: number) => void): void {
+    this.#ordered.each(visit);
+  }
+
+  /** As `ordered`, only of rows with this label. */
   labelled(key: string, value: string, name = "", prefix = ""): Generator<number, void, void> {
     return this.#from(this.#labels.rows(key, value), name, prefix);
   }

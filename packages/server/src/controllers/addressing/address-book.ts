@@ -5,7 +5,7 @@ import {
   type NetworkResource,
   type ResourceOf,
 } from "@skerry/model";
-import type { ChangeEvent, InstanceOutline, Tracker, Store, Transaction, View } from "@skerry/store";
+import type { ChangeEvent, Tracker, Store, Transaction, View } from "@skerry/store";
 import { networkKey } from "../fleet-view.ts";
 import { formatAddress, parseAddress } from "./ipv4.ts";
 import { macOf, rangeOf } from "./network-address.ts";
@@ -41,7 +41,17 @@ export class AddressBook implements Tracker {
 
   reset(newest: View): void {
     this.#pools.clear();
-    for (const instance of newest.outlines("Instance")) this.#hold(instance);
+    // Neighbours are of one network mostly.
+    let [project, network, pool]: [string, string, Pool | undefined] = ["", "", undefined];
+    newest.plains("Instance", (instance) => {
+      if (instance.address === 0) return;
+      if (pool === undefined || instance.project !== project || instance.network !== network) {
+        [project, network] = [instance.project, instance.network];
+        pool = this.#poolOf(networkKey(project, network));
+      }
+      pool.taken.add(instance.address);
+    });
+    for (const instance of newest.notables("Instance")) this.#hold(instance);
   }
 
   applied(events: readonly ChangeEvent[]): void {
@@ -95,13 +105,17 @@ export class AddressBook implements Tracker {
     );
   }
 
-  #hold({ metadata, status }: InstanceOutline): void {
-    for (const { network, address } of status.addresses) {
-      const key = networkKey(metadata.project, network);
-      const pool = this.#pools.get(key) ?? { taken: new Set(), floor: 0 };
-      this.#pools.set(key, pool);
-      pool.taken.add(parseAddress(address) ?? 0);
-    }
+  #hold({ metadata, status }: InstanceResource): void {
+    for (const { network, address } of status.addresses)
+      this.#poolOf(networkKey(metadata.project, network)).taken.add(parseAddress(address) ?? 0);
+  }
+
+  #poolOf(key: string): Pool {
+    const known = this.#pools.get(key);
+    if (known !== undefined) return known;
+    const made = { taken: new Set<number>(), floor: 0 };
+    this.#pools.set(key, made);
+    return made;
   }
 
   #free({ metadata, status }: InstanceResource): void {

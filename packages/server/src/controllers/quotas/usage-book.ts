@@ -60,19 +60,28 @@ export class UsageBook implements Tracker {
     this.#stop();
   }
 
-  /** About 1 us for each instance with its volume. */
+  /** About 0.3 us for each instance with its volume. */
   reset(newest: View): void {
     this.#projects.clear();
     this.#organisations.clear();
-    for (const { metadata, spec, status } of newest.outlines("Instance")) {
-      const { sum } = this.#projectSum(metadata.project ?? "");
-      sum.instances++;
-      sum.vcpus += spec.vcpus;
-      sum.memoryMiB += spec.memoryMiB;
-      sum.addresses += status.addresses.length;
-    }
-    for (const { metadata, spec } of newest.outlines("Volume"))
-      this.#projectSum(metadata.project ?? "").sum.storageMiB += spec.sizeMiB;
+    // Neighbours are of one project mostly.
+    let [project, sum] = ["", this.#projectSum("").sum];
+    const sumOf = (name: string): Sum => {
+      if (name !== project) [project, sum] = [name, this.#projectSum(name).sum];
+      return sum;
+    };
+    newest.plains("Instance", (instance) => {
+      const taken = sumOf(instance.project);
+      taken.instances++;
+      taken.vcpus += instance.vcpus;
+      taken.memoryMiB += instance.memoryMiB;
+      if (instance.address !== 0) taken.addresses++;
+    });
+    newest.plains("Volume", (volume) => {
+      sumOf(volume.project).storageMiB += volume.sizeMiB;
+    });
+    for (const kind of ["Instance", "Volume"] as const)
+      for (const object of newest.notables(kind)) addObject(sumOf(object.metadata.project ?? ""), object, 1);
     for (const { metadata, spec } of newest.list("Project")) this.#place(metadata.name, spec.organisation);
   }
 
