@@ -4,7 +4,7 @@ const places = 65_536;
 
 /** Strings for bytes, of which many are the same: those that were made of late are given again, so that a million make no garbage. */
 export class SharedTexts {
-  readonly #texts: string[] = Array.from({ length: places }, () => "");
+  readonly #texts = Array<string>(places).fill("");
 
   text(bytes: Buffer, start: number, end: number): string {
     if (end <= start) return "";
