@@ -65,7 +65,7 @@ function fields(
   const required = new Set(schema.required ?? []);
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     // Kept by the server, shown to nobody.
-    if (name === "secretHash") return [];
+    if (name === "secretHash" || name === "credentials") return [];
     const here = path === "" ? name : `${path}.${name}`;
     const at = resolve(
       { name: origin.name, prefix: origin.prefix === "" ? name : `${origin.prefix}.${name}` },

@@ -16,10 +16,10 @@ const server = "packages/server/test";
 
 export const securityLessons: readonly SecurityLesson[] = [
   {
-    lesson: "nothing answers without proof of identity, but liveness",
+    lesson: "nothing answers without proof of identity, but liveness and what takes such proof",
     paid: "CVE-2024-38346",
     file: `${server}/api/authorisation.test.ts`,
-    test: "answers 401 without a token, with a made-up one and with an expired one, but for liveness",
+    test: "answers 401 without a token, with a made-up one and with an expired one, but for liveness and what asks for other proof",
   },
   {
     lesson: "what no role permits is forbidden",
@@ -38,6 +38,12 @@ export const securityLessons: readonly SecurityLesson[] = [
     paid: "CVE-2025-47713",
     file: `${server}/authorisation/granting.test.ts`,
     test: "nobody changes or deposes whoever has more than they have",
+  },
+  {
+    lesson: "the first administrator sets a password of their own, by a link that works once",
+    paid: "CVE-2025-62877",
+    file: `${server}/sign-in/local-sign-in.test.ts`,
+    test: "makes the first administrator by a link in a private file, once, and it dies then",
   },
   {
     lesson: "nobody gives what they don't have",

@@ -2,12 +2,14 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Type, type Static } from "typebox";
-import { Name, SkerryError, optional, parserOf, strict } from "@skerry/model";
+import { Name, SkerryError, Timestamp, optional, parserOf, strict } from "@skerry/model";
 
-/** How to reach one control plane, as whom. Secrets stay in files of their own, named here. */
+/** How to reach one control plane, as whom: by a session, else by a token in a file of its own. */
 export const Context = strict({
   server: Type.String({ pattern: "^https://" }),
-  tokenFile: Type.String(),
+  tokenFile: optional(Type.String()),
+  /** What `skerry login` left: the file is its owner's alone. */
+  session: optional(strict({ user: Name, token: Type.String(), expiresAt: optional(Timestamp) })),
   /** PEM of the control plane's own authority; the system's authorities where absent. */
   authorityFile: optional(Type.String()),
   project: optional(Name),
@@ -69,7 +71,7 @@ export function chooseContext(contexts: Contexts, name: string | undefined): Con
   if (chosen === undefined) {
     throw new SkerryError("not-found", "No control plane is chosen.", {
       remedy:
-        "Start one with `skerry server`, or try `skerry demo`; then add it: `skerry context add NAME --server https://… --token-file FILE --authority FILE`.",
+        "Start one with `skerry server`, or try `skerry demo`; then sign in: `skerry login --server https://… --authority FILE`.",
     });
   }
   const context = contexts.contexts[chosen];

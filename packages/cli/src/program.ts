@@ -16,8 +16,10 @@ import { addOperationCommands } from "./commands/operation.ts";
 import { addQuotaCommands } from "./commands/quota.ts";
 import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
+import { addSignInCommands } from "./commands/sign-in.ts";
 import { addTestbedCommands } from "./commands/testbed.ts";
 import { addUsageCommand } from "./commands/usage.ts";
+import { addUserCommands } from "./commands/user.ts";
 import { version } from "./version.ts";
 
 /** The whole command tree; building it imports no server, agent or testbed. */
@@ -40,7 +42,9 @@ export function buildProgram(deps: CommandDeps): Command {
   addContextCommands(program, deps);
   addApplyCommand(program, deps);
   addEventsCommand(program, deps);
+  addSignInCommands(program, deps);
   addKindCommands(program, deps);
+  addUserCommands(program, deps);
   addImageCommands(program, deps);
   addQuotaCommands(program, deps);
   addInstanceCommands(program, deps);

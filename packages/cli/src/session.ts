@@ -62,7 +62,7 @@ export async function openSession(terminal: Terminal, command: Command): Promise
   const { createNodeClient } = await import("@skerry/sdk/node");
   const client = createNodeClient({
     server: context.server,
-    token: readToken(context.tokenFile),
+    token: tokenOf(context),
     ...(context.authorityFile === undefined ? {} : { authority: readAuthority(context.authorityFile) }),
     ...(options.reason === undefined ? {} : { reason: options.reason }),
     ...(verbose ? { onCall: (call: CallTrace) => traceCall(terminal, context, call) } : {}),
@@ -89,7 +89,18 @@ export async function openSession(terminal: Terminal, command: Command): Promise
   };
 }
 
-function resolveContext(options: ConnectionOptions): Context {
+/** What to show the control plane. @throws SkerryError unauthenticated where there is nothing, or not any more */
+export function tokenOf({ session, tokenFile }: Context): string {
+  const isOver = session?.expiresAt !== undefined && Date.parse(session.expiresAt) <= Date.now();
+  if (session !== undefined && !isOver) return session.token;
+  if (tokenFile !== undefined) return readToken(tokenFile);
+  throw new SkerryError("unauthenticated", isOver ? "The session is over." : "Nobody is signed in here.", {
+    remedy: `Sign in: skerry login --user ${session?.user ?? "NAME"}`,
+  });
+}
+
+/** The context that options, the environment and the contexts' file describe. */
+export function resolveContext(options: ConnectionOptions): Context {
   const environment = process.env;
   const server = options.server ?? environment["SKERRY_SERVER"];
   const tokenFile = options.tokenFile ?? environment["SKERRY_TOKEN_FILE"];
@@ -98,16 +109,19 @@ function resolveContext(options: ConnectionOptions): Context {
   if (server !== undefined && tokenFile !== undefined) {
     return { server: server.replace(/\/+$/, ""), tokenFile, ...(authorityFile === undefined ? {} : { authorityFile }) };
   }
-  const chosen = chooseContext(readContexts(), options.context ?? environment["SKERRY_CONTEXT"]);
+  const { session, ...chosen } = chooseContext(readContexts(), options.context ?? environment["SKERRY_CONTEXT"]);
+  // A session is for the server that gave it, and gives way to a token that is named.
+  const keeps = tokenFile === undefined && (server === undefined || server.replace(/\/+$/, "") === chosen.server);
   return {
     ...chosen,
+    ...(keeps && session !== undefined ? { session } : {}),
     ...(server === undefined ? {} : { server }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(authorityFile === undefined ? {} : { authorityFile }),
   };
 }
 
-function readAuthority(path: string): string {
+export function readAuthority(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
@@ -120,7 +134,7 @@ function readAuthority(path: string): string {
 
 function traceCall(terminal: Terminal, context: Context, call: CallTrace): void {
   const body = call.body === undefined ? "" : ` -d '${JSON.stringify(call.body).replaceAll("'", String.raw`'\''`)}'`;
-  const text = `curl -X ${call.method} --cacert ${context.authorityFile ?? "…"} -H "Authorization: Bearer $(cat ${context.tokenFile})"${body} '${context.server}${call.path}'`;
+  const text = `curl -X ${call.method} --cacert ${context.authorityFile ?? "…"} -H "Authorization: Bearer ${context.session === undefined ? `$(cat ${context.tokenFile ?? "…"})` : "…"}"${body} '${context.server}${call.path}'`;
   terminal.err.write(
     `${paint(terminal.err, "dim", `${text}  # ${call.status} in ${formatDuration(call.elapsedMs)}`)}\n`,
   );

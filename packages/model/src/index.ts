@@ -12,6 +12,7 @@ export { timestamp } from "./timestamp.ts";
 export * from "./validation.ts";
 export { fieldName } from "./field-error.ts";
 export { MeteredSite, Month } from "./kinds/meter.ts";
+export * from "./sign-in.ts";
 export * from "./usage-report.ts";
 export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.ts";
 export { PriceList, SshAccess, providerDrivers } from "./kinds/provider.ts";

@@ -1,4 +1,4 @@
-import type { KindName, ResourceOf } from "./kinds.ts";
+import type { KindName, ResourceOf, UserResource } from "./kinds.ts";
 
 /** What stands in place of a secret; sent back, it keeps the secret that is stored. */
 export const sealedMark = "(sealed)";
@@ -22,6 +22,10 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
       const { secretHash: _kept, ...status } = resource.status;
       return { ...resource, status };
     }
+    case "User": {
+      const { credentials, signIn: _old, ...status } = resource.status;
+      return credentials === undefined ? resource : { ...resource, status: { ...status, signIn: told(credentials) } };
+    }
     case "Organisation":
     case "Project":
     case "Site":
@@ -31,7 +35,6 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
     case "Volume":
     case "Instance":
     case "Operation":
-    case "User":
     case "Group":
     case "ServiceAccount":
     case "Role":
@@ -39,4 +42,19 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
     case "Meter":
       return resource;
   }
+}
+
+/** What there is of somebody's credentials, and nothing of what they are. */
+function told({
+  password,
+  totp,
+  recoveryHashes,
+  invitation,
+}: NonNullable<UserResource["status"]["credentials"]>): NonNullable<UserResource["status"]["signIn"]> {
+  return {
+    ...(password === undefined ? {} : { passwordSetAt: password.setAt }),
+    ...(totp === undefined ? {} : { totpSetAt: totp.setAt }),
+    ...(recoveryHashes === undefined ? {} : { recoveryCodesLeft: recoveryHashes.length }),
+    ...(invitation === undefined ? {} : { invitedUntil: invitation.expiresAt }),
+  };
 }

@@ -169,9 +169,29 @@ export interface Client {
   openBackup(signal?: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   /** Who changed what; only a zone's admin may ask. */
   audit(query: AuditQuery, signal?: AbortSignal): Promise<AuditPage>;
+  whoAmI(signal?: AbortSignal): Promise<WhoAmI>;
   openConsole(key: ResourceKey, signal?: AbortSignal): Promise<ByteStream>;
   openConsoleLog(key: ResourceKey, options: { readonly follow: boolean }, signal?: AbortSignal): Promise<ByteStream>;
   openPort(key: ResourceKey, port: number, signal?: AbortSignal): Promise<ByteStream>;
+}
+
+/** Who a token stands for. */
+export interface WhoAmI {
+  readonly name: string;
+  /** What it was given, and where: the whole zone where nothing is named. */
+  readonly roles: readonly GivenRole[];
+  /** At most this of it. */
+  readonly limit?: GivenRole | undefined;
+  /** Whose the token is; absent where it stands for itself. */
+  readonly owner?: "User" | "ServiceAccount" | undefined;
+  readonly expiresAt?: string | undefined;
+}
+
+export interface GivenRole {
+  readonly role: string;
+  readonly project?: string | undefined;
+  readonly organisation?: string | undefined;
+  readonly provider?: string | undefined;
 }
 
 /** A resource by its place. */

@@ -10,6 +10,7 @@ import type {
   Plan,
   PlannedMutation,
   ResourceKey,
+  WhoAmI,
 } from "./client.ts";
 import { watchEvents } from "./event-stream.ts";
 import { waitForOperation } from "./operation-wait.ts";
@@ -125,6 +126,7 @@ export function createClient(options: ClientOptions): Client {
     },
     audit: async (query, signal) =>
       (await transport.json({ method: "GET", path: "/api/v1/audit", query: { ...query }, signal })) as AuditPage,
+    whoAmI: async (signal) => (await transport.json({ method: "GET", path: "/api/v1/whoami", signal })) as WhoAmI,
     openConsole: (key, signal) => stream(key, "console", signal),
     openConsoleLog: (key, { follow }, signal) => stream(key, `console-log?follow=${follow}`, signal),
     openPort: (key, port, signal) => stream(key, `ports/${port}`, signal),

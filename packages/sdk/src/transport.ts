@@ -15,11 +15,14 @@ export interface FetchInit {
 export interface TransportOptions {
   /** `https://host:port`, without a slash at its end. */
   readonly server: string;
+  /** Empty for who has none yet. */
   readonly token: string;
   readonly fetch: Fetch;
   /** Why this client changes what it changes: what the audit log says beside each. */
   readonly reason?: string | undefined;
   readonly onCall?: ((call: CallTrace) => void) | undefined;
+  /** Where what is sent is nobody else's to know: `onCall` is not told. */
+  readonly hidesBodies?: boolean;
 }
 
 export interface Call {
@@ -76,10 +79,8 @@ export class Transport {
     stream?: { readonly content: ReadableStream<Uint8Array>; readonly sizeBytes: number },
   ): Promise<Response> {
     const path = call.path + queryText(call.query);
-    const headers: Record<string, string> = {
-      authorization: `Bearer ${this.#options.token}`,
-      accept: "application/json",
-    };
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (this.#options.token !== "") headers["authorization"] = `Bearer ${this.#options.token}`;
     const { reason } = this.#options;
     if (reason !== undefined && call.method !== "GET") headers["x-skerry-reason"] = headerText(reason);
     for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers[name] = value;
@@ -105,7 +106,7 @@ export class Transport {
     this.#options.onCall?.({
       method: call.method,
       path,
-      body: call.body,
+      body: this.#options.hidesBodies === true ? undefined : call.body,
       status: response.status,
       elapsedMs: performance.now() - startedAt,
     });

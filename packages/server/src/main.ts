@@ -14,9 +14,11 @@ import { openAuthority } from "./pki/authority.ts";
 import { prepareAhead } from "./provisioning/artifact-preparation.ts";
 import { makeSshProvisioner } from "./provisioning/ssh-provisioner.ts";
 import { followRoles, leadAlways } from "./replicas/roles.ts";
-import { ensurePrivateDirectory } from "./secrets/private-file.ts";
+import { ensurePrivateDirectory, readPrivateFile } from "./secrets/private-file.ts";
 import { refuseLostKeys } from "./secrets/lost-keys.ts";
 import { openSealer } from "./secrets/sealer.ts";
+import { AttemptLimit } from "./sign-in/attempt-limit.ts";
+import { PasswordHasher, type PasswordCost } from "./sign-in/password.ts";
 
 export interface ServerOptions {
   /** State, keys and images; made where it is missing, and closed to all but its owner. */
@@ -35,6 +37,8 @@ export interface ServerOptions {
   readonly bundleAgent?: (outFile: string) => Promise<unknown>;
   /** Where the agent's compressed files are kept; in the data directory where absent. */
   readonly artifactsDir?: string;
+  /** What a password's hash costs; OWASP's recommendation where absent. */
+  readonly passwordCost?: PasswordCost;
   /** Where log lines go, one JSON object each; standard error where absent. */
   readonly writeLog?: (line: string) => void;
 }
@@ -48,6 +52,10 @@ export interface RunningServer extends AsyncDisposable {
   /** Written at the first start, where the zone had no administrator yet; else it may not be there. */
   readonly adminTokenFile: string;
   readonly hasAdminTokenFile: boolean;
+  /** Of the very first start: opens once, for who is to administer the platform by a password. */
+  readonly firstStartLink?: string;
+  /** Where the link is kept as long as nobody has used it. */
+  readonly firstStartFile?: string;
   /** Resolves when it can't go on, which only a replica of several can come to: close it and start anew. */
   readonly lost: Promise<SkerryError>;
   /** Takes no more requests, ends streams and links, lets the rest finish and be written. May be called again. */
@@ -100,8 +108,19 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
       stopping: stopping.signal,
     });
     const failures = new FailureLimit(clock);
+    const firstStart = { file: join(dataDir, "first-start.link"), url };
+    const signIn = { firstStart, attempts: new AttemptLimit(clock), hasher: new PasswordHasher(options.passwordCost) };
+    const isFirst = !existsSync(adminTokenFile);
     const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures };
-    const foundation = { ...parts, clock, random, log, version, surelyLeads: () => replicated?.surelyLeads !== false };
+    const foundation = {
+      ...parts,
+      ...signIn,
+      clock,
+      random,
+      log,
+      version,
+      surelyLeads: () => replicated?.surelyLeads !== false,
+    };
     const lost = Promise.withResolvers<SkerryError>();
     const roles =
       replicated === undefined
@@ -120,7 +139,15 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     const close = closeOnce(opened, log, signal);
     const { certificateFile: caFile } = authority;
     const hasAdminTokenFile = existsSync(adminTokenFile);
-    return { url, caFile, adminTokenFile, hasAdminTokenFile, lost: lost.promise, close, [Symbol.asyncDispose]: close };
+    const firstStartLink = await readPrivateFile(firstStart.file);
+    return {
+      ...{ url, caFile, adminTokenFile, hasAdminTokenFile },
+      ...(isFirst && firstStartLink !== undefined ? { firstStartLink: firstStartLink.toString().trim() } : {}),
+      ...(firstStartLink === undefined ? {} : { firstStartFile: firstStart.file }),
+      lost: lost.promise,
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   } catch (error) {
     await opened.disposeAsync();
     throw error;

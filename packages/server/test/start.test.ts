@@ -56,6 +56,8 @@ describe("a control plane", { timeout: 60_000 }, () => {
     assert.equal((await stat(join(parent, "zone"))).mode & 0o777, 0o700);
     assert.equal((await ask(first, "PUT", "/api/v1/organisations/acme", { spec: {} })).status, 201);
     assert.equal((await ask(first, "PUT", "/api/v1/projects/ours", { spec: { organisation: "acme" } })).status, 201);
+    const link = first.firstStartLink ?? "";
+    assert.match(link, /^https:\/\/127\.0\.0\.1:\d+\/enrol\?code=ski1\.first\.[\w-]{43}$/);
     await first.close();
     await first.close();
 
@@ -66,8 +68,13 @@ describe("a control plane", { timeout: 60_000 }, () => {
     assert.ok(user + system < 1_000_000, `${(user + system) / 1000} ms`);
     assert.equal(await readFile(second.adminTokenFile, "utf8"), token);
     assert.equal((await ask(second, "GET", "/api/v1/projects/ours")).status, 200);
+    // Printed once; as long as nobody has used it there is another one in the same file.
+    assert.equal(second.firstStartLink, undefined);
+    assert.equal((await stat(second.firstStartFile ?? "")).mode & 0o777, 0o600);
+    const next = await readFile(second.firstStartFile ?? "", "utf8");
+    assert.ok(next.includes("ski1.first.") && !next.includes(link.slice(-43)));
     await second.close();
-    assert.ok(!lines.join("").includes(token.trim()));
+    assert.ok(!lines.join("").includes(token.trim()) && !lines.join("").includes("ski1."));
     for (const line of lines) assert.equal(typeof JSON.parse(line), "object");
   });
 

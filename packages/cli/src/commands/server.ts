@@ -56,6 +56,14 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
         ? `administrator's token in ${server.adminTokenFile}`
         : "tokens that this control plane has given before stay valid";
       terminal.err.write(`Skerry serves at ${server.url}\n  authority ${server.caFile}\n  ${tokens}\n`);
+      const { firstStartLink, firstStartFile } = server;
+      if (firstStartLink !== undefined) {
+        terminal.err.write(
+          `  open once, within a day, to be its first administrator: ${firstStartLink}\n` +
+            `  without a browser: skerry login --authority ${server.caFile} --first-start '${firstStartLink}'\n`,
+        );
+      } else if (firstStartFile !== undefined)
+        terminal.err.write(`  the link for the first administrator is in ${firstStartFile}\n`);
       const stopped = new Promise<undefined>((resolve) => {
         if (signal.aborted) resolve(undefined);
         else signal.addEventListener("abort", () => resolve(undefined), { once: true });

@@ -1,9 +1,34 @@
 import { Type } from "typebox";
-import { Name, oneOf, optional, strict } from "../schema.ts";
+import { Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { defineKind } from "../kind.ts";
 
 /** Roles that every zone has; their policies are the server's and can't be changed. */
 export const builtInRoles = ["viewer", "operator", "admin", "provider", "platform-admin"] as const;
+
+/** How a person proves who they are here: hashed or sealed, never shown. */
+const Credentials = strict({
+  /** Argon2id, with its parameters beside it, so that they may rise. */
+  password: optional(
+    strict({
+      hash: Type.String({ description: "base64url" }),
+      salt: Type.String({ description: "base64url" }),
+      memoryKiB: Type.Integer(),
+      passes: Type.Integer(),
+      setAt: Timestamp,
+    }),
+  ),
+  /** RFC 6238. */
+  totp: optional(
+    strict({
+      secret: Type.String({ description: "sealed base32" }),
+      setAt: Timestamp,
+      lastStep: Type.Integer({ description: "of the last code that was taken: none up to it is taken again" }),
+    }),
+  ),
+  recoveryHashes: optional(Type.Array(Type.String({ description: "SHA-256, hex" }))),
+  /** Lets them set all of these once, anew. */
+  invitation: optional(strict({ hash: Type.String({ description: "SHA-256, hex" }), expiresAt: Timestamp })),
+});
 
 /** A person, known to the whole zone; what they may do is said by role bindings. */
 export const User = defineKind({
@@ -17,7 +42,18 @@ export const User = defineKind({
     /** Nothing of theirs is let in any more, tokens included. */
     disabled: optional(Type.Boolean()),
   }),
-  status: strict({}),
+  status: strict({
+    credentials: optional(Credentials),
+    /** What of their credentials may be told: made for each reply, never stored. */
+    signIn: optional(
+      strict({
+        passwordSetAt: optional(Timestamp),
+        totpSetAt: optional(Timestamp),
+        recoveryCodesLeft: optional(Type.Integer()),
+        invitedUntil: optional(Timestamp),
+      }),
+    ),
+  }),
 });
 
 /** Users who are given roles together. */

@@ -46,5 +46,10 @@ export const ApiToken = defineKind({
     lifetimeSeconds: optional(Type.Integer({ minimum: 60, maximum: 31_536_000 })),
     description: optional(Type.String({ maxLength: 200 })),
   }),
-  status: strict({ secretHash: optional(Type.String()), expiresAt: optional(Timestamp) }),
+  status: strict({
+    secretHash: optional(Type.String()),
+    expiresAt: optional(Timestamp),
+    /** How its owner signed in, of a session: it is the server that makes one, and it ends by signing out. */
+    session: optional(strict({ by: oneOf(["password", "recovery-code"] as const) })),
+  }),
 });

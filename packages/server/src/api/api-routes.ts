@@ -1,14 +1,16 @@
 import { Type } from "typebox";
-import { optional, strict, Name, Timestamp } from "@skerry/model";
+import { oneOf, optional, strict, Name, Timestamp } from "@skerry/model";
 import { auditRoute } from "./audit-route.ts";
 import { backupRoute } from "./backup-route.ts";
 import type { ApiDeps } from "./deps.ts";
+import { enrolmentPageRoutes } from "./enrolment-page.ts";
 import { eventRoute } from "./event-stream.ts";
 import { imageUploadRoute } from "./image-upload.ts";
 import { openApiDocument } from "./openapi.ts";
 import { planRoute } from "./plan-route.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
+import { signInRoutes } from "./sign-in-routes.ts";
 import { streamRoutes } from "./stream-routes.ts";
 import { usageRoutes } from "./usage-route.ts";
 
@@ -19,6 +21,8 @@ const WhoAmI = strict({
   roles: Type.Array(strict({ role: Name, ...Scoped })),
   /** At most this of it. */
   limit: optional(strict({ role: Name, ...Scoped })),
+  /** Whose the token is; absent where it stands for itself. */
+  owner: optional(oneOf(["User", "ServiceAccount"] as const)),
   expiresAt: optional(Timestamp),
 });
 const Version = strict({ version: Type.String(), api: Type.String(), zoneId: Type.String() });
@@ -29,6 +33,8 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     liveness,
     whoAmI,
     versionRoute(deps),
+    ...signInRoutes(deps),
+    ...enrolmentPageRoutes(deps),
     ...resourceRoutes(deps),
     planRoute(deps),
     ...usageRoutes(deps),
@@ -61,10 +67,11 @@ const whoAmI: GuardedRoute = {
   tag: "Server",
   access: "any-token",
   replies: { 200: { description: "Its name and roles.", schema: WhoAmI } },
-  handle: ({ principal: { name, rights, expiresAtMs } }) => ({
+  handle: ({ principal: { name, owner, rights, expiresAtMs } }) => ({
     status: 200,
     body: {
       name,
+      ...(owner === undefined ? {} : { owner }),
       roles: rights.grants.map(({ role, scope }) => ({ role, ...scope })),
       ...(rights.limit === undefined ? {} : { limit: { role: rights.limit.role, ...rights.limit.scope } }),
       ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),

@@ -65,6 +65,10 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
       }
     },
   );
+  // Read by the page whose form it is.
+  app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) => {
+    done(null, body);
+  });
   app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
 
   const admitToken = (request: FastifyRequest): Principal => {

@@ -10,6 +10,9 @@ import type { IntentTable } from "../intents.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { Log } from "../operations/log.ts";
 import type { Sealer } from "../secrets/sealer.ts";
+import type { AttemptLimit } from "../sign-in/attempt-limit.ts";
+import type { FirstStart } from "../sign-in/first-start.ts";
+import type { PasswordHasher } from "../sign-in/password.ts";
 import type { OpenRoute } from "./route.ts";
 
 /** What the API stands on. */
@@ -30,6 +33,9 @@ export interface ApiDeps {
   readonly tokens: TokenWatch;
   readonly rights: RightsIndex;
   readonly failures: FailureLimit;
+  readonly attempts: AttemptLimit;
+  readonly hasher: PasswordHasher;
+  readonly firstStart: FirstStart;
   readonly sealer: Sealer;
   readonly images: ImageFiles;
   readonly clock: Clock;

@@ -160,12 +160,14 @@ function componentSchemas(): Record<string, object> {
   return schemas;
 }
 
-/** A kind's schema as replies have it: hashes of secrets are never shown. */
+/** A kind's schema as replies have it: what is kept of secrets is never shown. */
 function shown(resource: object): object {
   return JSON.parse(
-    JSON.stringify(resource, (key, value: unknown) => (key === "secretHash" ? undefined : value)),
+    JSON.stringify(resource, (key, value: unknown) => (unshown.has(key) ? undefined : value)),
   ) as object;
 }
+
+const unshown = new Set(["secretHash", "credentials"]);
 
 function object(properties: Readonly<Record<string, object>>, required: readonly string[]): object {
   return { type: "object", properties, required, additionalProperties: false };

@@ -59,7 +59,11 @@ interface RouteBase {
   /** Headers of the request that mean something here. */
   readonly requestHeaders?: readonly RequestHeader[];
   readonly body?: {
-    readonly contentType: "application/json" | "application/merge-patch+json" | "application/octet-stream";
+    readonly contentType:
+      | "application/json"
+      | "application/merge-patch+json"
+      | "application/octet-stream"
+      | "application/x-www-form-urlencoded";
     readonly schema: DocumentedSchema;
     /** What else it takes, by content type; which one came, `mediaTypeOf` tells. */
     readonly others?: Readonly<Record<string, DocumentedSchema>>;

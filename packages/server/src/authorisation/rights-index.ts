@@ -87,9 +87,14 @@ export class RightsIndex implements Tracker {
       case "Site":
         return void this.#providers.set(name, object.spec.provider);
       case "User":
-      case "ServiceAccount":
-        this.#accounts.set(subjectKey({ kind: object.kind, name, project }), object.spec.disabled !== true);
+      case "ServiceAccount": {
+        const key = subjectKey({ kind: object.kind, name, project });
+        const isLetIn = object.spec.disabled !== true;
+        // Credentials change with each sign-in, rights don't.
+        if (this.#accounts.get(key) === isLetIn) return undefined;
+        this.#accounts.set(key, isLetIn);
         return this.#changed();
+      }
       case "Group":
         this.#setMembers(name, object.spec.members);
         return this.#changed();

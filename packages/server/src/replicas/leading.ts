@@ -16,6 +16,9 @@ import type { Random } from "../operations/random.ts";
 import type { Authority } from "../pki/authority.ts";
 import { openProviderKey } from "../secrets/provider-key.ts";
 import type { Sealer } from "../secrets/sealer.ts";
+import type { AttemptLimit } from "../sign-in/attempt-limit.ts";
+import { openFirstStart } from "../sign-in/first-start.ts";
+import type { PasswordHasher } from "../sign-in/password.ts";
 import { servingOf, type ClosableServing } from "./serving.ts";
 
 /** What a control plane stands on whatever its role. */
@@ -27,6 +30,10 @@ export interface Foundation {
   readonly provisioner: HostProvisioner;
   readonly adminTokenFile: string;
   readonly failures: FailureLimit;
+  readonly attempts: AttemptLimit;
+  readonly hasher: PasswordHasher;
+  /** Where the link for the first local user is kept, and where it leads. */
+  readonly firstStart: { readonly file: string; readonly url: string };
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -45,11 +52,12 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
   const makeId = (prefix: string): string => makeIdAt(prefix, clock.nowMs(), random.bytes(10));
   // Whatever was started is ended in reverse order: after a start that fails halfway, and when another leads.
   await using started = new AsyncDisposableStack();
-  if (await ensureAdminToken(store, clock, makeId, adminTokenFile))
-    log.info({ file: adminTokenFile }, "an admin's token was made");
+  const isNew = await ensureAdminToken(store, clock, makeId, adminTokenFile);
+  if (isNew) log.info({ file: adminTokenFile }, "an admin's token was made");
   started.defer(await cleanImages(store, images, log));
   const rights = new RightsIndex(store);
   started.defer(() => rights.close());
+  const firstStart = await openFirstStart({ store, rights, clock, ...foundation.firstStart }, isNew);
   const controllers = makeControllers({
     ...foundation,
     rights,
@@ -78,6 +86,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     unreachable: (nodeId) => controllers.unreachable(nodeId),
     tokens,
     rights,
+    firstStart,
     makeId,
     stopping: stopping.signal,
   });

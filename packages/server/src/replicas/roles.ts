@@ -4,6 +4,7 @@ import type { ReplicatedStore } from "@skerry/store";
 import type { Listener } from "../api/listener.ts";
 import { makeIntents } from "../controllers/intents.ts";
 import { pause } from "../operations/clock.ts";
+import { noFirstStart } from "../sign-in/first-start.ts";
 import { startLeading, type Foundation } from "./leading.ts";
 import type { ClosableServing } from "./serving.ts";
 import { startStandby } from "./standby.ts";
@@ -105,6 +106,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
       authorityFingerprint: authority.fingerprint,
     }),
     makeId: (prefix) => makeId(prefix, clock.nowMs(), random.bytes(10)),
+    firstStart: noFirstStart,
     leaderUrl: () => (store.role.kind === "follower" ? store.role.leader?.url : undefined),
     authority: await readFile(authority.certificateFile, "utf8"),
   });

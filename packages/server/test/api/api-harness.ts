@@ -17,6 +17,9 @@ import { openImageFiles } from "../../src/images/image-files.ts";
 import { openAuthority, type Authority } from "../../src/pki/authority.ts";
 import { systemClock, type Clock } from "../../src/operations/clock.ts";
 import { openSealer, type Sealer } from "../../src/secrets/sealer.ts";
+import { AttemptLimit } from "../../src/sign-in/attempt-limit.ts";
+import { noFirstStart } from "../../src/sign-in/first-start.ts";
+import { PasswordHasher } from "../../src/sign-in/password.ts";
 import { plainIntents } from "./plain-intents.ts";
 
 /** An API over a real store in a directory of its own, asked by injection: no socket is opened. */
@@ -76,6 +79,10 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     rights,
     // Tests are wrong more often than a person; those of the limit itself bring their own.
     failures: new FailureLimit(clock, 100_000),
+    attempts: new AttemptLimit(clock),
+    // What it costs matters to nobody here.
+    hasher: new PasswordHasher({ memoryKiB: 64, passes: 1 }),
+    firstStart: noFirstStart,
     clock,
     authority: await openAuthority(join(directory, "pki"), () => clock.nowMs()),
     intents: plainIntents,

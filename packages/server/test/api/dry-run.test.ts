@@ -18,8 +18,10 @@ const operation = {
 
 const meter = { month: "2026-01", organisation: "acme" } as const;
 
+/** Of one's own session and credentials, whose only plan is what they are called: a code that proves it serves once. */
+const own = ["signOut", "changeOwnPassword", "renewOwnRecoveryCodes", "beginOwnTotp", "confirmOwnTotp"];
 /** Routes that change nothing by themselves, or that no person or program calls. */
-const others: ReadonlySet<string> = new Set(["planResources"]);
+const others: ReadonlySet<string> = new Set(["planResources", ...own]);
 
 function mutating({ method, access, operationId }: Pick<Route, "method" | "access" | "operationId">): boolean {
   return method !== "GET" && access !== "public" && !others.has(operationId);

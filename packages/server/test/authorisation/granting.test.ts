@@ -46,7 +46,7 @@ describe("giving rights", () => {
         Organisation: organisationIntents,
         Project: projectIntents,
         ApiToken: apiTokenIntents({ random: systemRandom, rights }),
-        User: userIntents({ rights }),
+        User: userIntents({ rights, random: systemRandom }),
         Group: groupIntents({ rights }),
         ServiceAccount: serviceAccountIntents({ rights }),
         Role: roleIntents,
@@ -106,6 +106,9 @@ describe("giving rights", () => {
     for (const attempt of [
       put(token, "users/boss", { disabled: true }),
       harness.ask(token, "DELETE", `${api}/users/boss`),
+      // Whoever makes the link could use it; of one without rights too, who may be given them later.
+      harness.ask(token, "POST", `${api}/users/boss:invite`, {}),
+      harness.ask(token, "POST", `${api}/users/tenant:invite`, {}),
       harness.ask(token, "DELETE", `${api}/api-tokens/boss`),
       harness.ask(token, "DELETE", `${api}/api-tokens/root`),
       harness.ask(token, "DELETE", `${api}/role-bindings/bosses`),

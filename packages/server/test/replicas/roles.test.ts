@@ -15,6 +15,8 @@ import { openAuthority } from "../../src/pki/authority.ts";
 import { followRoles } from "../../src/replicas/roles.ts";
 import type { Serving } from "../../src/replicas/serving.ts";
 import { openSealer } from "../../src/secrets/sealer.ts";
+import { AttemptLimit } from "../../src/sign-in/attempt-limit.ts";
+import { PasswordHasher } from "../../src/sign-in/password.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
 import { evenRandom, quietLog } from "../fakes/quiet.ts";
 import { openScratchStore } from "../fakes/scratch-store.ts";
@@ -57,6 +59,9 @@ async function startReplica(t: TestContext) {
     provisioner: { steps: () => [] },
     adminTokenFile,
     failures: new FailureLimit(clock),
+    attempts: new AttemptLimit(clock),
+    hasher: new PasswordHasher(),
+    firstStart: { file: join(folder, "first-start.link"), url: "https://127.0.0.1" },
     clock,
     random: evenRandom,
     log: { ...quietLog, error: (facts: object) => (failed.push(facts as { error: unknown }), fails.resolve()) },

@@ -1,20 +1,31 @@
-import type { GroupResource } from "@skerry/model";
+import { Type } from "typebox";
+import { optional, strict, type GroupResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { requireCover } from "../../authorisation/granting.ts";
 import type { RightsIndex } from "../../authorisation/rights-index.ts";
-import type { IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
+import { mintSecret } from "../../authorisation/secret.ts";
+import type { ActionIntent, IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
+import { timestamp } from "../../operations/clock.ts";
+import type { Random } from "../../operations/random.ts";
+import { formatInvitation, invitationMs } from "../../sign-in/invitation.ts";
+import { withCredentials } from "../../sign-in/local-credentials.ts";
+import { endSessions, sessionsOf } from "../../sign-in/session.ts";
 import type { UserResource, ServiceAccountResource } from "@skerry/model";
 import { referenced } from "../references.ts";
-import { inUse } from "../refusal.ts";
+import { conflict, inUse } from "../refusal.ts";
 import { forget, store } from "./zone-kind.ts";
 
 interface SubjectDeps {
   readonly rights: Pick<RightsIndex, "grantsOf">;
 }
 
+interface UserDeps extends SubjectDeps {
+  readonly random: Pick<Random, "bytes">;
+}
+
 /* Whom rights are given to. Whoever changes or removes one must have all that it was given: a lesser admin is none over a greater. */
 
-export function userIntents({ rights }: SubjectDeps): KindIntents<"User"> {
+export function userIntents({ rights, random }: UserDeps): KindIntents<"User"> {
   const require = (user: UserResource, context: IntentContext): void =>
     requireCover(context.rights, rights.grantsOf({ kind: "User", name: user.metadata.name }));
   return {
@@ -22,18 +33,41 @@ export function userIntents({ rights }: SubjectDeps): KindIntents<"User"> {
     create: store,
     update(tx, before, after, context) {
       require(before, context);
-      return store(tx, after);
+      if (after.spec.disabled !== true) return store(tx, after);
+      // What was open stays shut when they are let in again.
+      endSessions(tx, sessionsOf(tx, after.metadata.name));
+      const { invitation: _over, ...credentials } = after.status.credentials ?? {};
+      return store(tx, after.status.credentials === undefined ? after : withCredentials(after, credentials));
     },
     remove(tx, user, context) {
       require(user, context);
       const { name } = user.metadata;
+      endSessions(tx, sessionsOf(tx, name));
       const groups = tx.list("Group").filter(({ spec }) => spec.members.includes(name));
       return forgetSubject(tx, user, context, [
         ...groups.map(({ metadata }) => `group ${metadata.name}`),
         ...usesOf(tx, { kind: "User", name }),
       ]);
     },
-    actions: {},
+    actions: { invite: invite(random) },
+  };
+}
+
+/** Whoever makes a link could use it, and would come into all that the user is given later: as with a user's token, that is a platform-admin's alone. */
+function invite(random: Pick<Random, "bytes">): ActionIntent<"User"> {
+  return {
+    summary: "Makes a one-time link by which they set password and authenticator, anew where they have some.",
+    input: strict({ lifetimeSeconds: optional(Type.Integer({ minimum: 60, maximum: 604_800 })) }),
+    run(tx, user, { lifetimeSeconds }, context) {
+      requireCover(context.rights, [{ role: "platform-admin", scope: {} }]);
+      if (user.spec.disabled === true)
+        throw conflict(`The user ${user.metadata.name} is disabled.`, "Let them in again first, then invite them.");
+      const { secret, hash } = mintSecret((bytes) => random.bytes(bytes));
+      const lifetimeMs = lifetimeSeconds === undefined ? invitationMs : Number(lifetimeSeconds) * 1000;
+      const invitation = { hash, expiresAt: timestamp(context.nowMs + lifetimeMs) };
+      const invited = withCredentials(user, { ...user.status.credentials, invitation });
+      return { resource: tx.put(invited), secret: formatInvitation({ id: user.metadata.id, secret }) };
+    },
   };
 }
 

@@ -1,0 +1,68 @@
+import { kinds, type ApiTokenResource, type UserResource } from "@skerry/model";
+import type { Transaction } from "@skerry/store";
+import { makeDraft } from "../api/draft.ts";
+import type { IntentTable } from "../intents.ts";
+
+/* A session is an API token of the user's that the server makes at a sign-in: hashed, limited, expiring, revocable and watched as any. */
+
+/** What a session may be limited to, as an API token's spec says it. */
+export type SessionWish = Pick<ApiTokenResource["spec"], "role" | "project" | "lifetimeSeconds">;
+
+export type SessionOrigin = NonNullable<ApiTokenResource["status"]["session"]>;
+
+export interface SessionDeps {
+  readonly intents: Pick<IntentTable, "ApiToken">;
+  readonly makeId: (prefix: string) => string;
+}
+
+/** The token, shown this once. */
+export interface OpenedSession {
+  readonly name: string;
+  readonly secret: string;
+  readonly expiresAt: string | undefined;
+}
+
+const defaultLifetimeSeconds = 43_200;
+/** Of one user; the oldest end where there are more. */
+const maxSessions = 50;
+
+/** @throws SkerryError invalid-request where the limit names what is not there */
+export function openSession(
+  { intents, makeId }: SessionDeps,
+  tx: Transaction,
+  user: UserResource,
+  wish: SessionWish,
+  origin: SessionOrigin,
+  nowMs: number,
+): OpenedSession {
+  const { name } = user.metadata;
+  const id = makeId(kinds.ApiToken.prefix);
+  const spec: ApiTokenResource["spec"] = {
+    ...wish,
+    owner: { kind: "User", name },
+    lifetimeSeconds: wish.lifetimeSeconds ?? defaultLifetimeSeconds,
+  };
+  const key = { name: `session-${id.slice(id.indexOf("_") + 1)}` };
+  const draft = makeDraft("ApiToken", id, key, { spec, labels: {}, status: intents.ApiToken.initialStatus }, nowMs);
+  // Nobody gives it: it is of whoever has proved to be its owner.
+  const { secret = "" } = intents.ApiToken.create(tx, draft, { actor: name, cause: "sign-in", nowMs, makeId });
+  const made = tx.getById("ApiToken", id);
+  if (made === undefined) throw new Error("a session was made and is not there");
+  tx.amend({ ...made, status: { ...made.status, session: origin } });
+  endSessions(tx, sessionsOf(tx, name).slice(maxSessions));
+  return { name: key.name, secret, expiresAt: made.status.expiresAt };
+}
+
+/** A user's, newest first. */
+export function sessionsOf(tx: Pick<Transaction, "list">, user: string): readonly ApiTokenResource[] {
+  return tx
+    .list("ApiToken")
+    .filter(
+      ({ spec, status }) => status.session !== undefined && spec.owner?.kind === "User" && spec.owner.name === user,
+    )
+    .toSorted((one, other) => (one.metadata.id < other.metadata.id ? 1 : -1));
+}
+
+export function endSessions(tx: Transaction, sessions: readonly ApiTokenResource[]): void {
+  for (const { metadata } of sessions) tx.delete("ApiToken", metadata.id);
+}
