@@ -25,10 +25,11 @@ export interface TransportOptions {
   readonly hidesBodies?: boolean;
   /** Waits; the clock's own where absent. Rejects where the signal aborts. */
   readonly wait?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
+  /** Longest that a call waits in all to be let in, where the server says "too many requests, come back in so many seconds"; a minute where absent. */
+  readonly mostWaitMs?: number;
 }
 
-/** Longest that a call waits in all to be let in, where the server says "too many requests, come back in so many seconds". */
-const mostWaitMs = 60_000;
+const usualMostWaitMs = 60_000;
 
 export interface Call {
   readonly method: "GET" | "PUT" | "PATCH" | "DELETE" | "POST";
@@ -98,6 +99,7 @@ export class Transport {
       headers["content-type"] = "application/octet-stream";
       headers["content-length"] = String(stream.sizeBytes);
     }
+    const { mostWaitMs = usualMostWaitMs } = this.#options;
     let waitedMs = 0;
     for (;;) {
       const response = await this.#once(call, path, headers, stream);

@@ -6,6 +6,7 @@ import { openPostgresStore, openSqliteStore } from "@skerry/store";
 import { listen, type ListenAddress } from "./api/listener.ts";
 import { FailureLimit } from "./authorisation/failure-limit.ts";
 import { openImageFiles } from "./images/image-files.ts";
+import { RequestLimits, type RequestLimitOptions } from "./limits/request-limits.ts";
 import { makeJsonLog } from "./log.ts";
 import { systemClock } from "./operations/clock.ts";
 import type { Log } from "./operations/log.ts";
@@ -31,6 +32,8 @@ export interface ServerOptions {
   readonly listen: readonly ListenAddress[];
   /** Names and addresses that agents and clients use; the first is what new nodes dial. */
   readonly advertise: readonly string[];
+  /** How much whoever asks may ask for, where not the usual. */
+  readonly limits?: Partial<RequestLimitOptions>;
   /** Of this software. */
   readonly version: string;
   /** Writes the agent as one file, for hosts that are provisioned; without it provisioning is refused. */
@@ -111,7 +114,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     const firstStart = { file: join(dataDir, "first-start.link"), url };
     const signIn = { firstStart, attempts: new AttemptLimit(clock), hasher: new PasswordHasher(options.passwordCost) };
     const isFirst = !existsSync(adminTokenFile);
-    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures };
+    const limits = new RequestLimits(clock, options.limits);
+    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures, limits };
     const foundation = {
       ...parts,
       ...signIn,
