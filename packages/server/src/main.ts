@@ -5,6 +5,7 @@ import { SkerryError } from "@skerry/model";
 import { openPostgresStore, openSqliteStore } from "@skerry/store";
 import { listen, type ListenAddress } from "./api/listener.ts";
 import { FailureLimit } from "./authorisation/failure-limit.ts";
+import { loadPolicyEngine } from "./authorisation/policies.ts";
 import { openImageFiles } from "./images/image-files.ts";
 import { RequestLimits, type RequestLimitOptions } from "./limits/request-limits.ts";
 import { makeJsonLog } from "./log.ts";
@@ -139,6 +140,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     });
     if (options.bundleAgent !== undefined) opened.defer(prepareAhead(store, provisioner.prepare, log));
     log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
+    // Before the first request waits for it, and after whoever waits for the start.
+    setImmediate(loadPolicyEngine);
 
     const close = closeOnce(opened, log, signal);
     const { certificateFile: caFile } = authority;

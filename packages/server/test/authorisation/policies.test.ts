@@ -19,6 +19,21 @@ describe("a role's policies", () => {
     assert.ok(less.has("read", "Instance") && !less.has("read", "Node"));
   });
 
+  test("permit the same of what they don't name as if they named it", () => {
+    const named = `// ${kindNames.join(" ")} ${verbs.map((verb) => `"${verb}"`).join(" ")}`;
+    const sets = [
+      ...Object.values(builtInPolicies),
+      `permit (principal, action in Skerry::Action::"change", resource is Skerry::Role);`,
+      `${readAll} forbid (principal, action == Skerry::Action::"read", resource) when { resource.scope == "zone" && !(resource is Skerry::Site) };`,
+      `permit (principal, action in [Skerry::Action::"delete", Skerry::Action::"backup"], resource) unless { resource.scope == "project" };`,
+    ];
+    for (const text of sets) {
+      const [few, all] = [permissionsOf([text]), permissionsOf([text, named])];
+      for (const kind of kindNames)
+        for (const verb of verbs) assert.equal(few.has(verb, kind), all.has(verb, kind), `${verb} ${kind} by ${text}`);
+    }
+  });
+
   test("of the zone's own roles are taken by the same check as custom ones", () => {
     for (const text of Object.values(builtInPolicies)) checkPolicies(text);
   });
