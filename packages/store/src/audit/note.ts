@@ -16,6 +16,8 @@ export interface AuditNote {
   readonly cause: string;
   /** The client's own words. */
   readonly why?: string;
+  /** What it takes back: the change of this revision, in the record of this number, which submitted this operation. */
+  readonly undoes?: { readonly revision: number; readonly seq: number; readonly operation?: string };
 }
 
 /** One record of the log. */
@@ -38,6 +40,8 @@ export interface AuditQuery {
   readonly sinceMs?: number | undefined;
   /** The one that submitted the operation of this name. */
   readonly operation?: string | undefined;
+  /** The first one whose last change has this revision or a later one; where none was noted for it, another's. Not with `after`. */
+  readonly revision?: number | undefined;
 }
 
 export interface AuditPage {
@@ -84,6 +88,22 @@ export function rangeOf({ after, operation }: AuditQuery, base: AuditHead, head:
   if (after === undefined) return { from: Math.max(base.seq, head.seq - lookedAt), to: head.seq };
   const from = Math.max(base.seq, after);
   return { from, to: Math.min(head.seq, from + lookedAt) };
+}
+
+/**
+ * The number of the first record that reaches a revision, among those behind `base`; one more than `head` where none does. Revisions
+ * rise with numbers, so that a few looks are enough, and no index is paid for by each change.
+ * Yields the numbers of records of which it is to be told what revision their last change has.
+ */
+export function* search(revision: number, base: number, head: number): Generator<number, number, number> {
+  let low = base + 1;
+  let high = head + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((yield middle) < revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** @param isWhole whether all that fits in the range was taken */

@@ -2,11 +2,13 @@ import { firstHead, type AuditHead } from "../audit/chain.ts";
 import {
   nextOf,
   rangeOf,
+  search,
   takenOf,
   type AuditPage,
   type AuditQuery,
   type AuditRecord,
   type AuditTrail,
+  type Range,
 } from "../audit/note.ts";
 import { RecordDraft, within, type AuditRow, type Noted } from "../audit/record.ts";
 import type { Change } from "../object.ts";
@@ -72,7 +74,9 @@ export function auditTrail(connection: Statements, zoneId: string): AuditTrail {
       // Nothing up to the head changes any more, so that these need not be one transaction.
       const head = await readAuditHead(connection, zoneId);
       const base = await readBase(connection, zoneId);
-      const range = rangeOf(query, base, head);
+      const { revision } = query;
+      const range =
+        revision === undefined ? rangeOf(query, base, head) : await reaching(connection, revision, base.seq, head.seq);
       const [conditions, values] = conditionsOf(query, [range.from, range.to, query.limit]);
       const order = query.after === undefined ? "DESC" : "ASC";
       const rows = `FROM skerry_audit WHERE seq > $1 AND seq <= $2${conditions} ORDER BY seq ${order} LIMIT $3`;
@@ -90,6 +94,17 @@ export function auditTrail(connection: Statements, zoneId: string): AuditTrail {
       return { records, start, head, ...nextOf(query, range, head, records, isWhole) };
     },
   };
+}
+
+async function reaching(connection: Statements, revision: number, from: number, to: number): Promise<Range> {
+  const looks = search(revision, from, to);
+  let look = looks.next();
+  while (look.done !== true) {
+    const text = "SELECT revision FROM skerry_audit WHERE seq = $1";
+    const [row] = await connection.query<{ revision: string }>({ name: "audit-revision", text, values: [look.value] });
+    look = looks.next(Number(row?.revision));
+  }
+  return { from: look.value - 1, to: look.value };
 }
 
 async function readOne(connection: Statements, seq: number, base: AuditHead): Promise<AuditHead | undefined> {

@@ -1,6 +1,15 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { firstHead, type AuditHead } from "../audit/chain.ts";
-import { nextOf, rangeOf, takenOf, type AuditPage, type AuditQuery, type AuditRecord } from "../audit/note.ts";
+import {
+  nextOf,
+  rangeOf,
+  search,
+  takenOf,
+  type AuditPage,
+  type AuditQuery,
+  type AuditRecord,
+  type Range,
+} from "../audit/note.ts";
 import { within, type AuditRow } from "../audit/record.ts";
 
 export const auditSchema = `
@@ -29,6 +38,7 @@ export function openAuditTable(db: DatabaseSync): AuditTable {
   );
   const newest = db.prepare("SELECT seq, hash FROM audit WHERE revision <= ? ORDER BY seq DESC LIMIT 1");
   const one = db.prepare("SELECT seq, hash FROM audit WHERE seq = ?");
+  const revisionOf = db.prepare("SELECT revision FROM audit WHERE seq = ?");
   const fact = db.prepare("SELECT value FROM meta WHERE name = ?");
   const putFact = db.prepare(
     "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -42,6 +52,13 @@ export function openAuditTable(db: DatabaseSync): AuditTable {
   const headAt = (revision: number): AuditHead => (newest.get(revision) as AuditHead | undefined) ?? base();
   const head = (): AuditHead => headAt(Number.MAX_SAFE_INTEGER);
 
+  const reaching = (revision: number, from: number, to: number): Range => {
+    const looks = search(revision, from, to);
+    let look = looks.next();
+    while (look.done !== true) look = looks.next(Number(revisionOf.get(look.value)?.["revision"]));
+    return { from: look.value - 1, to: look.value };
+  };
+
   return {
     head,
     headAt,
@@ -53,7 +70,8 @@ export function openAuditTable(db: DatabaseSync): AuditTable {
     read(query) {
       const last = head();
       const first = base();
-      const range = rangeOf(query, first, last);
+      const { revision } = query;
+      const range = revision === undefined ? rangeOf(query, first, last) : reaching(revision, first.seq, last.seq);
       const [conditions, values] = conditionsOf(query);
       const order = query.after === undefined ? "DESC" : "ASC";
       const rows = `FROM audit WHERE seq > ? AND seq <= ?${conditions} ORDER BY seq ${order} LIMIT ?`;

@@ -155,6 +155,38 @@ export function auditContract(backend: Backend): void {
       assert.equal((await wholeTrail(store)).length, 16);
     });
 
+    test("the record of a change is found by its revision, among what nobody noted", async (t) => {
+      const store = await (await placeFor(t, backend)).open();
+      const expected = new Map<number, number>();
+      let seq = 0;
+      for (let serial = 1; serial <= 40; serial++) {
+        const isNoted = serial % 3 !== 0;
+        const { changes } = await store.transact(
+          (tx) => {
+            for (let more = 0; more <= serial % 3; more++) tx.put(wide(serial * 3 + more, 1));
+          },
+          isNoted ? note : undefined,
+        );
+        if (isNoted) seq += 1;
+        for (const { revision } of changes) expected.set(revision, isNoted ? seq : seq + 1);
+      }
+      for (const [revision, found] of expected) {
+        const { records } = await store.audit.read({ revision, limit: 1 });
+        assert.deepEqual(
+          records.map((record) => record.seq),
+          found > seq ? [] : [found],
+          `revision ${revision}`,
+        );
+      }
+      for (const revision of [0, 1_000_000]) {
+        const { records } = await store.audit.read({ revision, limit: 1 });
+        assert.deepEqual(
+          records.map((record) => record.seq),
+          revision === 0 ? [1] : [],
+        );
+      }
+    });
+
     test("the record that submitted an operation is found by its name", async (t) => {
       const store = await (await placeFor(t, backend)).open();
       for (let serial = 0; serial < 5; serial++)
