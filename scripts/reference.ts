@@ -1,15 +1,16 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { describeApi } from "@skerry/server";
+import { describeApi, describeUndo } from "@skerry/server";
 import { checkout } from "./checkout.ts";
 import { apiPage } from "./referencing/api-page.ts";
 import { errorsPage } from "./referencing/errors-page.ts";
 import { kindsPage } from "./referencing/kinds-page.ts";
+import { undoPage } from "./referencing/undo-page.ts";
 
 const usage = `Usage: node scripts/reference.ts [--check]
 
-Writes docs/reference/ from the schemas, the error catalogue and the API's table of routes.
+Writes docs/reference/ from the schemas, the error catalogue, the rules of undo and the API's table of routes.
 
   --check   write nothing, fail where a page is not what would be written`;
 
@@ -22,6 +23,7 @@ function pages(): ReadonlyMap<string, string> {
     ["api.md", apiPage(api)],
     ["errors.md", errorsPage()],
     ["kinds.md", kindsPage()],
+    ["undo.md", undoPage(describeUndo())],
     ["openapi.json", `${JSON.stringify(api.document, undefined, 1)}\n`],
   ]);
 }

@@ -30,6 +30,7 @@ export function exitCodeOf(code: ErrorCode): number {
     case "conflict":
     case "revision-mismatch":
     case "in-use":
+    case "irreversible":
     case "busy":
     case "quota-exceeded":
       return exitCodes.conflict;

@@ -38,6 +38,18 @@ export const FieldOwnership = strict({
 });
 export type FieldOwnership = Static<typeof FieldOwnership>;
 
+/** How many former ids a thing that was made again keeps. */
+export const keptFormerIds = 16;
+
+/** Of what an undo made again: what it was before. */
+export const Formerly = strict({
+  /** Its ids until then, the last one last. */
+  ids: Type.Array(Id, { minItems: 1, maxItems: keptFormerIds }),
+  /** Since when there was the first of them. */
+  since: Timestamp,
+});
+export type Formerly = Static<typeof Formerly>;
+
 /** What every resource carries; the server makes all of it but name, project and labels. */
 export const Metadata = strict({
   name: Name,
@@ -63,6 +75,8 @@ export const Metadata = strict({
   managers: optional(Type.Array(FieldOwnership, { minItems: 1, maxItems: maxManagers + 1 })),
   /** The manager whose apply made it: what that one may prune. */
   madeBy: optional(FieldManager),
+  /** Only where an undo made it again: it is what it was, by another id. */
+  formerly: optional(Formerly),
 });
 export type Metadata = Static<typeof Metadata>;
 

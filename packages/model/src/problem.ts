@@ -11,6 +11,7 @@ export const errorCatalogue = {
   conflict: { status: 409, title: "It does not fit with what is there" },
   "revision-mismatch": { status: 412, title: "It was changed meanwhile" },
   "in-use": { status: 409, title: "Something still uses it" },
+  irreversible: { status: 409, title: "It can not be taken back" },
   busy: { status: 409, title: "An operation is already working on it" },
   "quota-exceeded": { status: 409, title: "It is more than the quota allows" },
   "revision-too-old": { status: 410, title: "Changes since that revision are no longer kept" },

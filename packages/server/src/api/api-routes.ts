@@ -12,6 +12,7 @@ import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
 import { signInRoutes } from "./sign-in-routes.ts";
 import { streamRoutes } from "./stream-routes.ts";
+import { undoRoute } from "./undo-route.ts";
 import { usageRoutes } from "./usage-route.ts";
 
 const Scoped = { project: optional(Name), organisation: optional(Name), provider: optional(Name) };
@@ -37,6 +38,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...enrolmentPageRoutes(deps),
     ...resourceRoutes(deps),
     planRoute(deps),
+    undoRoute(deps),
     ...usageRoutes(deps),
     imageUploadRoute(deps),
     ...streamRoutes(deps),

@@ -1,5 +1,5 @@
 import { SkerryError, kinds, type KindName, type QuotaEffect, type RequestMark, type ResourceOf } from "@skerry/model";
-import type { ChangeEvent, Key, Transaction } from "@skerry/store";
+import type { AuditNote, ChangeEvent, Committed, Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import { authoriseChange, authoriseWish, sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
@@ -44,15 +44,11 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
     return { status: 200, body: deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, run)).result };
   }
   const commit = async (mark?: RequestMark): Promise<Reply> => {
-    const { result, changes } = await deps.store.transact((tx) => {
-      // The token may have gone while the body was on its way, or while earlier transactions ran.
-      if (!stillHolds(tx, deps.rights, call.principal, deps.clock.nowMs())) {
-        throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
-      }
+    const { result, changes } = await commitAs(deps, call, note, (tx) => {
       const outcome = mark === undefined ? run(tx) : recording(tx, mark, run);
       const { kind, metadata } = outcome.resource;
       return { ...outcome, stored: tx.getById(kind, metadata.id) };
-    }, note);
+    });
     return replyOf(result, result.stored, changes);
   };
   const { method, url } = call.request;
@@ -63,6 +59,22 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
     const before = mutated.recorded.find(mark, mutated.kind, mutated.key, nowMs);
     return before === undefined ? commit(mark) : Promise.resolve(replyOf(before, before.resource));
   });
+}
+
+/** One transaction of somebody's request. @throws SkerryError unauthenticated where their token does not hold any more */
+export function commitAs<T>(
+  deps: Pick<ApiDeps, "store" | "rights" | "clock">,
+  { principal }: Pick<Call, "principal">,
+  note: AuditNote,
+  work: (tx: Transaction) => T,
+): Promise<Committed<T>> {
+  return deps.store.transact((tx) => {
+    // The token may have gone while the body was on its way, or while earlier transactions ran.
+    if (!stillHolds(tx, deps.rights, principal, deps.clock.nowMs())) {
+      throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
+    }
+    return work(tx);
+  }, note);
 }
 
 /** What a write would come to, as far as who asks may see it. Secrets are not shown: none is made that would hold. */
@@ -82,6 +94,8 @@ export function rehearsed(
   const touched = new TouchedObjects(tx);
   const { resource, operation } = run(touched.transaction());
   const { kind, metadata } = resource;
+  // As it will be once nodes have done their part.
+  touched.finishDeletions();
   return {
     plan: touched.plan(principal),
     resource: represent(tx.getById(kind, metadata.id) ?? resource),
@@ -119,6 +133,7 @@ function replyOf(
 ): Reply {
   const { operation, secret, created, result } = outcome;
   const resource = stored ?? outcome.resource;
+  const last = changes.at(-1);
   const location =
     operation === undefined ? pathOf(resource.kind, resource.metadata) : pathOf("Operation", operation.metadata);
   const fields = [
@@ -126,6 +141,7 @@ function replyOf(
     ...(operation === undefined ? [] : [`"operation":${jsonOf(operation, changes)}`]),
     ...(secret === undefined ? [] : [`"secret":${JSON.stringify(secret)}`]),
     ...(result === undefined ? [] : [`"result":${JSON.stringify(result)}`]),
+    ...(last === undefined ? [] : [`"revision":${last.revision}`]),
   ];
   return {
     status: operation !== undefined || stored?.metadata.deletedAt !== undefined ? 202 : created ? 201 : 200,

@@ -13,6 +13,7 @@ import {
 } from "@skerry/model";
 import { Type } from "typebox";
 import { requestHeaders, schemaRef, type ReplyDescription, type Route } from "./route.ts";
+import { undoSchema } from "./undo-route.ts";
 import { applyResults } from "./writes.ts";
 
 /** The OpenAPI 3.1 document of a table of routes; schemas are the model's own. */
@@ -127,10 +128,12 @@ function componentSchemas(): Record<string, object> {
         plan: { type: "array", items: schemaRef("PlannedChange"), description: "all that would change" },
         resource: { type: "object", description: "of one mutation: its resource as it would be" },
         operation: { ...schemaRef("Operation"), description: "that would go on with it, by a name made for this plan" },
-        quota: { type: "array", items: QuotaEffect },
+        quota: { type: "array", items: schemaRef("QuotaEffect") },
       },
       ["plan", "quota"],
     ),
+    QuotaEffect,
+    Undo: undoSchema,
     ImageOrPlan: { oneOf: [schemaRef("Image"), schemaRef("Plan")] },
     ErrorCode: {
       enum: errorCodes,
@@ -150,6 +153,10 @@ function componentSchemas(): Record<string, object> {
         operation: schemaRef("Operation"),
         secret: Type.String({ description: "shown this once" }),
         result: oneOf(applyResults, "of an apply: what it came to for labels and spec"),
+        revision: Type.Integer({
+          description:
+            "of this change, by which it is undone; none where nothing changed, and where a repeated request is known by its mark alone",
+        }),
       },
       ["resource"],
     );

@@ -26,6 +26,7 @@ const volatileFields = [
   "schemaVersion",
   "managers",
   "madeBy",
+  "formerly",
 ] as const;
 
 /** Remembers what each object was before a transaction first touched it. */

@@ -81,7 +81,7 @@ export function create(
   key: Key,
   input: Input,
   write: WriteContext,
-  made?: Pick<Metadata, "managers" | "madeBy">,
+  made?: Pick<Metadata, "managers" | "madeBy" | "formerly">,
 ): IntentOutcome {
   checkName(key.name);
   checkProject(tx, key.project);

@@ -14,16 +14,7 @@ export interface StandbyDeps
   extends
     Omit<
       ApiDeps,
-      | "gateway"
-      | "agentRoutes"
-      | "tokens"
-      | "rights"
-      | "ratesOf"
-      | "usage"
-      | "freshen"
-      | "seenAtMs"
-      | "unreachable"
-      | "stopping"
+      "gateway" | "agentRoutes" | "tokens" | "rights" | "usage" | "freshen" | "seenAtMs" | "unreachable" | "stopping"
     >,
     ForwardDeps {}
 
@@ -40,8 +31,6 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     tokens,
     usage,
     rights,
-    // What changes anything goes to the leader.
-    ratesOf: () => ({}),
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
     },

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { instanceSpec } from "../controllers/zone-fixture.ts";
+import { revisionOf } from "./undo-cases.ts";
+import { startUndoZone, type UndoZone } from "./undo-zone.ts";
+
+const web = "/projects/shop/instances/web";
+
+describe("who undoes", () => {
+  let zone: UndoZone;
+  before(async () => {
+    zone = await startUndoZone();
+    await zone.change("PUT", web, { spec: { ...instanceSpec, power: "stopped", vcpus: 2 } });
+  });
+  after(() => zone[Symbol.asyncDispose]());
+
+  test("needs the rights to what the undo does, and none of who made the change", async () => {
+    const operator = await zone.api.token("olga", "operator", "shop");
+    const lan = "/projects/shop/networks/lan";
+    const byAdmin = revisionOf(await zone.change("PATCH", lan, { metadata: { labels: { a: "1" } } }));
+    assert.equal((await zone.undo({ revision: byAdmin }, "", operator)).status, 200);
+    const quota = revisionOf(await zone.change("PATCH", "/projects/shop", { spec: { quota: { vcpus: 8 } } }));
+    assert.equal((await zone.undo({ revision: quota }, "", operator)).at("code"), "forbidden");
+    const site = revisionOf(await zone.change("PATCH", "/sites/madrid", { metadata: { labels: { a: "1" } } }));
+    assert.equal((await zone.undo({ revision: site }, "", operator)).at("code"), "not-found");
+    // Who may make may not delete, and so does not undo a creation.
+    await zone.change("PUT", "/roles/maker", {
+      spec: {
+        policies: ["read", "put", "patch"]
+          .map((verb) => `permit (principal, action == Skerry::Action::"${verb}", resource);`)
+          .join("\n"),
+      },
+    });
+    const maker = await zone.api.token("maker", "maker", "shop");
+    const ask = (method: "PUT" | "PATCH", path: string, body: object) =>
+      zone.api.ask(maker, method, `/api/v1${path}`, body);
+    const made = revisionOf(await ask("PUT", "/projects/shop/networks/own", { spec: { cidr: "10.9.0.0/24" } }));
+    const labelled = revisionOf(await ask("PATCH", lan, { metadata: { labels: { b: "1" } } }));
+    assert.equal((await zone.undo({ revision: made }, "", maker)).at("code"), "forbidden");
+    assert.equal((await zone.undo({ revision: labelled }, "", maker)).status, 200);
+    // A right that was taken away since does not come back with the change that it allowed.
+    const again = revisionOf(await ask("PATCH", lan, { metadata: { labels: { b: "2" } } }));
+    await zone.change("DELETE", "/api-tokens/maker");
+    assert.equal((await zone.undo({ revision: again }, "", maker)).at("code"), "unauthenticated");
+  });
+
+  test("gives nobody what they have not: a binding, a group, a token", async () => {
+    await zone.change("PUT", "/users/eva", { spec: {} });
+    const subjects = [{ kind: "User", name: "eva" }];
+    await zone.change("PUT", "/role-bindings/boss", { spec: { role: "platform-admin", subjects } });
+    const deposed = revisionOf(await zone.change("DELETE", "/role-bindings/boss"));
+    await zone.change("PUT", "/roles/clerk", {
+      spec: { policies: `permit (principal, action, resource is Skerry::RoleBinding);` },
+    });
+    const clerk = await zone.api.token("clerk", "clerk");
+    assert.equal((await zone.undo({ revision: deposed }, "", clerk)).at("code"), "forbidden");
+    assert.equal((await zone.undo({ revision: deposed })).status, 200);
+  });
+
+  test("stays within quotas", async () => {
+    const shrunk = revisionOf(await zone.change("PATCH", web, { spec: { vcpus: 1 } }));
+    await zone.change("PATCH", "/projects/shop", { spec: { quota: { vcpus: 1 } } });
+    for (const query of ["", "?dryRun=true"])
+      assert.equal((await zone.undo({ revision: shrunk }, query)).at("code"), "quota-exceeded");
+    await zone.change("PATCH", "/projects/shop", { spec: { quota: { vcpus: 2 } } });
+    const plan = await zone.undo({ revision: shrunk }, "?dryRun=true");
+    assert.deepEqual(plan.at("quota.0"), {
+      kind: "Project",
+      name: "shop",
+      field: "vcpus",
+      before: 1,
+      after: 2,
+      limit: 2,
+    });
+    assert.equal((await zone.undo({ revision: shrunk })).status, 202);
+    await zone.fleet.calm();
+  });
+});
