@@ -15,14 +15,20 @@ export async function concludeMutation<K extends KindName>(
   mutation: Mutation<K>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { resource, operation, secret } = mutation;
+  const { resource, operation, secret, revision } = mutation;
   if (secret !== undefined) terminal.err.write("The secret below is shown this once; keep it safe.\n");
   if (session.output !== "table") await renderValue(terminal, mutation, session.output);
   else if (secret !== undefined) terminal.out.write(`${secret}\n`);
-  else
-    terminal.err.write(
-      `${kindWord(resource.kind)} ${resource.metadata.name} ${verb}${operation === undefined ? "" : ` (operation ${operation.metadata.name})`}\n`,
-    );
+  else {
+    // By either of these it is undone.
+    const change =
+      operation === undefined
+        ? revision === undefined
+          ? ""
+          : ` (revision ${revision})`
+        : ` (operation ${operation.metadata.name})`;
+    terminal.err.write(`${kindWord(resource.kind)} ${resource.metadata.name} ${verb}${change}\n`);
+  }
   const reason = resource.kind === "Instance" ? resource.assignment?.reason : undefined;
   if (reason !== undefined && verb === "created")
     terminal.err.write(`  ${paint(terminal.err, "dim", `placed on ${reason}`)}\n`);

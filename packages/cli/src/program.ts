@@ -18,6 +18,7 @@ import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSignInCommands } from "./commands/sign-in.ts";
 import { addTestbedCommands } from "./commands/testbed.ts";
+import { addUndoCommand } from "./commands/undo.ts";
 import { addUsageCommand } from "./commands/usage.ts";
 import { addUserCommands } from "./commands/user.ts";
 import { version } from "./version.ts";
@@ -50,6 +51,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addInstanceCommands(program, deps);
   addNodeCommands(program, deps);
   addOperationCommands(program, deps);
+  addUndoCommand(program, deps);
   addUsageCommand(program, deps);
   addReferenceCommands(program, deps);
   return program;

@@ -82,8 +82,11 @@ describe("skerry audit", { timeout: 180_000 }, () => {
     await done("network", "create", "lan", "--cidr", "10.1.0.0/24", "-p", "web", "--reason", "année neuve");
     await done("api-token", "create", "robot", "--role", "viewer");
     const lines = (await done("audit", "list")).trimEnd().split("\n");
-    assert.match(lines[0] ?? "", /^SEQ {2}TIME +ACTOR +FROM +CHANGE +CAUSE +REASON$/);
-    assert.match(lines[1] ?? "", /^ {2}1 {2}\S+Z {2}system .* created api-token admin +no administrator was left +-$/);
+    assert.match(lines[0] ?? "", /^SEQ {2}TIME +ACTOR +FROM +CHANGE +REVISION +CAUSE +REASON$/);
+    assert.match(
+      lines[1] ?? "",
+      /^ {2}1 {2}\S+Z {2}system .* created api-token admin +\d+ +no administrator was left +-$/,
+    );
     assert.match(lines[4] ?? "", / admin +127\.0\.0\.1 +created network web\/lan .*année neuve$/);
     assert.match(lines[5] ?? "", /^ {2}5 .*created api-token robot/);
     assert.equal(new Set(lines.map((line) => line.search(/created|CHANGE/))).size, 1);

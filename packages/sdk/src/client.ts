@@ -51,6 +51,8 @@ export interface Mutation<K extends KindName> {
   readonly secret?: string | undefined;
   /** Of an apply: what it came to for labels and spec. */
   readonly result?: "created" | "changed" | "unchanged" | undefined;
+  /** Of this change, by which it is undone; none where nothing changed. */
+  readonly revision?: number | undefined;
 }
 
 /** Who applies, and whether it takes over what other managers have. */
@@ -81,6 +83,43 @@ export interface Plan {
   /** What projects and organisations would have more or less of; empty of a server that does not tell. */
   readonly quota: readonly QuotaEffect[];
 }
+
+/** A mutation that somebody asked for: the one that submitted an operation, or that made the change of a revision. */
+export type UndoneChange = { readonly operation: string } | { readonly revision: number };
+
+export interface UndoOptions {
+  /** Leave what was changed since, or can't be taken back, and take back the rest. */
+  readonly partial?: boolean | undefined;
+}
+
+/** What an undo does to one object. */
+export interface UndoneObject {
+  readonly kind: KindName;
+  readonly name: string;
+  readonly project?: string | undefined;
+  readonly way: "deleted" | "restored" | "made-again" | "moved-back" | "cancelled";
+  /** JSON pointers of what is set back, and of what stays as it is now. */
+  readonly fields?: readonly string[] | undefined;
+  readonly left?: readonly string[] | undefined;
+  /** What goes with it for good. */
+  readonly destroys?: string | undefined;
+  /** What is not as it was. */
+  readonly notes?: readonly string[] | undefined;
+}
+
+interface UndoOf {
+  readonly undoes: { readonly revision: number; readonly at: string; readonly operation?: string | undefined };
+  readonly undone: readonly UndoneObject[];
+}
+
+export interface Undo extends UndoOf {
+  readonly resource: ResourceOf<KindName>;
+  readonly operation?: OperationResource | undefined;
+  /** Of the undo, by which it is undone itself. */
+  readonly revision?: number | undefined;
+}
+
+export interface UndoPlan extends UndoOf, Plan {}
 
 /** One event of the change feed. */
 export interface WatchEvent {
@@ -149,6 +188,10 @@ export interface Client {
   ): Promise<Plan>;
   /** What applying all of these, one after the other, and then deletions would change; each sees those before it. */
   planApply(request: PlannedApply, signal?: AbortSignal): Promise<Plan>;
+  /** Takes back what a mutation changed. */
+  undo(change: UndoneChange, options?: UndoOptions, signal?: AbortSignal): Promise<Undo>;
+  /** What that would do. */
+  planUndo(change: UndoneChange, options?: UndoOptions, signal?: AbortSignal): Promise<UndoPlan>;
   /** What a project or organisation used in a month (UTC, this one where absent). */
   usage(kind: "Project" | "Organisation", name: string, month?: string, signal?: AbortSignal): Promise<UsageReport>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */

@@ -10,6 +10,10 @@ import type {
   Plan,
   PlannedMutation,
   ResourceKey,
+  Undo,
+  UndoOptions,
+  UndoPlan,
+  UndoneChange,
   WhoAmI,
 } from "./client.ts";
 import { watchEvents } from "./event-stream.ts";
@@ -104,6 +108,16 @@ export function createClient(options: ClientOptions): Client {
     planApply: async (request, signal) => {
       return planOf(await transport.json({ method: "POST", path: "/api/v1/plan", body: request, signal }));
     },
+    undo: async (change, undoOptions = {}, signal) => {
+      const answer = (await transport.json(undoCall(change, undoOptions, signal))) as Undo;
+      revision = Math.max(revision ?? 0, answer.revision ?? 0);
+      return answer;
+    },
+    planUndo: async (change, undoOptions = {}, signal) => {
+      const answer = await transport.json({ ...undoCall(change, undoOptions, signal), query: { dryRun: true } });
+      const { undoes, undone } = answer as UndoPlan;
+      return { undoes, undone, ...planOf(answer) };
+    },
     usage: async (kind, name, month, signal) =>
       (await transport.json({
         method: "GET",
@@ -137,6 +151,10 @@ export function createClient(options: ClientOptions): Client {
 function planOf(answer: unknown): Plan {
   const { plan, quota = [] } = answer as { plan: Plan["changes"]; quota?: Plan["quota"] };
   return { changes: plan, quota };
+}
+
+function undoCall(change: UndoneChange, options: UndoOptions, signal: AbortSignal | undefined): Call {
+  return { method: "POST", path: "/api/v1/undo", body: { ...change, ...options }, signal };
 }
 
 function body(spec: unknown, labels: Readonly<Record<string, string>> | undefined): unknown {

@@ -34,9 +34,7 @@ export interface SignInClient {
 
 /** @param options its token may be empty for whoever has none yet */
 export function createSignInClient(options: TransportOptions): SignInClient {
-  // Whoever signs in is told to wait, rather than waiting for they don't know what.
-  const own = { hidesBodies: true, mostWaitMs: 0 };
-  const transport = new Transport({ ...options, server: options.server.replace(/\/+$/, ""), ...own });
+  const transport = new Transport({ ...options, server: options.server.replace(/\/+$/, ""), hidesBodies: true });
   const post = <T>(path: string, body: object, signal?: AbortSignal): Promise<T> =>
     transport.json({ method: "POST", path: `/api/v1/${path}`, body, signal }) as Promise<T>;
   const ended = async (path: string, body: object, signal?: AbortSignal): Promise<number> =>

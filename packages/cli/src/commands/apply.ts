@@ -1,4 +1,3 @@
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { SkerryError, planLimits } from "@skerry/model";
 import type { PlannedApply } from "@skerry/sdk";
@@ -8,7 +7,8 @@ import { concludeMutation } from "../mutation.ts";
 import { reportFailure } from "../output/failure.ts";
 import { appliedPlan, appliedPlanLines, appliedPlanValue, isEmptyPlan, nameOf } from "../output/plan-lines.ts";
 import { printLines, renderValue } from "../output/render.ts";
-import { printable, type Terminal } from "../output/terminal.ts";
+import { paint, printable, type Terminal } from "../output/terminal.ts";
+import { isYes } from "../question.ts";
 import { openSession, withMutation, type Session } from "../session.ts";
 import { labelsOf } from "./labels.ts";
 import { findPrunable, prune, type PruneSet, type Pruning } from "./prune.ts";
@@ -73,6 +73,7 @@ async function apply({ terminal, signal }: CommandDeps, flags: ApplyFlags, self:
   if (flags.plan === true || flags.dryRun === true) return showPlan(terminal, session, flags, wishes, pruning, signal);
   if (pruning.gone.length > 0) await confirm(terminal, flags, pruning, signal);
   const options = { fieldManager: flags.fieldManager, force: flags.forceConflicts };
+  const changes: number[] = [];
   for (const wish of wishes) {
     const { kind, key, spec, labels } = wish;
     const mutation = await session.client
@@ -80,10 +81,22 @@ async function apply({ terminal, signal }: CommandDeps, flags: ApplyFlags, self:
       .catch((error: unknown) => {
         throw inDocument(error, wish);
       });
+    if (mutation.revision !== undefined) changes.unshift(mutation.revision);
     await concludeMutation(terminal, session, mutation.result ?? "applied", mutation, signal);
   }
+  if (session.output === "table") sayWayBack(terminal, changes);
   if (set !== undefined) await prune(terminal, session, set, pruning.gone, signal);
   return false;
+}
+
+/** Shown whole up to so many; each has its own in `-o json`. */
+const mostShown = 20;
+
+function sayWayBack(terminal: Terminal, changes: readonly number[]): void {
+  if (changes.length === 0) return;
+  const more = changes.length > mostShown ? " … (each line above names its own)" : "";
+  const words = `  take it back: skerry undo ${changes.slice(0, mostShown).join(" ")}${more}`;
+  terminal.err.write(`${paint(terminal.err, "dim", words)}\n`);
 }
 
 async function showPlan(
@@ -164,13 +177,7 @@ async function confirm(terminal: Terminal, flags: ApplyFlags, { gone }: Pruning,
     );
   }
   terminal.err.write(`${names.join("\n")}\n`);
-  const lines = createInterface({ input: process.stdin, output: terminal.err });
-  try {
-    const answer = await lines.question(`Delete ${gone.length} once the files are applied? [y/N] `, { signal });
-    if (/^y(es)?$/i.test(answer.trim())) return;
-  } finally {
-    lines.close();
-  }
+  if (await isYes(terminal, `Delete ${gone.length} once the files are applied? [y/N] `, signal)) return;
   throw new SkerryError("operation-cancelled", "Nothing was applied, and nothing deleted.");
 }
 

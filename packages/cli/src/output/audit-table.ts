@@ -10,7 +10,9 @@ export interface ToldRecord {
   readonly forwardedFor?: string;
   readonly cause: string;
   readonly why?: string;
+  readonly undoes?: { readonly revision: number; readonly operation?: string };
   readonly changes: readonly {
+    readonly revision: number;
     readonly type: string;
     readonly kind: string;
     readonly project?: string;
@@ -24,9 +26,16 @@ export const auditColumns: readonly Column<ToldRecord>[] = [
   { title: "ACTOR", cell: ({ actor }) => actor.name },
   { title: "FROM", drop: 1, sparse: true, cell: ({ from, forwardedFor }) => forwardedFor ?? from ?? "-" },
   { title: "CHANGE", cell: changeOf },
+  { title: "REVISION", align: "right", drop: 3, cell: ({ changes }) => String(changes.at(-1)?.revision ?? "-") },
   { title: "CAUSE", drop: 0, cell: ({ cause }) => cause },
-  { title: "REASON", drop: 2, sparse: true, cell: ({ why }) => why ?? "-" },
+  { title: "REASON", drop: 2, sparse: true, cell: reasonOf },
 ];
+
+/** What it undoes, and the asker's own words. */
+function reasonOf({ why, undoes }: ToldRecord): string {
+  const undone = undoes === undefined ? [] : [`undoes ${undoes.operation ?? undoes.revision}`];
+  return [...undone, ...(why === undefined ? [] : [why])].join(": ") || "-";
+}
 
 /** `created instance shop/web +2`: the first that is not the operation on it, and how many more. */
 function changeOf({ changes, cause }: ToldRecord): string {
