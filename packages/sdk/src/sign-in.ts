@@ -34,7 +34,9 @@ export interface SignInClient {
 
 /** @param options its token may be empty for whoever has none yet */
 export function createSignInClient(options: TransportOptions): SignInClient {
-  const transport = new Transport({ ...options, server: options.server.replace(/\/+$/, ""), hidesBodies: true });
+  // Whoever signs in is told to wait, rather than waiting for they don't know what.
+  const own = { hidesBodies: true, mostWaitMs: 0 };
+  const transport = new Transport({ ...options, server: options.server.replace(/\/+$/, ""), ...own });
   const post = <T>(path: string, body: object, signal?: AbortSignal): Promise<T> =>
     transport.json({ method: "POST", path: `/api/v1/${path}`, body, signal }) as Promise<T>;
   const ended = async (path: string, body: object, signal?: AbortSignal): Promise<number> =>

@@ -23,7 +23,13 @@ export interface TransportOptions {
   readonly onCall?: ((call: CallTrace) => void) | undefined;
   /** Where what is sent is nobody else's to know: `onCall` is not told. */
   readonly hidesBodies?: boolean;
+  /** Waits; the clock's own where absent. Rejects where the signal aborts. */
+  readonly wait?: ((milliseconds: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
+  /** Longest that a call waits in all to be let in, where the server says "too many requests, come back in so many seconds"; a minute where absent. */
+  readonly mostWaitMs?: number;
 }
+
+const usualMostWaitMs = 60_000;
 
 export interface Call {
   readonly method: "GET" | "PUT" | "PATCH" | "DELETE" | "POST";
@@ -73,7 +79,11 @@ export class Transport {
     }
   }
 
-  /** A response that was successful. @throws SkerryError for any other */
+  /**
+   * A response that was successful. What was refused for now is asked again when the server says, and a little later, so that not all
+   * who were refused come back at once.
+   * @throws SkerryError for any other
+   */
   async send(
     call: Call,
     stream?: { readonly content: ReadableStream<Uint8Array>; readonly sizeBytes: number },
@@ -89,6 +99,27 @@ export class Transport {
       headers["content-type"] = "application/octet-stream";
       headers["content-length"] = String(stream.sizeBytes);
     }
+    const { mostWaitMs = usualMostWaitMs } = this.#options;
+    let waitedMs = 0;
+    for (;;) {
+      const response = await this.#once(call, path, headers, stream);
+      if (response.ok) return response;
+      const retryMs = Math.max(1, Number(response.headers.get("retry-after"))) * 1000 * (1 + Math.random() / 2);
+      // What was streamed is gone, and without a time to come back waiting is no use.
+      const mayWait = response.status === 429 && stream === undefined && waitedMs + retryMs <= mostWaitMs;
+      if (!mayWait || !response.headers.has("retry-after")) throw await errorOf(response);
+      await response.body?.cancel();
+      await (this.#options.wait ?? pause)(retryMs, call.signal);
+      waitedMs += retryMs;
+    }
+  }
+
+  async #once(
+    call: Call,
+    path: string,
+    headers: Record<string, string>,
+    stream: { readonly content: ReadableStream<Uint8Array> } | undefined,
+  ): Promise<Response> {
     const startedAt = performance.now();
     let response: Response;
     try {
@@ -110,9 +141,24 @@ export class Transport {
       status: response.status,
       elapsedMs: performance.now() - startedAt,
     });
-    if (response.ok) return response;
-    throw await errorOf(response);
+    return response;
   }
+}
+
+/** Resolves after so long. @throws the signal's reason */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
 }
 
 /** UTF-8 as a header takes it: a character for each byte. */

@@ -5,7 +5,9 @@ import { SkerryError } from "@skerry/model";
 import { openPostgresStore, openSqliteStore } from "@skerry/store";
 import { listen, type ListenAddress } from "./api/listener.ts";
 import { FailureLimit } from "./authorisation/failure-limit.ts";
+import { loadPolicyEngine } from "./authorisation/policies.ts";
 import { openImageFiles } from "./images/image-files.ts";
+import { RequestLimits, type RequestLimitOptions } from "./limits/request-limits.ts";
 import { makeJsonLog } from "./log.ts";
 import { systemClock } from "./operations/clock.ts";
 import type { Log } from "./operations/log.ts";
@@ -31,6 +33,8 @@ export interface ServerOptions {
   readonly listen: readonly ListenAddress[];
   /** Names and addresses that agents and clients use; the first is what new nodes dial. */
   readonly advertise: readonly string[];
+  /** How much whoever asks may ask for, where not the usual. */
+  readonly limits?: Partial<RequestLimitOptions>;
   /** Of this software. */
   readonly version: string;
   /** Writes the agent as one file, for hosts that are provisioned; without it provisioning is refused. */
@@ -111,7 +115,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     const firstStart = { file: join(dataDir, "first-start.link"), url };
     const signIn = { firstStart, attempts: new AttemptLimit(clock), hasher: new PasswordHasher(options.passwordCost) };
     const isFirst = !existsSync(adminTokenFile);
-    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures };
+    const limits = new RequestLimits(clock, options.limits);
+    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures, limits };
     const foundation = {
       ...parts,
       ...signIn,
@@ -135,6 +140,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     });
     if (options.bundleAgent !== undefined) opened.defer(prepareAhead(store, provisioner.prepare, log));
     log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
+    // Before the first request waits for it, and after whoever waits for the start.
+    setImmediate(loadPolicyEngine);
 
     const close = closeOnce(opened, log, signal);
     const { certificateFile: caFile } = authority;

@@ -15,13 +15,15 @@ export const accessFlags = {
         .option("--service-account <project/name>", "the same of a project's program")
         .option("--only-project <name>", "limit it to one project; -p says the same")
         .option("--lifetime <seconds>", "until it expires", toNumber)
+        .option("--requests-per-second <number>", "the most that it may ask for", toNumber)
         .option(description, "for people"),
-    ({ role, user, serviceAccount, onlyProject, project, lifetime, description }) => ({
+    ({ role, user, serviceAccount, onlyProject, project, lifetime, requestsPerSecond, description }) => ({
       role,
       owner: owner(user, serviceAccount),
       // Taken as it is everywhere else: a limit that was asked for must not be lost.
       project: onlyProject ?? project,
       lifetimeSeconds: lifetime,
+      requestsPerSecond,
       description,
     }),
   ),

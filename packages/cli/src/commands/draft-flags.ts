@@ -6,18 +6,24 @@ import { given, plain, readFlagFile, toNumber, type DraftFlags } from "./flag-va
 import { imageFlags } from "./image-flags.ts";
 
 const displayName = "--display-name <text>";
+const mutations = "--mutations-per-second <number>";
 
 /** Kinds that are not here are made with something else: a volume with its instance, an operation by what it does. */
 export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
   Organisation: plain(
     "Organisation",
-    (command) => command.option(displayName, "for people"),
-    ({ displayName }) => ({ displayName }),
+    (command) =>
+      command.option(displayName, "for people").option(mutations, "how often what is in it may be changed", toNumber),
+    ({ displayName, mutationsPerSecond }) => ({ displayName, mutationsPerSecond }),
   ),
   Project: plain(
     "Project",
-    (command) => command.requiredOption("--organisation <name>", "who owns it").option(displayName, "for people"),
-    ({ organisation, displayName }) => ({ organisation, displayName }),
+    (command) =>
+      command
+        .requiredOption("--organisation <name>", "who owns it")
+        .option(displayName, "for people")
+        .option(mutations, "how often what is in it may be changed", toNumber),
+    ({ organisation, displayName, mutationsPerSecond }) => ({ organisation, displayName, mutationsPerSecond }),
   ),
   Provider: plain(
     "Provider",

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { CommandDeps } from "../command-deps.ts";
+import { toLimits, type Limits } from "./server-limits.ts";
 import { version } from "../version.ts";
 
 interface ServerFlags {
@@ -11,6 +12,7 @@ interface ServerFlags {
   readonly artifactsDir?: string;
   readonly store?: string;
   readonly imagesDir?: string;
+  readonly limit?: Limits;
 }
 
 export function addServerCommand(program: Command, { terminal, signal }: CommandDeps): void {
@@ -37,6 +39,11 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
       "where images are kept, a directory that replicas share; in the data directory if absent",
     )
     .option("--artifacts-dir <dir>", "where what is copied to hosts is kept; in the data directory if absent")
+    .option(
+      "--limit <name=value>",
+      "how much may be asked: principal, project, address as PER_SECOND[:AT_ONCE], streams and uploads as a number; may be given again",
+      toLimits,
+    )
     .action(async (flags: ServerFlags) => {
       const { startServer } = await import("@skerry/server");
       const server = await startServer(
@@ -45,6 +52,7 @@ export function addServerCommand(program: Command, { terminal, signal }: Command
           listen: flags.listen ?? [{ host: "127.0.0.1", port: 7440 }],
           advertise: flags.advertise ?? [],
           version: version(),
+          ...(flags.limit === undefined ? {} : { limits: flags.limit }),
           ...(flags.store === undefined ? {} : { store: flags.store }),
           ...(flags.imagesDir === undefined ? {} : { imagesDir: flags.imagesDir }),
           ...(flags.artifactsDir === undefined ? {} : { artifactsDir: flags.artifactsDir }),

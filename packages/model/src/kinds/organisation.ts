@@ -12,6 +12,8 @@ export const Organisation = defineKind({
     displayName: optional(Type.String({ maxLength: 200 })),
     /** Of all its projects together. */
     quota: optional(Quota),
+    /** How often what lives in its projects may be changed, all together; without limit where absent. */
+    mutationsPerSecond: optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   }),
   /** Counted for each reply, never stored. */
   status: strict({ usage: optional(Usage) }),

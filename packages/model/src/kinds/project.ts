@@ -12,6 +12,8 @@ export const Project = defineKind({
     organisation: Name,
     displayName: optional(Type.String({ maxLength: 200 })),
     quota: optional(Quota),
+    /** How often what lives in it may be changed, in place of the server's own limit; five seconds of it at once. */
+    mutationsPerSecond: optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   }),
   /** Counted for each reply, never stored. */
   status: strict({ usage: optional(Usage) }),

@@ -44,6 +44,8 @@ export const ApiToken = defineKind({
       }),
     ),
     lifetimeSeconds: optional(Type.Integer({ minimum: 60, maximum: 31_536_000 })),
+    /** The most that it may ask for, beside what its owner may: to hold back a program. Five seconds of it at once. */
+    requestsPerSecond: optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     description: optional(Type.String({ maxLength: 200 })),
   }),
   status: strict({

@@ -17,8 +17,9 @@ import { applyPatchType, mediaTypeOf, type Call, type Method, type Params, type 
 import { protocolToken } from "./upgrade.ts";
 
 const maxBodyBytes = 1024 * 1024;
-/** A JSON body must be here whole by then. */
-const bodyTimeoutMs = 30_000;
+/** Bytes; with all headers there is a limit of twice that. */
+const maxUrlBytes = 8 * 1024;
+const maxHeaders = 100;
 
 /** The API, and the table that it serves. */
 export interface Api {
@@ -83,7 +84,8 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, deps.log));
   // Who has no token does not even learn which paths there are.
   app.addHook("onRequest", (request, _reply, done) => {
-    if (request.is404) admitToken(request);
+    checkHead(request);
+    if (request.is404) deps.limits.admit(admitToken(request));
     done();
   });
   app.setNotFoundHandler((request, reply) => {
@@ -110,13 +112,18 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
       onRequest: (request, _reply, done) => {
         const open = group.get("")?.access === "public";
         const principal = open ? undefined : admitToken(request);
+        if (principal === undefined) deps.limits.admitAddress(addressSource(request.ip));
+        else deps.limits.admit(principal);
         const { route, params } = pick(group, request);
         if (principal !== undefined && route.access !== "public" && route.access !== "any-token") {
           const { verb, kind, place } = route.access;
           authorise(principal, verb, kind, place(params), keyOf(kind, params));
         }
+        // Last of who may: nobody uses up a project's share who may not change it.
+        if (principal !== undefined && method !== "GET" && params.project !== undefined)
+          deps.limits.admitChange(params.project, deps.ratesOf(params.project));
         checkContentType(route, request);
-        if (!takesBytes) limitBodyTime(request);
+        if (!takesBytes) limitBodyTime(request, deps.limits.options.bodyTimeoutMs);
         admissions.set(request, { route, principal, params });
         done();
       },
@@ -220,12 +227,19 @@ function checkContentType(route: Route, request: FastifyRequest): void {
   });
 }
 
-function limitBodyTime(request: FastifyRequest): void {
-  const { raw } = request;
+/** @throws SkerryError too-large */
+function checkHead({ raw }: FastifyRequest): void {
+  if ((raw.url?.length ?? 0) > maxUrlBytes)
+    throw new SkerryError("too-large", `The path with its query is longer than ${maxUrlBytes} bytes.`);
+  if (raw.rawHeaders.length > 2 * maxHeaders)
+    throw new SkerryError("too-large", `The request has more than ${maxHeaders} headers.`);
+}
+
+function limitBodyTime({ raw }: FastifyRequest, timeoutMs: number): void {
   if (raw.complete) return;
   const timer = setTimeout(() => {
     if (!raw.complete) raw.destroy();
-  }, bodyTimeoutMs).unref();
+  }, timeoutMs).unref();
   raw.once("close", () => clearTimeout(timer));
 }
 

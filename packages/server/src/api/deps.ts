@@ -7,6 +7,7 @@ import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import type { IntentTable } from "../intents.ts";
+import type { OwnRates, RequestLimits } from "../limits/request-limits.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { Log } from "../operations/log.ts";
 import type { Sealer } from "../secrets/sealer.ts";
@@ -36,6 +37,9 @@ export interface ApiDeps {
   readonly attempts: AttemptLimit;
   readonly hasher: PasswordHasher;
   readonly firstStart: FirstStart;
+  readonly limits: RequestLimits;
+  /** What a project, and the organisation that it is of, say of how often they may be changed. */
+  readonly ratesOf: (project: string) => OwnRates;
   readonly sealer: Sealer;
   readonly images: ImageFiles;
   readonly clock: Clock;

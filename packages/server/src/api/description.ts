@@ -52,6 +52,8 @@ export function describeApi(version: string): ApiDescription {
     attempts: absent(),
     hasher: absent(),
     firstStart: absent(),
+    limits: absent(),
+    ratesOf: absent(),
     sealer: absent(),
     images: absent(),
     clock: absent(),

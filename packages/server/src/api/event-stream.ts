@@ -6,12 +6,12 @@ import type { ChangeEvent } from "@skerry/store";
 import { Type } from "typebox";
 import { sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
+import { principalKey } from "../limits/request-limits.ts";
 import type { ApiDeps } from "./deps.ts";
 import { reachedRevision } from "./reached-revision.ts";
 import { represent } from "./representation.ts";
 import { LiveEvents, type LiveReader } from "./live-events.ts";
 import type { Call, GuardedRoute } from "./route.ts";
-import { StreamLimit } from "./stream-limit.ts";
 
 /** Shorter than what proxies usually allow a silent connection. */
 const eventHeartbeatMs = 15_000;
@@ -25,7 +25,6 @@ const EventQuery = strict({
 
 /** `GET /api/v1/events`: every change that the token may see, once and in order, as server-sent events. */
 export function eventRoute(deps: ApiDeps): GuardedRoute {
-  const limit = new StreamLimit();
   let live: LiveEvents | undefined;
   return {
     method: "GET",
@@ -40,7 +39,7 @@ export function eventRoute(deps: ApiDeps): GuardedRoute {
     requestHeaders: ["Last-Event-ID"],
     replies: { 200: { description: "Server-sent events.", contentType: "text/event-stream" } },
     handle: async (call) => {
-      using _place = limit.enter(call.principal);
+      using _place = deps.limits.streams.enter(principalKey(call.principal));
       live ??= liveEvents(deps);
       await serve(deps, live, call);
       return undefined;

@@ -1,8 +1,9 @@
-import { Readable } from "node:stream";
+import { PassThrough, Readable, finished } from "node:stream";
 import { SkerryError, type ImageResource } from "@skerry/model";
 import type { Key, Transaction, View } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import { noteOf } from "./audit-note.ts";
+import { principalKey, type RequestLimitOptions } from "../limits/request-limits.ts";
 import type { ApiDeps } from "./deps.ts";
 import { rehearsed } from "./mutations.ts";
 import { represent } from "./representation.ts";
@@ -11,9 +12,8 @@ import { DryRun, keyOf } from "./resource-routes.ts";
 import { schemaRef, type Call, type GuardedRoute, type Reply } from "./route.ts";
 import { notFound } from "../authorisation/authorise.ts";
 
-/** An upload that brings nothing for so long is given up. */
-const stalledMs = 60_000;
-const maxUploads = 16;
+const maxUploads = 64;
+type Pace = RequestLimitOptions["slowestUpload"];
 
 /** `PUT …/images/{name}/content`: the file that the image declared; the image is ready once it is stored durably. */
 export function imageUploadRoute(deps: ApiDeps): GuardedRoute {
@@ -36,6 +36,7 @@ export function imageUploadRoute(deps: ApiDeps): GuardedRoute {
           remedy: "Try again when one has ended.",
         });
       }
+      using _place = deps.limits.uploads.enter(principalKey(call.principal));
       uploads += 1;
       try {
         return await upload(deps, call);
@@ -80,7 +81,7 @@ async function upload(deps: ApiDeps, call: Call): Promise<Reply> {
   if (!(call.body instanceof Readable)) throw new SkerryError("invalid-request", "The request has no content.");
   using held = deps.tokens.hold(call.principal);
   const signal = AbortSignal.any([held.signal, deps.stopping]);
-  await deps.images.store(image.spec, watched(call.body, signal), signal);
+  await deps.images.store(image.spec, watched(call.body, deps.limits.options.slowestUpload, signal), signal);
   const { result } = await deps.store.transact((tx) => {
     if (!stillHolds(tx, deps.rights, call.principal, deps.clock.nowMs())) {
       throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
@@ -106,26 +107,39 @@ function find(view: View, key: Key): ImageResource {
   return image;
 }
 
-/** The request's bytes, until the signal aborts, the client goes away or nothing comes for too long. */
-async function* pieces(source: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const stop = (): void => void source.destroy(signal.reason as Error);
-  let timer = setTimeout(stalled, stalledMs);
-  function stalled(): void {
-    source.destroy(new SkerryError("deadline-exceeded", `The upload brought nothing for ${stalledMs / 1000} seconds.`));
-  }
+/**
+ * The request's bytes, until the signal aborts, the client goes away or too little comes for too long. The request itself is left as it is, so
+ * that it can still be answered.
+ */
+function watched(source: Readable, slowest: Pace, signal: AbortSignal): Readable {
+  const bytes = new PassThrough();
+  const end = (error: Error): void => {
+    source.unpipe(bytes);
+    bytes.destroy(error);
+  };
+  let since = 0;
+  const count = (chunk: Buffer): void => void (since += chunk.length);
+  const timer = setInterval(() => {
+    if (since < slowest.bytes) end(tooSlow(slowest));
+    since = 0;
+  }, slowest.inMs);
+  const stop = (): void => end(signal.reason as Error);
   signal.addEventListener("abort", stop, { once: true });
-  try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
-      clearTimeout(timer);
-      timer = setTimeout(stalled, stalledMs);
-      yield chunk;
-    }
-  } finally {
-    clearTimeout(timer);
+  const unwatch = finished(source, { writable: false }, (error) => {
+    if (error) end(error);
+  });
+  bytes.once("close", () => {
+    clearInterval(timer);
     signal.removeEventListener("abort", stop);
-  }
+    source.off("data", count);
+    unwatch();
+  });
+  source.on("data", count);
+  source.pipe(bytes);
+  if (signal.aborted) stop();
+  return bytes;
 }
 
-function watched(source: Readable, signal: AbortSignal): Readable {
-  return Readable.from(pieces(source, signal), { objectMode: false });
+function tooSlow({ bytes, inMs }: Pace): SkerryError {
+  return new SkerryError("deadline-exceeded", `The upload brought less than ${bytes} bytes in ${inMs / 1000} seconds.`);
 }

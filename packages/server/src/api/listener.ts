@@ -6,10 +6,12 @@ import { defaultHandshakeLimits, limitHandshakes, type HandshakeGate, type Hands
 import type { Serving } from "../replicas/serving.ts";
 
 const maxHeaderBytes = 16 * 1024;
-const headersTimeoutMs = 20_000;
+const defaultHeadersTimeoutMs = 20_000;
 const handshakeTimeoutMs = 20_000;
 const idleTimeoutMs = 75_000;
 const idleSweepMs = 20;
+/** How often connections are looked through for those that are too slow. */
+const slowSweepMs = 5000;
 /** A silent connection is asked by TCP whether its peer is still there. */
 const keepAliveMs = 30_000;
 
@@ -31,12 +33,14 @@ export interface Listener {
 
 /**
  * Listens by TLS on every address.
+ * @param headersTimeoutMs the head of a request, the first included, must be here whole by then
  * @throws SkerryError unavailable where an address can't be listened on
  */
 export async function listen(
   pair: KeyPair,
   addresses: readonly ListenAddress[],
   limits: HandshakeLimits = defaultHandshakeLimits,
+  headersTimeoutMs = defaultHeadersTimeoutMs,
 ): Promise<Listener> {
   await using undo = new AsyncDisposableStack();
   const servers: Server[] = [];
@@ -44,7 +48,7 @@ export async function listen(
   const first = Promise.withResolvers<Serving>();
   let serving = first.promise;
   for (const address of addresses) {
-    const server = makeServer(() => serving, pair);
+    const server = makeServer(() => serving, pair, headersTimeoutMs);
     undo.defer(() => closeServer(server, 0));
     gates.push(limitHandshakes(server, limits));
     await bind(server, address);
@@ -67,7 +71,7 @@ export async function listen(
   };
 }
 
-function makeServer(serving: () => Promise<Serving>, pair: KeyPair): Server {
+function makeServer(serving: () => Promise<Serving>, pair: KeyPair, headersTimeoutMs: number): Server {
   const server = createServer(
     {
       key: pair.key,
@@ -78,6 +82,7 @@ function makeServer(serving: () => Promise<Serving>, pair: KeyPair): Server {
       pauseOnConnect: true,
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(slowSweepMs, headersTimeoutMs),
       // Uploads take as long as they take; bodies of JSON and stalled uploads have limits of their own.
       requestTimeout: 0,
       keepAliveTimeout: idleTimeoutMs,
@@ -101,16 +106,23 @@ function refuse(error: Error & { code?: string }, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const problem = toProblem(
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? new SkerryError("too-large", `The request's headers are larger than ${maxHeaderBytes} bytes.`)
-      : new SkerryError("invalid-request", "That is not a valid HTTP request."),
-  );
+  const problem = toProblem(refusalOf(error.code));
   const body = JSON.stringify(problem);
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
+}
+
+function refusalOf(code: string | undefined): SkerryError {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return new SkerryError("too-large", `The request's headers are larger than ${maxHeaderBytes} bytes.`);
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new SkerryError("invalid-request", "The request's headers did not come in time.");
+    default:
+      return new SkerryError("invalid-request", "That is not a valid HTTP request.");
+  }
 }
 
 function bind(server: Server, { host, port }: ListenAddress): Promise<void> {

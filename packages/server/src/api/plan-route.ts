@@ -78,6 +78,8 @@ function plan(deps: ApiDeps, call: Call): Reply {
   checkManager(manager);
   const asked = resources.length + deletions.length;
   if (asked === 0 || asked > planLimits.resources) throw wrongCount(asked);
+  // It does as much as so many requests; one has been counted.
+  deps.limits.admit(call.principal, asked - 1);
   const require = (verb: Verb, { kind, metadata }: Pick<(typeof resources)[number], "kind" | "metadata">): void => {
     const key = keyOf(kind, metadata);
     authorise(call.principal, verb, kind, placeOfItem(deps, kind, key), key);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyReply } from "fastify";
 import { SkerryError, toProblem, type ErrorCode } from "@skerry/model";
+import { rateHeaders } from "../limits/rate-headers.ts";
 import type { Log } from "../operations/log.ts";
 
 const lingerMs = 3000;
@@ -41,10 +42,7 @@ export function sendProblem(reply: FastifyReply, thrown: unknown, log: Log): Fas
   const { raw } = reply.request;
   if (!raw.complete) lingerOver(raw);
   if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="skerry"');
-  if (problem.status === 429 || problem.status === 503) {
-    const seconds = problem.facts?.["retryAfterSeconds"];
-    void reply.header("retry-after", typeof seconds === "number" ? String(seconds) : "1");
-  }
+  if (problem.status === 429 || problem.status === 503) void reply.headers(rateHeaders(problem));
   return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
 }
 

@@ -2,11 +2,11 @@ import type { Duplex } from "node:stream";
 import { SkerryError, oneOf, optional, strict, type InstanceResource } from "@skerry/model";
 import type { StreamTarget } from "@skerry/protocol";
 import { createWebSocketStream } from "ws";
+import { principalKey } from "../limits/request-limits.ts";
 import type { ApiDeps } from "./deps.ts";
 import { joinStreams } from "./duplex-pair.ts";
 import { keyOf } from "./resource-routes.ts";
 import type { Call, GuardedRoute, Params } from "./route.ts";
-import { StreamLimit } from "./stream-limit.ts";
 import { requireUpgrade, webSocketDoor, type WebSocketDoor } from "./upgrade.ts";
 import { notFound } from "../authorisation/authorise.ts";
 
@@ -61,7 +61,6 @@ const streamKinds: readonly StreamKind[] = [
  */
 export function streamRoutes(deps: ApiDeps): GuardedRoute[] {
   const door = webSocketDoor(maxChunkBytes);
-  const limit = new StreamLimit();
   return streamKinds.map((kind) => ({
     method: "GET",
     path: `/api/v1/projects/{project}/instances/{name}/${kind.suffix}`,
@@ -72,7 +71,7 @@ export function streamRoutes(deps: ApiDeps): GuardedRoute[] {
     ...(kind.query === undefined ? {} : { query: kind.query }),
     replies: { 101: { description: "Switched to WebSocket." } },
     handle: async (call) => {
-      using _place = limit.enter(call.principal);
+      using _place = deps.limits.streams.enter(principalKey(call.principal));
       await serve(deps, door, call, kind);
       return undefined;
     },

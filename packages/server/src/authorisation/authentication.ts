@@ -51,6 +51,7 @@ function principalOf(token: ApiTokenResource, rights: RightsIndex, nowMs: number
     rights: given,
     tokenId: token.metadata.id,
     ...(token.spec.owner === undefined ? {} : { owner: token.spec.owner.kind }),
+    ...(token.spec.requestsPerSecond === undefined ? {} : { requestsPerSecond: token.spec.requestsPerSecond }),
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
   };
 }

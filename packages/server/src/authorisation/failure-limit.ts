@@ -36,7 +36,7 @@ export class FailureLimit {
     const retryAfterSeconds = Math.ceil(waitMs / 1000);
     return new SkerryError("too-many-requests", "Too many attempts with what is not valid came from here.", {
       remedy: `Correct the token first; the next wrong attempt is answered in ${retryAfterSeconds} s.`,
-      facts: { retryAfterSeconds },
+      facts: { limit: "failures", perSecond: 1000 / this.#refillMs, burst: this.#burst, retryAfterSeconds },
     });
   }
 

@@ -9,9 +9,14 @@ type Cedar = typeof import("@cedar-policy/cedar-wasm/nodejs");
 const require = createRequire(import.meta.url);
 let loaded: Cedar | undefined;
 
-/** Loaded at the first decision, since most of a start needs none: 4 MiB of WebAssembly. */
+/** Loaded at the first decision, unless it was before: a start needs none. */
 function cedar(): Cedar {
   return (loaded ??= require("@cedar-policy/cedar-wasm/nodejs") as Cedar);
+}
+
+/** 4 MiB of WebAssembly, which holds whoever waits for 0.1 s. */
+export function loadPolicyEngine(): void {
+  cedar();
 }
 
 type BuiltInRole = (typeof builtInRoles)[number];
@@ -114,17 +119,24 @@ export interface Permissions {
 
 /**
  * What some policies permit together, of every verb and kind: one that forbids outweighs any that permits, and what none permits is
- * forbidden. Asked of Cedar once for all, 5 ms, since the answers depend on nothing else.
+ * forbidden. Asked of Cedar once for all, since the answers depend on nothing else; of verbs and kinds that the policies don't name, one
+ * speaks for all that are like it. About 5 ms.
  */
 export function permissionsOf(texts: readonly string[]): Permissions {
   const { preparsePolicySet, statefulIsAuthorized } = cedar();
+  const text = texts.join("\n");
   const permitted = new Set<string>();
-  const has = (verb: Verb, kind: KindName): boolean => permitted.has(`${verb} ${kind}`);
-  if (preparsePolicySet(asked, { staticPolicies: texts.join("\n") }).type === "failure") return { has };
-  for (const kind of kindNames) {
+  const verbsAlike = classes(verbs, (verb) => (text.includes(`"${verb}"`) ? verb : changing.has(verb)));
+  const kindsAlike = classes(kindNames, (kind) => (text.includes(kind) ? kind : kinds[kind].scope));
+  const classOfVerb = new Map(verbsAlike.flatMap((alike) => alike.map((verb) => [verb, alike[0]] as const)));
+  const classOfKind = new Map(kindsAlike.flatMap((alike) => alike.map((kind) => [kind, alike[0]] as const)));
+  const has = (verb: Verb, kind: KindName): boolean =>
+    permitted.has(`${classOfVerb.get(verb)} ${classOfKind.get(kind)}`);
+  if (preparsePolicySet(asked, { staticPolicies: text }).type === "failure") return { has };
+  for (const [kind] of kindsAlike) {
     const resource = { type: `Skerry::${kind}`, id: "any" };
     const entities = [...actionEntities, { uid: resource, attrs: { scope: kinds[kind].scope }, parents: [] }];
-    for (const verb of verbs) {
+    for (const [verb] of verbsAlike) {
       const answer = statefulIsAuthorized({
         principal: { type: `Skerry::${callers}`, id: "any" },
         action: action(verb),
@@ -141,4 +153,15 @@ export function permissionsOf(texts: readonly string[]): Permissions {
     }
   }
   return { has };
+}
+
+/** Each at least one. */
+function classes<T>(all: readonly T[], classOf: (one: T) => unknown): readonly (readonly [T, ...T[]])[] {
+  const found = new Map<unknown, [T, ...T[]]>();
+  for (const one of all) {
+    const alike = found.get(classOf(one));
+    if (alike === undefined) found.set(classOf(one), [one]);
+    else alike.push(one);
+  }
+  return [...found.values()];
 }

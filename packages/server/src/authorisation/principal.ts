@@ -8,6 +8,8 @@ export interface Principal {
   readonly tokenId: string;
   /** What the token's owner is, where it has one. */
   readonly owner?: "User" | "ServiceAccount";
+  /** At most so many requests a second, where the token says so. */
+  readonly requestsPerSecond?: number;
   /** Milliseconds since 1970; never where absent. */
   readonly expiresAtMs?: number;
 }

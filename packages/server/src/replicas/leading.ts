@@ -9,6 +9,8 @@ import { makeControllers } from "../controllers/controllers.ts";
 import { makeAgentGateway } from "../gateway/agent-gateway.ts";
 import { cleanImages } from "../images/image-cleaning.ts";
 import type { ImageFiles } from "../images/image-files.ts";
+import { OwnRateBook } from "../limits/own-rates.ts";
+import type { RequestLimits } from "../limits/request-limits.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { HostProvisioner } from "../operations/host-provisioner.ts";
 import type { Log } from "../operations/log.ts";
@@ -34,6 +36,7 @@ export interface Foundation {
   readonly hasher: PasswordHasher;
   /** Where the link for the first local user is kept, and where it leads. */
   readonly firstStart: { readonly file: string; readonly url: string };
+  readonly limits: RequestLimits;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -58,6 +61,8 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
   const rights = new RightsIndex(store);
   started.defer(() => rights.close());
   const firstStart = await openFirstStart({ store, rights, clock, ...foundation.firstStart }, isNew);
+  const rates = new OwnRateBook(store);
+  started.defer(() => rates.close());
   const controllers = makeControllers({
     ...foundation,
     rights,
@@ -87,6 +92,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     tokens,
     rights,
     firstStart,
+    ratesOf: (project) => rates.of(project, rights.roles.organisationOf(project)),
     makeId,
     stopping: stopping.signal,
   });

@@ -14,7 +14,16 @@ export interface StandbyDeps
   extends
     Omit<
       ApiDeps,
-      "gateway" | "agentRoutes" | "tokens" | "rights" | "usage" | "freshen" | "seenAtMs" | "unreachable" | "stopping"
+      | "gateway"
+      | "agentRoutes"
+      | "tokens"
+      | "rights"
+      | "ratesOf"
+      | "usage"
+      | "freshen"
+      | "seenAtMs"
+      | "unreachable"
+      | "stopping"
     >,
     ForwardDeps {}
 
@@ -31,6 +40,8 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     tokens,
     usage,
     rights,
+    // What changes anything goes to the leader.
+    ratesOf: () => ({}),
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
     },

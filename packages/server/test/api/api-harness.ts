@@ -15,6 +15,7 @@ import { RightsIndex } from "../../src/authorisation/rights-index.ts";
 import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
 import { openAuthority, type Authority } from "../../src/pki/authority.ts";
+import { RequestLimits } from "../../src/limits/request-limits.ts";
 import { systemClock, type Clock } from "../../src/operations/clock.ts";
 import { openSealer, type Sealer } from "../../src/secrets/sealer.ts";
 import { AttemptLimit } from "../../src/sign-in/attempt-limit.ts";
@@ -83,6 +84,8 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     // What it costs matters to nobody here.
     hasher: new PasswordHasher({ memoryKiB: 64, passes: 1 }),
     firstStart: noFirstStart,
+    limits: new RequestLimits(clock),
+    ratesOf: () => ({}),
     clock,
     authority: await openAuthority(join(directory, "pki"), () => clock.nowMs()),
     intents: plainIntents,

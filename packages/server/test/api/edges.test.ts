@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { StreamLimit } from "../../src/api/stream-limit.ts";
 import { sealedMark } from "@skerry/model";
 import { openProviderKey } from "../../src/secrets/provider-key.ts";
 import { plainIntents } from "./plain-intents.ts";
@@ -34,6 +33,14 @@ describe("what the API refuses before a route sees it", () => {
       [`{"spec":${"[".repeat(5000)}${"]".repeat(5000)}}`, undefined, 400, "invalid-request"],
       ['{"spec":{"__proto__":{"polluted":true}}}', undefined, 400, "invalid-request"],
       [`{"spec":{"displayName":"${"x".repeat(1_100_000)}"}}`, undefined, 413, "too-large"],
+      [`{"spec":{"labels":[${"0,".repeat(10_000)}0]}}`, undefined, 413, "too-large"],
+      [`{"spec":{${Array.from({ length: 1001 }, (_, at) => `"f${at}":0`).join(",")}}}`, undefined, 413, "too-large"],
+      [
+        `{"spec":[${Array.from({ length: 60 }, () => `[${"0,".repeat(999)}0]`).join(",")}]}`,
+        undefined,
+        413,
+        "too-large",
+      ],
       ["<spec/>", { "content-type": "text/xml" }, 400, "invalid-request"],
       ['{"spec":{}}', { "content-type": "application/merge-patch+json" }, 400, "invalid-request"],
     ];
@@ -47,6 +54,16 @@ describe("what the API refuses before a route sees it", () => {
       assert.match(String(answer.headers["content-type"]), /^application\/problem\+json/);
       assert.ok(!answer.text.includes("    at "), "no stack trace");
     }
+  });
+
+  test("paths that are too long, and too many headers", async () => {
+    const path = `/api/v1/organisations?labelSelector=${"a".repeat(8200)}`;
+    const long = await api.ask(api.admin, "GET", path);
+    assert.deepEqual([long.status, long.at("code")], [413, "too-large"]);
+    const headers = Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`x-${at}`, "1"]));
+    const many = await api.ask(api.admin, "GET", "/api/v1/organisations", undefined, headers);
+    assert.deepEqual([many.status, many.at("code")], [413, "too-large"]);
+    assert.match(many.textAt("detail"), /more than 100 headers/);
   });
 
   test("a defect answers internal without its message, and is logged with it", async () => {
@@ -78,18 +95,6 @@ describe("what the API refuses before a route sees it", () => {
     const octets = { "content-type": "application/octet-stream" };
     assert.equal((await zone.ask(zone.admin, "PUT", `${path}/content`, content, octets)).status, 401);
     assert.equal(zone.store.get("Image", { project: "ours", name: "tiny" })?.status.state, "pending");
-  });
-
-  test("a token has a hundred streams open at most, and each that ends makes room for another", () => {
-    const limit = new StreamLimit();
-    const [one, other] = ["atk_1", "atk_2"].map((tokenId) => ({ tokenId }));
-    assert.ok(one !== undefined && other !== undefined);
-    const open = Array.from({ length: 100 }, () => limit.enter(one));
-    assert.throws(() => limit.enter(one), /100 streams open already/);
-    limit.enter(other)[Symbol.dispose]();
-    open[0]?.[Symbol.dispose]();
-    limit.enter(one);
-    assert.throws(() => limit.enter(one), /100 streams open already/);
   });
 
   test("nothing that is logged holds a token", () => {

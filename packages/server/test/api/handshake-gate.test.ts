@@ -32,15 +32,19 @@ describe("TLS handshakes in flight", { timeout: 60_000 }, () => {
     maxInFlight: number,
     maxWaiting: number,
     turnMs = 30_000,
+    ofOne = { inFlight: maxInFlight, waiting: maxWaiting },
   ): Promise<{ listener: Listener; port: number }> {
     const pair = await authority.serverPair(["127.0.0.1"]);
-    const limits = { maxInFlight, turnMs, maxWaiting, maxWaitMs: 30_000 };
+    const limits = {
+      ...{ maxInFlight, turnMs, maxWaiting, maxWaitMs: 30_000 },
+      ...{ maxInFlightPerAddress: ofOne.inFlight, maxWaitingPerAddress: ofOne.waiting },
+    };
     const listener = await listen(pair, [{ host: "127.0.0.1", port: 0 }], limits);
     listener.serve(servingOf(app));
     return { listener, port: listener.addresses[0]?.port ?? 0 };
   }
-  async function ask(port: number): Promise<number | undefined> {
-    const call = request({ host: "127.0.0.1", port, ca: authority.certificate, path: "/", agent: false });
+  async function ask(port: number, localAddress = "127.0.0.1"): Promise<number | undefined> {
+    const call = request({ host: "127.0.0.1", port, localAddress, ca: authority.certificate, path: "/", agent: false });
     call.end();
     const [response] = (await once(call, "response")) as [IncomingMessage];
     response.resume();
@@ -85,6 +89,33 @@ describe("TLS handshakes in flight", { timeout: 60_000 }, () => {
     assert.equal(await ask(port), 200);
     // They may still begin: only their turn is over.
     assert.ok(blockers.every((socket) => !socket.destroyed));
+    await listener.close(1000);
+  });
+
+  test("of one address leave some for others, and no place in the queue that is theirs", async () => {
+    const { listener, port } = await open(3, 4, 30_000, { inFlight: 2, waiting: 2 });
+    const blockers = [await silent(port), await silent(port)];
+    const waits = [ask(port), ask(port)];
+    assert.equal(await isAnswered(Promise.any(waits)), false, "the third is not for this address");
+    await assert.rejects(ask(port), /socket|ECONNRESET|disconnected/);
+    assert.equal(await ask(port, "127.0.0.2"), 200);
+    for (const blocker of blockers) blocker.destroy();
+    assert.deepEqual(await Promise.all(waits), [200, 200]);
+    await listener.close(1000);
+  });
+
+  test("that wait have their turns address by address", async () => {
+    const { listener, port } = await open(1, 100);
+    const blocker = await silent(port);
+    const order: string[] = [];
+    const from = (address: string) => ask(port, address).then(() => order.push(address));
+    const crowd = Array.from({ length: 20 }, () => from("127.0.0.1"));
+    assert.equal(await isAnswered(Promise.any(crowd)), false);
+    const other = from("127.0.0.2");
+    assert.equal(await isAnswered(other), false);
+    blocker.destroy();
+    await Promise.all([...crowd, other]);
+    assert.ok(order.indexOf("127.0.0.2") < 10, order.join(" "));
     await listener.close(1000);
   });
 

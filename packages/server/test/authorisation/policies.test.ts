@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { kindNames } from "@skerry/model";
+import { isAuthorized } from "@cedar-policy/cedar-wasm/nodejs";
+import { kindNames, kinds, type KindName } from "@skerry/model";
 import { builtInPolicies, checkPolicies, permissionsOf } from "../../src/authorisation/policies.ts";
-import { verbs } from "../../src/authorisation/verbs.ts";
+import { changing, verbs, type Verb } from "../../src/authorisation/verbs.ts";
 
 const readAll = `permit (principal, action == Skerry::Action::"read", resource);`;
 
@@ -17,6 +18,20 @@ describe("a role's policies", () => {
     assert.ok(!some.has("connect", "Volume") && !some.has("patch", "Node") && !some.has("backup", "Organisation"));
     const less = permissionsOf([readAll, `forbid (principal, action, resource) when { resource.scope == "zone" };`]);
     assert.ok(less.has("read", "Instance") && !less.has("read", "Node"));
+  });
+
+  test("permit what Cedar says of each verb and kind, though it is not asked of all", () => {
+    for (const text of [
+      ...Object.values(builtInPolicies),
+      `permit (principal, action in Skerry::Action::"change", resource is Skerry::Role);`,
+      `${readAll} forbid (principal, action == Skerry::Action::"read", resource) when { resource.scope == "zone" && !(resource is Skerry::Site) };`,
+      `permit (principal, action in [Skerry::Action::"delete", Skerry::Action::"backup"], resource) unless { resource.scope == "project" };`,
+    ]) {
+      const permissions = permissionsOf([text]);
+      for (const kind of kindNames)
+        for (const verb of verbs)
+          assert.equal(permissions.has(verb, kind), isPermitted(text, verb, kind), `${verb} ${kind} by ${text}`);
+    }
   });
 
   test("of the zone's own roles are taken by the same check as custom ones", () => {
@@ -55,3 +70,19 @@ describe("a role's policies", () => {
     assert.ok(!permissionsOf([readAll, "nonsense"]).has("read", "Node"));
   });
 });
+
+function isPermitted(text: string, verb: Verb, kind: KindName): boolean {
+  const [change, action] = ["change", verb].map((id) => ({ type: "Skerry::Action", id }));
+  const [principal, resource] = ["Caller", kind].map((type) => ({ type: `Skerry::${type}`, id: "any" }));
+  if (change === undefined || action === undefined || principal === undefined || resource === undefined) return false;
+  const answer = isAuthorized({
+    ...{ principal, action, resource, context: {}, validateRequest: false },
+    policies: { staticPolicies: text },
+    entities: [
+      { uid: change, attrs: {}, parents: [] },
+      { uid: action, attrs: {}, parents: changing.has(verb) ? [change] : [] },
+      { uid: resource, attrs: { scope: kinds[kind].scope }, parents: [] },
+    ],
+  });
+  return answer.type === "success" && answer.response.decision === "allow";
+}

@@ -9,6 +9,7 @@ import { json } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import type { ReplicatedStore, Role } from "@skerry/store";
 import type { Listener } from "../../src/api/listener.ts";
+import { RequestLimits } from "../../src/limits/request-limits.ts";
 import { FailureLimit } from "../../src/authorisation/failure-limit.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
@@ -62,6 +63,7 @@ async function startReplica(t: TestContext) {
     attempts: new AttemptLimit(clock),
     hasher: new PasswordHasher(),
     firstStart: { file: join(folder, "first-start.link"), url: "https://127.0.0.1" },
+    limits: new RequestLimits(clock),
     clock,
     random: evenRandom,
     log: { ...quietLog, error: (facts: object) => (failed.push(facts as { error: unknown }), fails.resolve()) },

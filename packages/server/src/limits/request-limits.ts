@@ -1,0 +1,116 @@
+import { SkerryError } from "@skerry/model";
+import type { Principal } from "../authorisation/principal.ts";
+import type { Clock } from "../operations/clock.ts";
+import { OpenLimit } from "./open-limit.ts";
+import { RateBook, type Rate } from "./rate-book.ts";
+
+/** What is too much at once, and what by the second. */
+export interface RequestLimitOptions {
+  /** Requests of one user, one service account, or one token that is nobody's. */
+  readonly principal: Rate;
+  /** Changes of what lives in one project, rehearsals included; a project's own `mutationsPerSecond` goes before it. */
+  readonly project: Rate;
+  /** Requests without a token of one address, or of one network of IPv6: agents that dial, and whoever asks whether the server lives. */
+  readonly address: Rate;
+  /** Open event streams and streams of bytes of one principal. */
+  readonly streams: number;
+  /** Uploads of one principal that are under way. */
+  readonly uploads: number;
+  /** An upload that brings less than this in such a time is given up: 9 kbit/s is nobody who wants to be done. */
+  readonly slowestUpload: { readonly bytes: number; readonly inMs: number };
+  /** A body of JSON must be here whole by then. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** More than one server does, but of what one project alone may make it do. */
+const defaultRequestLimits: RequestLimitOptions = {
+  principal: { perSecond: 5000, burst: 10_000 },
+  project: { perSecond: 1000, burst: 5000 },
+  address: { perSecond: 1000, burst: 10_000 },
+  streams: 100,
+  uploads: 8,
+  slowestUpload: { bytes: 64 * 1024, inMs: 60_000 },
+  bodyTimeoutMs: 30_000,
+};
+
+/** Which of these a request ran into, as its answer names it. */
+type RateName = "principal" | "token" | "project" | "organisation" | "address";
+
+/** What objects say of themselves in place of the server's options. */
+export interface OwnRates {
+  readonly project?: Rate;
+  readonly organisation?: { readonly name: string; readonly rate: Rate };
+}
+
+/** What a number a second allows at once, where only that is said: five seconds of it. */
+export function rateOf(perSecond: number): Rate {
+  return { perSecond, burst: 5 * perSecond };
+}
+
+/**
+ * The one place that slows down who asks too much. It counts in memory: each replica by itself, and anew after a start. Whoever guesses
+ * tokens is slowed down by `FailureLimit`.
+ */
+export class RequestLimits {
+  readonly options: RequestLimitOptions;
+  readonly streams: OpenLimit;
+  readonly uploads: OpenLimit;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #books: Readonly<Record<RateName, RateBook>> = {
+    principal: new RateBook(),
+    token: new RateBook(),
+    project: new RateBook(),
+    organisation: new RateBook(),
+    address: new RateBook(),
+  };
+
+  constructor(clock: Pick<Clock, "monotonicMs">, options: Partial<RequestLimitOptions> = {}) {
+    this.#clock = clock;
+    this.options = { ...defaultRequestLimits, ...options };
+    this.streams = new OpenLimit(this.options.streams, "streams");
+    this.uploads = new OpenLimit(this.options.uploads, "uploads");
+  }
+
+  /**
+   * @param cost of a request that does the work of several
+   * @throws SkerryError too-many-requests
+   */
+  admit(principal: Principal, cost = 1): void {
+    const { tokenId, requestsPerSecond } = principal;
+    if (requestsPerSecond !== undefined)
+      this.#take("token", tokenId, rateOf(requestsPerSecond), "This token has asked", cost);
+    this.#take("principal", principalKey(principal), this.options.principal, "You have asked", cost);
+  }
+
+  /** A change of what lives in a project, or its rehearsal. @throws SkerryError too-many-requests */
+  admitChange(project: string, own: OwnRates): void {
+    const { organisation } = own;
+    this.#take("project", project, own.project ?? this.options.project, `Of the project ${project} changes were asked`);
+    if (organisation === undefined) return;
+    this.#take("organisation", organisation.name, organisation.rate, "Of its organisation changes were asked");
+  }
+
+  /** Somebody who shows no token. @throws SkerryError too-many-requests */
+  admitAddress(source: string): void {
+    this.#take("address", source, this.options.address, "Requests came from this address");
+  }
+
+  #take(limit: RateName, key: string, rate: Rate, what: string, cost = 1): void {
+    const waitMs = this.#books[limit].take(key, rate, this.#clock.monotonicMs(), cost);
+    if (waitMs > 0) throw tooOften(limit, rate, waitMs, `${what} more than ${rate.perSecond} times a second.`);
+  }
+}
+
+/** Whose streams and requests count together: all of a user's tokens. */
+export function principalKey({ owner, name, tokenId }: Pick<Principal, "owner" | "name" | "tokenId">): string {
+  return owner === undefined ? tokenId : `${owner} ${name}`;
+}
+
+/** With the facts that `RateLimit` headers are made of. */
+function tooOften(limit: string, rate: Rate, waitMs: number, detail: string): SkerryError {
+  const retryAfterSeconds = Math.ceil(waitMs / 1000);
+  return new SkerryError("too-many-requests", detail, {
+    remedy: `Ask again in ${retryAfterSeconds} s, and less often.`,
+    facts: { limit, ...rate, retryAfterSeconds },
+  });
+}
