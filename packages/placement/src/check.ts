@@ -130,31 +130,29 @@ export function stateCheck(
   };
 }
 
-/** Labels that must all be there; the nearest miss is the one label whose absence keeps most nodes out. */
-export function labelsCheck(labels: Readonly<Record<string, string>>): Check {
-  const wanted = Object.entries(labels);
-  const print = ([key, value]: readonly [string, string]): string => `${key}=${value}`;
-  const asked = wanted.map(print).join(", ");
-  const missing = (node: Candidate): string[] => wanted.filter(([key, value]) => node.labels[key] !== value).map(print);
+/** How things of which a node may lack some are put into words. */
+export interface ItemWords {
+  readonly asked: string;
+  readonly verdict: readonly [string, string];
+  /** What is said of the one thing without which most nodes would fit, and what to do about it. */
+  readonly words: (item: string) => string;
+  readonly advise: (item: string) => string;
+}
+
+/** Things that must all hold; the nearest miss is the one thing that alone keeps most nodes out. */
+export function itemsCheck(
+  reason: RefusalReason,
+  missing: (node: Candidate) => readonly string[],
+  { asked, verdict, words, advise }: ItemWords,
+): Check {
   return {
-    reason: "labels",
-    fails: (node) => wanted.some(([key, value]) => node.labels[key] !== value),
+    reason,
+    fails: (node) => missing(node).length > 0,
     explain(failing, only, total) {
-      const lone = only.map(missing).filter((labels) => labels.length === 1);
-      const nearest = mostFrequent(lone.flat());
-      const verdict = wanted.length === 1 ? asked : `one or more of ${asked}`;
-      return refusal(
-        {
-          reason: "labels",
-          asked,
-          verdict: [`lacks ${verdict}`, `lack ${verdict}`],
-          ...(nearest && {
-            nearest: { ...nearest, words: `going without ${nearest.value}`, advice: `drop the label ${nearest.value}` },
-          }),
-        },
-        failing,
-        total,
-      );
+      const lone = only.map(missing).filter((items) => items.length === 1);
+      const most = mostFrequent(lone.flat());
+      const nearest = most && { ...most, words: words(most.value), advice: advise(most.value) };
+      return refusal({ reason, asked, verdict, ...(nearest && { nearest }) }, failing, total);
     },
   };
 }

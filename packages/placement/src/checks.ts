@@ -1,14 +1,32 @@
-import type { Candidate, PlacementRequest } from "./candidate.ts";
-import { labelsCheck, numberCheck, stateCheck, wordCheck } from "./check.ts";
+import { freeOn } from "./candidate.ts";
+import type { Candidate } from "./candidate.ts";
+import type { PlacementRequest } from "./request.ts";
+import { numberCheck, stateCheck, wordCheck } from "./check.ts";
 import type { Check } from "./check.ts";
-import { modelledRoundTripMs } from "./latency.ts";
+import {
+  affinityChecks,
+  labelsCheck,
+  reachCheck,
+  residencyCheck,
+  specialChecks,
+  taintCheck,
+} from "./special-checks.ts";
+import { roundTripMs } from "./latency.ts";
+import type { Peers } from "./peers.ts";
 import { placeOf } from "./places.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { memory, milliseconds } from "./wording.ts";
 
 /** Everything that a request asks of a node, cheapest first; what it does not ask is not checked. */
-export function checksFor(request: PlacementRequest): readonly Check[] {
-  return [...stateChecks(request), ...propertyChecks(request), ...latencyChecks(request), ...capacityChecks(request)];
+export function checksFor(request: PlacementRequest, peers: Peers): readonly Check[] {
+  return [
+    ...stateChecks(request),
+    ...propertyChecks(request),
+    ...latencyChecks(request),
+    ...affinityChecks(request, peers),
+    ...capacityChecks(request),
+    ...specialChecks(request),
+  ];
 }
 
 function stateChecks({ excludeNodes = [] }: PlacementRequest): Check[] {
@@ -31,7 +49,7 @@ function stateChecks({ excludeNodes = [] }: PlacementRequest): Check[] {
   ];
 }
 
-function propertyChecks({ constraints }: PlacementRequest): Check[] {
+function propertyChecks({ constraints, residency, tolerations = [], networks, storage }: PlacementRequest): Check[] {
   const { nodes, sites, providers, countries, jurisdictions, tiers, minSovereigntyLevel, architecture, labels } =
     constraints;
   const checks: Check[] = [];
@@ -48,6 +66,7 @@ function propertyChecks({ constraints }: PlacementRequest): Check[] {
   words("provider", "of ", providers, (node) => node.provider);
   words("country", "in ", countries, (node) => node.country);
   words("jurisdiction", "under the law of ", jurisdictions, (node) => node.jurisdiction);
+  if (residency !== undefined) checks.push(residencyCheck(residency));
   words("tier", "of tier ", tiers, (node) => node.tier);
   if (minSovereigntyLevel !== undefined) {
     checks.push(
@@ -61,6 +80,9 @@ function propertyChecks({ constraints }: PlacementRequest): Check[] {
   }
   words("architecture", "", architecture && [architecture], (node) => node.architecture);
   if (labels !== undefined) checks.push(labelsCheck(labels));
+  checks.push(taintCheck(tolerations));
+  if (networks !== undefined) checks.push(reachCheck("network", networks, (node) => node.networks));
+  if (storage !== undefined) checks.push(reachCheck("storage", storage, (node) => node.storage));
   return checks;
 }
 
@@ -68,7 +90,7 @@ function latencyChecks({ constraints }: PlacementRequest): Check[] {
   return (constraints.maxLatency ?? []).map((limit) => {
     const start = placeOf(limit.from);
     const asked = `${limit.milliseconds} ms from ${start.name}`;
-    return numberCheck("latency", { atMost: limit.milliseconds }, (node) => modelledRoundTripMs(start, node), {
+    return numberCheck("latency", { atMost: limit.milliseconds }, (node) => roundTripMs(start, node).milliseconds, {
       asked,
       verdict: [`is over ${asked}`, `are over ${asked}`],
       print: milliseconds,
@@ -97,17 +119,11 @@ function capacityChecks({ vcpus, memoryMiB, diskMiB }: PlacementRequest): Check[
     atLeast(
       "capacity-vcpus",
       vcpus,
-      ({ capacity, used }) => capacity.vcpus - used.vcpus,
+      (node) => freeOn(node).vcpus,
       (value) => `${value} vCPU`,
       "",
     ),
-    atLeast(
-      "capacity-memory",
-      memoryMiB,
-      ({ capacity, used }) => capacity.memoryMiB - used.memoryMiB,
-      memory,
-      " of memory",
-    ),
-    atLeast("capacity-disk", diskMiB, ({ capacity, used }) => capacity.diskMiB - used.diskMiB, memory, " of disk"),
+    atLeast("capacity-memory", memoryMiB, (node) => freeOn(node).memoryMiB, memory, " of memory"),
+    atLeast("capacity-disk", diskMiB, (node) => freeOn(node).diskMiB, memory, " of disk"),
   ];
 }

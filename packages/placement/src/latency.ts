@@ -4,12 +4,13 @@ export interface Coordinates {
   readonly longitude: number;
 }
 
-/** A round trip that was computed, not measured. */
-export interface ModelledLatency {
+/** A round trip from a place. */
+export interface RoundTrip {
   /** The place's name, or its coordinates. */
   readonly from: string;
   readonly milliseconds: number;
-  readonly modelled: true;
+  /** Computed, not measured. */
+  readonly modelled: boolean;
 }
 
 /**
@@ -38,6 +39,16 @@ export function distanceKm(a: Coordinates, b: Coordinates): number {
 export function modelledRoundTripMs(a: Coordinates, b: Coordinates): number {
   const { fibreKmPerMs, pathStretch, lastMileMs } = latencyModel;
   return (2 * distanceKm(a, b) * pathStretch) / fibreKmPerMs + lastMileMs;
+}
+
+/** As it was measured from a place of this name, or by `latencyModel`. */
+export function roundTripMs(
+  place: Coordinates & { readonly name: string },
+  to: Coordinates & { readonly measuredMs?: Readonly<Record<string, number>> | undefined },
+): Omit<RoundTrip, "from"> {
+  const milliseconds = to.measuredMs?.[place.name];
+  if (milliseconds !== undefined) return { milliseconds, modelled: false };
+  return { milliseconds: modelledRoundTripMs(place, to), modelled: true };
 }
 
 function radians(degrees: number): number {

@@ -10,14 +10,22 @@ export const refusalReasons = [
   "provider",
   "country",
   "jurisdiction",
+  "residency",
   "tier",
   "sovereignty",
   "architecture",
   "labels",
+  "taint",
+  "network",
+  "storage",
   "latency",
+  "affinity",
   "capacity-vcpus",
   "capacity-memory",
   "capacity-disk",
+  "device",
+  "hugepages",
+  "pinning",
 ] as const;
 export type RefusalReason = (typeof refusalReasons)[number];
 

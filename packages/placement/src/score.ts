@@ -1,4 +1,5 @@
 import type { Capacity } from "@skerry/model";
+import { offeredBy } from "./candidate.ts";
 import type { Candidate } from "./candidate.ts";
 
 /** How full a node would be with the instance on it, each from 0 to 1. */
@@ -6,11 +7,13 @@ export interface Score {
   readonly vcpus: number;
   readonly memory: number;
   readonly disk: number;
-  /** The largest of the three: what would run out first. The node with the least of it is chosen, so that load spreads. */
+  /** The largest of the three: what would run out first. */
   readonly use: number;
 }
 
-export function scoreOf({ capacity, used }: Candidate, size: Readonly<Capacity>): Score {
+export function scoreOf(node: Candidate, size: Readonly<Capacity>): Score {
+  const capacity = offeredBy(node);
+  const { used } = node;
   const vcpus = share(used.vcpus + size.vcpus, capacity.vcpus);
   const memory = share(used.memoryMiB + size.memoryMiB, capacity.memoryMiB);
   const disk = share(used.diskMiB + size.diskMiB, capacity.diskMiB);
@@ -18,7 +21,9 @@ export function scoreOf({ capacity, used }: Candidate, size: Readonly<Capacity>)
 }
 
 /** The score's `use` alone: asked of every node, so it makes no objects. */
-export function useOf({ capacity, used }: Candidate, size: Readonly<Capacity>): number {
+export function useOf(node: Candidate, size: Readonly<Capacity>): number {
+  const capacity = offeredBy(node);
+  const { used } = node;
   return Math.max(
     share(used.vcpus + size.vcpus, capacity.vcpus),
     share(used.memoryMiB + size.memoryMiB, capacity.memoryMiB),

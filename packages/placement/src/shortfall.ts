@@ -1,4 +1,5 @@
-import { freeOn, type Candidate, type PlacementRequest } from "./candidate.ts";
+import { freeOn, type Candidate } from "./candidate.ts";
+import type { PlacementRequest } from "./request.ts";
 import { memory } from "./wording.ts";
 
 /** What a node has too little of for a request, each as `100 vCPU asked, 8 vCPU free`; empty where it has room. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { explain, obstacles, place } from "@skerry/placement";
+import { NodeFleet, Placer, decide, explain, obstacles, place } from "@skerry/placement";
 import type { Candidate, PlacementRequest, Refusal } from "@skerry/placement";
 import "@skerry/testkit/seed";
 import * as arbitrary from "./arbitrary.ts";
@@ -15,6 +15,9 @@ describe("placement against a brute-force oracle", () => {
       const fit = fleet.filter((node) => failures(asked, node).length === 0);
       const best = fit.toSorted((a, b) => use(asked, a) - use(asked, b) || (a.name < b.name ? -1 : 1))[0];
       const decision = place(asked, fleet);
+      const kept = decide(new Placer(new NodeFleet(fleet)), asked);
+      // Some objects of generated nodes have no prototype.
+      assert.deepEqual(structuredClone(kept), structuredClone(decision), "the engine decides as a look at all does");
       assert.equal(decision.considered, fleet.length);
       if (decision.outcome === "placed") {
         placed++;
