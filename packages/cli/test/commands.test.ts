@@ -229,6 +229,11 @@ describe("the command line", { timeout: 120_000 }, () => {
     assert.match(rehearsed, /spec\.quota\.vcpus  4 -> \(removed\)/);
     await done("project", "quota", "small", "vcpus-");
     assert.deepEqual((await client.get("Project", { name: "small" })).spec.quota, { memoryMiB: 2048 });
+    await done("project", "quota", "small", "spend=99.90EUR");
+    assert.match(await done("project", "quota", "small"), /^spend this month +0\.000000 +99\.90 EUR$/m);
+    assert.match((await skerry("project", "quota", "small", "spend=99.90")).err, /"spend=99\.90" is not a limit/);
+    await done("project", "quota", "small", "spend-");
+    assert.deepEqual((await client.get("Project", { name: "small" })).spec.quota, { memoryMiB: 2048 });
   });
 
   test("usage is told as a file for spreadsheets and for programs, of a project or an organisation", async () => {

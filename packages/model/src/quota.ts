@@ -7,6 +7,16 @@ export type QuotaField = (typeof quotaFields)[number];
 
 const limit = (description: string) => optional(Type.Integer({ minimum: 0, description }));
 
+/** The most that a month may cost. */
+export const SpendQuota = strict(
+  {
+    currency: Type.String({ pattern: "^[A-Z]{3}$", description: "three capital letters, such as EUR (ISO 4217)" }),
+    perMonth: Type.String({ pattern: "^[0-9]{1,12}([.][0-9]{1,6})?$", description: "an amount, such as 250 or 99.90" }),
+  },
+  "The most that a calendar month (UTC) may come to by the sites' price lists.",
+);
+export type SpendQuota = Static<typeof SpendQuota>;
+
 /** The most that a project, or all projects of an organisation together, may have; without limit where absent. */
 export const Quota = strict(
   {
@@ -15,6 +25,7 @@ export const Quota = strict(
     memoryMiB: limit("Their memory, the same."),
     storageMiB: limit("The sizes of all volumes; a move's second copy does not count."),
     addresses: limit("Addresses that instances hold."),
+    spend: optional(SpendQuota),
   },
   "What is limited; what is absent has no limit. Lowered below what is used it takes nothing away, and refuses growth.",
 );
@@ -28,6 +39,21 @@ export const Usage = strict(
   "What is there now, until it is gone from its nodes.",
 );
 export type Usage = Static<typeof Usage>;
+
+const money = Type.String({ pattern: "^-?[0-9]+[.][0-9]{6}$" });
+
+/** What comes of what a project, or all projects of an organisation together, have, where its spend is limited. */
+export const Spend = strict(
+  {
+    currency: Type.String(),
+    /** What this month will have cost by its end, if nothing changes. */
+    thisMonth: money,
+    /** The same of the month after. */
+    nextMonth: money,
+  },
+  "What months come to if all stays as it is.",
+);
+export type Spend = Static<typeof Spend>;
 
 /** What a change means for one limit: of plans. */
 export const QuotaEffect = strict(

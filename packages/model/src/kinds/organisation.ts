@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { optional, strict } from "../schema.ts";
 import { defineKind } from "../kind.ts";
-import { Quota, Usage } from "../quota.ts";
+import { Quota, Spend, Usage } from "../quota.ts";
 
 export const Organisation = defineKind({
   kind: "Organisation",
@@ -16,5 +16,5 @@ export const Organisation = defineKind({
     mutationsPerSecond: optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
   }),
   /** Counted for each reply, never stored. */
-  status: strict({ usage: optional(Usage) }),
+  status: strict({ usage: optional(Usage), spend: optional(Spend) }),
 });

@@ -21,6 +21,7 @@ export function describeApi(version: string): ApiDescription {
     addresses: absent(),
     fleet: absent(),
     usage: absent(),
+    spend: absent(),
     random: absent(),
     rights: absent(),
     authorityFingerprint: "",

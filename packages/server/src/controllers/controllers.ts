@@ -20,6 +20,7 @@ import { Metering } from "./metering/metering.ts";
 import { NodeReports } from "./node-reports.ts";
 import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
 import { unreachableCondition, withReachability } from "./reachability.ts";
+import { SpendBook, withSpend } from "./quotas/spend-book.ts";
 import { UsageBook } from "./quotas/usage-book.ts";
 import { Replacing } from "./replacing.ts";
 import { TokenCleaning } from "./token-cleaning.ts";
@@ -73,6 +74,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const addresses = new AddressBook(store);
   const fleet = new Fleet(store, allocation);
   const usage = new UsageBook(store);
+  const spend = new SpendBook(store);
   const metering = new Metering(store);
   const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
   const sight: NodeSight = {
@@ -109,7 +111,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   };
   let unsubscribe = () => {};
   return {
-    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage }),
+    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage, spend }),
     engine,
     usage,
     delegate: {
@@ -121,7 +123,12 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       observed: (nodeId, state) => watch.observed(nodeId, state),
     },
     freshen: (resource) =>
-      usage.counted(addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable))),
+      withSpend(
+        spend,
+        store,
+        clock.nowMs(),
+        usage.counted(addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable))),
+      ),
     unreachable,
     seenAtMs: (nodeId, objectId) => reports.seenAtMs(nodeId, objectId),
     async start(link) {
@@ -148,6 +155,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       await watch.stop();
       wanted.close();
       metering.close();
+      spend.close();
       usage.close();
       fleet.close();
       addresses.close();

@@ -6,6 +6,7 @@ import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { Allocation } from "./allocation.ts";
 import type { Fleet } from "./fleet.ts";
 import { withinQuotas } from "./quotas/quota-guard.ts";
+import type { SpendBook } from "./quotas/spend-book.ts";
 import type { UsageBook } from "./quotas/usage-book.ts";
 import { apiTokenIntents } from "./intents/api-token.ts";
 import { imageIntents } from "./intents/image.ts";
@@ -29,6 +30,7 @@ export interface IntentDeps {
   readonly addresses: Pick<AddressBook, "lease">;
   readonly fleet: Pick<Fleet, "in">;
   readonly usage: Pick<UsageBook, "in">;
+  readonly spend: Pick<SpendBook, "of">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;
   readonly random: Random;
   /** What users, groups and service accounts were given. */
@@ -48,7 +50,7 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     Image: imageIntents,
     Volume: volumeIntents,
     Network: networkIntents,
-    Instance: withinQuotas(deps.usage, instanceIntents(deps)),
+    Instance: withinQuotas(deps, instanceIntents(deps)),
     Operation: operationIntents(deps),
     JoinToken: joinTokenIntents(deps),
     ApiToken: apiTokenIntents(deps),

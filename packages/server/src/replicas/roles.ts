@@ -100,6 +100,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
       addresses: { lease: nobody },
       fleet: { in: nobody },
       usage: { in: nobody },
+      spend: { of: nobody },
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },
       random,
       rights: { grantsOf: nobody },

@@ -5,6 +5,7 @@ import type { ApiDeps } from "../api/deps.ts";
 import { RightsIndex } from "../authorisation/rights-index.ts";
 import { makeTokenWatch } from "../authorisation/token-watch.ts";
 import { AddressBook } from "../controllers/addressing/address-book.ts";
+import { SpendBook, withSpend } from "../controllers/quotas/spend-book.ts";
 import { UsageBook } from "../controllers/quotas/usage-book.ts";
 import { storedUnreachable, withReachability } from "../controllers/reachability.ts";
 import { makeForward, type ForwardDeps } from "./forward.ts";
@@ -34,6 +35,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
   const tokens = makeTokenWatch(deps.store, rights, deps.clock);
   const addresses = new AddressBook(deps.store);
   const usage = new UsageBook(deps.store);
+  const spend = new SpendBook(deps.store);
   const unreachable = (nodeId: string) => storedUnreachable(deps.store, nodeId, deps.clock.nowMs());
   const { app } = await buildApi({
     ...deps,
@@ -47,7 +49,13 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     },
     agentRoutes: [],
     // What agents report between two records of it is the leader's alone.
-    freshen: (resource) => usage.counted(addresses.counted(withReachability(resource, unreachable))),
+    freshen: (resource) =>
+      withSpend(
+        spend,
+        deps.store,
+        deps.clock.nowMs(),
+        usage.counted(addresses.counted(withReachability(resource, unreachable))),
+      ),
     seenAtMs: () => undefined,
     unreachable,
     stopping: stopping.signal,
@@ -60,6 +68,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     async close() {
       stopping.abort(new SkerryError("unavailable", "This replica changes its role: connect again."));
       tokens.close();
+      spend.close();
       usage.close();
       rights.close();
       addresses.close();

@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import type { Quota } from "@skerry/model";
 import { listen, type Listener } from "../../src/api/listener.ts";
 import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
+import { monthOf, spanOfMonth } from "../../src/controllers/metering/month.ts";
 import { servingOf } from "../../src/replicas/serving.ts";
 import { systemRandom } from "../../src/operations/random.ts";
 import { checkUsage } from "../controllers/usage-count.ts";
@@ -114,6 +115,44 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
       70,
     );
     checkUsage(api.store, (resource) => controllers.freshen(resource));
+  });
+
+  test("of spend are reached exactly by 200 creates at once and never passed", async () => {
+    await api.store.transact((tx) => {
+      for (const site of tx.list("Site"))
+        tx.put({ ...site, spec: { ...site.spec, prices: [{ from: "2020-01", currency: "EUR", vcpuHour: "1" }] } });
+      create(tx, controllers.intents, "Project", { name: "thrift" }, { organisation: "acme" }, Date.now());
+    });
+    await limit("/organisations/acme", null);
+    // The longer of this month and the next: no more than twelve of a vCPU fit into it.
+    const perMonth = String(12.5 * 24 * 31);
+    await limit("/projects/thrift", { spend: { currency: "EUR", perMonth } });
+    const comesTo = () =>
+      Number(
+        controllers.freshen(api.store.get("Project", { name: "thrift" }) ?? assert.fail()).status.spend?.nextMonth,
+      );
+    let most = 0;
+    const stop = api.store.subscribe(() => (most = Math.max(most, comesTo())));
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        ask("PUT", `/projects/thrift/instances/web-${index}`, { spec: { ...instance, networks: [] } }),
+      ),
+    );
+    stop();
+    const made = answers.filter(({ status }) => status === 202);
+    const refused = answers.filter(({ status, body }) => status === 409 && body.code === "quota-exceeded");
+    assert.equal(made.length + refused.length, 200, JSON.stringify(answers.find(({ status }) => status > 409)));
+    const { endMs } = spanOfMonth(monthOf(Date.now()));
+    const next = spanOfMonth(monthOf(endMs));
+    const fit = Math.floor((12.5 * 24 * 31 * 3_600_000) / (next.endMs - next.startMs));
+    assert.ok(
+      made.length === fit || made.length === 12,
+      `${made.length} were made, and ${fit} fit into the next month`,
+    );
+    assert.ok(most > 0 && most <= Number(perMonth), `${most}`);
+    const shown = await ask("GET", "/projects/thrift");
+    assert.equal(Number(shown.body.status?.spend?.nextMonth), comesTo());
+    await limit("/projects/thrift", null);
   });
 
   test("tell which limit, of what, how much there is, and how to go on", async () => {
@@ -228,7 +267,7 @@ interface Reply {
     readonly after: number;
     readonly limit?: number;
   }[];
-  readonly status?: { readonly usage?: Record<string, number> };
+  readonly status?: { readonly usage?: Record<string, number>; readonly spend?: { readonly nextMonth: string } };
   readonly lines?: readonly {
     readonly project: string;
     readonly vcpuSeconds: string;

@@ -5,7 +5,9 @@ import { SkerryError, type InstanceResource, type KindName, type ResourceOf } fr
 import type { ChangeEvent, Store, Transaction } from "@skerry/store";
 import { seed } from "@skerry/testkit/seed";
 import type { SiteAmounts } from "../../src/controllers/metering/amounts.ts";
-import { usageOfProject } from "../../src/controllers/metering/usage-report.ts";
+import { spanOfMonth } from "../../src/controllers/metering/month.ts";
+import { millionths, reportOf, usageLines, usageOfProject } from "../../src/controllers/metering/usage-report.ts";
+import { SpendBook } from "../../src/controllers/quotas/spend-book.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, seedZone, update } from "./zone-fixture.ts";
@@ -159,15 +161,18 @@ describe("metered usage", () => {
         fleet = new ModelFleet(store);
         const record = new Record();
         const stop = store.subscribe((changes) => record.take(changes, nowOf(fleet)));
+        const spend = new SpendBook(store);
         try {
           await fleet.startServer();
           await seedZone(store, fleet.controllers.intents, nowOf(fleet));
+          await store.transact((tx) => setPrices(tx, nowOf(fleet)));
           fleet.addNodes();
           await fleet.calm();
           for (const happening of [...happenings, ...parts.flat()]) {
             const outcome = await happen(fleet, happening);
             outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
             if (happening.do === "wait") check(store, record, nowOf(fleet));
+            checkSpend(store, spend, nowOf(fleet));
           }
           check(store, record, nowOf(fleet));
           await happen(fleet, { do: "restart" });
@@ -176,8 +181,10 @@ describe("metered usage", () => {
           await happen(fleet, { do: "wait", hours: 1000 });
           await fleet.calm();
           check(store, record, nowOf(fleet));
+          checkSpend(store, spend, nowOf(fleet));
         } finally {
           stop();
+          spend.close();
           fleet.killServer();
         }
       }),
@@ -270,6 +277,50 @@ function check(store: Store, record: Record, nowMs: number): void {
   for (const month of months) {
     const reported = plain(usageOfProject(store, project, month, nowMs));
     assert.deepEqual(reported, record.sumsOf(month, nowMs), `what ${month} comes to`);
+  }
+}
+
+const hour = { vcpuHour: "0.0123", memoryGiBHour: "0.0045", storageGiBMonth: "0.1", addressHour: "0.002" };
+
+/** One site is dearer with time, another one has a currency of its own, and the third has no price at first. */
+function setPrices(tx: Transaction, nowMs: number): void {
+  const later = new Date(nowMs + 40 * 24 * hourMs).toISOString().slice(0, 7);
+  const prices = {
+    madrid: [
+      { from: "1970-01", currency: "EUR", ...hour },
+      { from: later, currency: "EUR", ...hour, vcpuHour: "1" },
+    ],
+    paris: [{ from: "1970-01", currency: "USD", ...hour }],
+    athens: [{ from: later, currency: "EUR", ...hour }],
+  };
+  for (const [name, list] of Object.entries(prices)) {
+    const site = tx.get("Site", { name }) ?? assert.fail(`no site ${name}`);
+    tx.put({ ...site, spec: { ...site.spec, prices: list } });
+  }
+}
+
+/** What a limit of spend counts is what the reports of this month and the next will say. */
+function checkSpend(store: Store, book: SpendBook, nowMs: number): void {
+  const project = store.get("Project", { name: "shop" })?.metadata ?? assert.fail();
+  const month = new Date(nowMs).toISOString().slice(0, 7);
+  const { endMs } = spanOfMonth(month);
+  const next = new Date(endMs).toISOString().slice(0, 7);
+  const totalsOf = (of: { readonly name: string; readonly id: string }, asked: string) => {
+    const atEndMs = spanOfMonth(asked).endMs;
+    const sites = usageOfProject(store, of, asked, atEndMs);
+    const { totals } = reportOf(asked, atEndMs, usageLines(store, "shop", sites, asked));
+    const sum = (isOwn: boolean): bigint =>
+      totals.reduce((all, { currency, total }) => ((currency === "EUR") === isOwn ? all + millionths(total) : all), 0n);
+    return { own: sum(true), others: sum(false) };
+  };
+  const expected = {
+    thisMonth: totalsOf(project, month),
+    // Without any meter: as if all had been there for the whole of it.
+    nextMonth: totalsOf({ name: project.name, id: "prj_none" }, next),
+  };
+  for (const kind of ["Project", "Organisation"] as const) {
+    const name = kind === "Project" ? "shop" : "acme";
+    assert.deepEqual(book.of(kind, name, "EUR", store, nowMs), expected, `what ${kind} ${name} comes to in ${month}`);
   }
 }
 

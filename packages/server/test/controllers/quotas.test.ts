@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SkerryError, type InstanceResource, type Quota, type Usage } from "@skerry/model";
+import { SkerryError, type InstanceResource, type PriceList, type Quota, type Usage } from "@skerry/model";
 import type { Store, Transaction } from "@skerry/store";
 import type { IntentTable } from "../../src/intents.ts";
 import { calmZone, useFleet } from "./fleet-suite.ts";
@@ -152,6 +152,92 @@ describe("quotas of instances", () => {
     await refused((tx) => update(tx, intents, web("one"), { vcpus: 3 }, nowMs()));
     await store.transact((tx) => act(tx, intents, web("two"), "stop", {}, nowMs()));
     check();
+  });
+
+  describe("of spend", () => {
+    const hour = { vcpuHour: "0.01", memoryGiBHour: "0.01", storageGiBMonth: "0.1", addressHour: "0.001" };
+    const price = async (prices: readonly PriceList[]) => {
+      await store.transact((tx) => {
+        for (const site of tx.list("Site")) tx.put({ ...site, spec: { ...site.spec, prices: [...prices] } });
+      });
+    };
+    const spend = () => fleet.controllers.freshen(store.get("Project", { name: "shop" }) ?? assert.fail()).status.spend;
+    const eur = (perMonth: string): Quota => ({ spend: { currency: "EUR", perMonth } });
+
+    test("are held against what the month will have cost, and its next one, in the transaction itself", async () => {
+      await price([{ from: "2026-01", currency: "EUR", ...hour }]);
+      await limit("Project", "shop", eur("1000000"));
+      await store.transact((tx) => make(tx, "one", { vcpus: 2 }));
+      const { thisMonth = "", nextMonth = "", currency } = spend() ?? {};
+      assert.equal(currency, "EUR");
+      // 28 days of two vCPUs, 96 MiB and an address, and a disk of 64 MiB for February.
+      const hours = 28 * 24;
+      const plainSum = hours * (0.02 + (0.01 * 96) / 1024 + 0.001) + (0.1 * 64) / 1024;
+      assert.ok(Math.abs(Number(nextMonth) - plainSum) < 1e-5, `${nextMonth} for ${plainSum}`);
+      assert.ok(Number(thisMonth) > Number(nextMonth), "January has 31 days, and has just begun");
+      await limit("Project", "shop", eur(String(Number(thisMonth) * 2 - 0.01)));
+      const error = await refused((tx) => make(tx, "two", { vcpus: 2 }));
+      assert.match(
+        error.message,
+        /^The project shop may spend 32\.\d+ EUR a month and comes to 16\.\d+ this month; this asks for 16\.\d+ more\.$/,
+      );
+      assert.match(error.remedy ?? "", /skerry project quota shop spend=32\.\d+EUR$/);
+      await limit("Project", "shop", eur(String(Number(thisMonth) * 2 + 0.01)));
+      await store.transact((tx) => make(tx, "two", { vcpus: 2 }));
+      assert.ok(Math.abs(Number(spend()?.thisMonth) - 2 * Number(thisMonth)) < 1e-3, spend()?.thisMonth);
+      await refused((tx) => make(tx, "three"));
+    });
+
+    test("do not let a month's last day commit to what the next one may not cost", async () => {
+      await price([{ from: "2026-01", currency: "EUR", ...hour }]);
+      const lateMs = Date.parse("2026-01-31T23:00:00Z");
+      await limit("Project", "shop", eur("5"));
+      const error = await refused((tx) =>
+        create(tx, intents, "Instance", { name: "one", project: "shop" }, { ...instanceSpec, vcpus: 2 }, lateMs),
+      );
+      assert.match(
+        error.message,
+        /may spend 5\.00 EUR a month and comes to 0\.00 next month; this asks for 14\.\d+ more/,
+      );
+    });
+
+    test("count nothing that has no price, and let nothing grow that is priced in another currency", async () => {
+      await limit("Project", "shop", eur("0"));
+      await store.transact((tx) => make(tx, "one"));
+      assert.equal(spend()?.thisMonth, "0.000000");
+      await price([{ from: "2026-01", currency: "USD", ...hour }]);
+      const error = await refused((tx) => make(tx, "two"));
+      assert.match(error.message, /may spend EUR only, and this would be at a site with prices in another currency/);
+      await price([{ from: "2027-01", currency: "EUR", ...hour }]);
+      await store.transact((tx) => make(tx, "two"));
+    });
+
+    test("of an organisation hold over all its projects, and keep its figures from who may not see it", async () => {
+      await price([{ from: "2026-01", currency: "EUR", ...hour }]);
+      await store.transact((tx) => {
+        create(tx, intents, "Project", { name: "store" }, { organisation: "acme" }, nowMs());
+        create(tx, intents, "Network", { name: "lan", project: "store" }, { cidr: "10.21.0.0/24" }, nowMs());
+        const image = tx.get("Image", { project: "shop", name: "islet" }) ?? assert.fail();
+        tx.put({ ...image, spec: { ...image.spec, shared: true } });
+      });
+      await limit("Organisation", "acme", eur("20"));
+      await store.transact((tx) => make(tx, "one", { vcpus: 2 }));
+      const error = await refused((tx) => make(tx, "one", { vcpus: 2, image: "shop/islet" }, "store"));
+      assert.match(error.message, /^The organisation acme has no 16\.\d+ EUR left this month of what it may spend/);
+      assert.doesNotMatch(JSON.stringify([error.message, error.remedy, error.facts]), /20|limit/);
+      await limit("Organisation", "acme", eur("40"));
+      await store.transact((tx) => make(tx, "one", { vcpus: 2, image: "shop/islet" }, "store"));
+    });
+
+    test("let pass what makes a month cheaper, also above the limit", async () => {
+      await price([{ from: "2026-01", currency: "EUR", ...hour }]);
+      await store.transact((tx) => make(tx, "one", { vcpus: 3, power: "stopped" }));
+      await fleet.calm();
+      await limit("Project", "shop", eur("1"));
+      await store.transact((tx) => update(tx, intents, web("one"), { vcpus: 2 }, nowMs()));
+      await fleet.calm();
+      await refused((tx) => update(tx, intents, web("one"), { vcpus: 3 }, nowMs()));
+    });
   });
 
   test("are given back when the node no longer has anything of an instance, not when it is asked to go", async () => {

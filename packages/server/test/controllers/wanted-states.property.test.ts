@@ -6,6 +6,7 @@ import type { Store } from "@skerry/store";
 import { seed } from "@skerry/testkit/seed";
 import { AddressBook } from "../../src/controllers/addressing/address-book.ts";
 import { Fleet } from "../../src/controllers/fleet.ts";
+import { SpendBook } from "../../src/controllers/quotas/spend-book.ts";
 import { UsageBook } from "../../src/controllers/quotas/usage-book.ts";
 import { Allocation } from "../../src/controllers/allocation.ts";
 import { makeIntents } from "../../src/controllers/intents.ts";
@@ -59,6 +60,7 @@ describe("the wanted states of all nodes", () => {
           addresses: new AddressBook(store),
           fleet: new Fleet(store, allocation),
           usage: new UsageBook(store),
+          spend: new SpendBook(store),
           random: evenRandom,
           rights: { grantsOf: () => [] },
           authorityFingerprint: "f".repeat(64),

@@ -41,12 +41,22 @@ export class SiteAmounts {
     amounts.addressMs += BigInt(addresses) * span;
   }
 
-  addMetered({ site, vcpuMs, memoryMiBMs, storageMiBMs, addressMs }: MeteredSite): void {
+  addMetered({ site, vcpuMs, memoryMiBMs, storageMiBMs, addressMs }: MeteredSite, sign: 1 | -1 = 1): void {
+    const factor = BigInt(sign);
+    this.addAmounts(site, {
+      vcpuMs: BigInt(vcpuMs) * factor,
+      memoryMiBMs: BigInt(memoryMiBMs) * factor,
+      storageMiBMs: BigInt(storageMiBMs) * factor,
+      addressMs: BigInt(addressMs) * factor,
+    });
+  }
+
+  addAmounts(site: string, { vcpuMs, memoryMiBMs, storageMiBMs, addressMs }: Readonly<Amounts>): void {
     const amounts = this.#of(site);
-    amounts.vcpuMs += BigInt(vcpuMs);
-    amounts.memoryMiBMs += BigInt(memoryMiBMs);
-    amounts.storageMiBMs += BigInt(storageMiBMs);
-    amounts.addressMs += BigInt(addressMs);
+    amounts.vcpuMs += vcpuMs;
+    amounts.memoryMiBMs += memoryMiBMs;
+    amounts.storageMiBMs += storageMiBMs;
+    amounts.addressMs += addressMs;
   }
 
   /** In order of the sites, without those that come to nothing. */

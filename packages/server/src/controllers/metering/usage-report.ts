@@ -3,7 +3,7 @@ import type { View } from "@skerry/store";
 import { timestamp } from "../../operations/clock.ts";
 import { SiteAmounts, ratesOf, sinceMsOf, type Amounts } from "./amounts.ts";
 import { meterName } from "./metering.ts";
-import { overlapMs, spanOfMonth, type Span } from "./month.ts";
+import { monthOf, overlapMs, spanOfMonth, type Span } from "./month.ts";
 
 /** What a project had at each site in a month until now, from its meter and from what is there: costs what it has. */
 export function usageOfProject(
@@ -47,7 +47,9 @@ export function usageLines(view: View, project: string, sites: SiteAmounts, mont
       memoryMiBSeconds: decimalOf(amounts.memoryMiBMs, 3),
       storageMiBSeconds: decimalOf(amounts.storageMiBMs, 3),
       addressSeconds: decimalOf(amounts.addressMs, 3),
-      ...(prices === undefined ? {} : { cost: costOf(amounts, prices, spanOfMonth(month)) }),
+      ...(prices === undefined
+        ? {}
+        : { cost: costWords(costOf(amounts, prices, spanOfMonth(month)), prices.currency) }),
     };
   });
 }
@@ -68,6 +70,34 @@ export function reportOf(month: string, nowMs: number, lines: readonly UsageLine
   };
 }
 
+/** What amounts cost, in millionths: in one currency, and in all others together. */
+export interface Costs {
+  readonly own: bigint;
+  readonly others: bigint;
+}
+
+/** As the report of the month says it, rounded alike; what has no price costs nothing. */
+export function costsOf(view: View, sites: SiteAmounts, month: Span, currency: string): Costs {
+  let [own, others] = [0n, 0n];
+  for (const [site, amounts] of sites.entries()) {
+    const prices = pricesFor(view, site, monthOf(month.startMs));
+    if (prices === undefined) continue;
+    const { total } = costOf(amounts, prices, month);
+    if (prices.currency === currency) own += total;
+    else others += total;
+  }
+  return { own, others };
+}
+
+/** `12.5` as millionths. */
+export function millionths(decimal: string): bigint {
+  return scaled(decimal, costDigits);
+}
+
+export function moneyWords(amount: bigint): string {
+  return decimalOf(amount, costDigits);
+}
+
 /** The one with the last month that is not after it. */
 function pricesFor(view: View, site: string, month: string): PriceList | undefined {
   const lists = view.get("Site", { name: site })?.spec.prices ?? [];
@@ -82,20 +112,25 @@ const priceDigits = 9;
 const hourMs = 3_600_000n;
 const mebibytes = 1024n;
 
-function costOf(amounts: Readonly<Amounts>, prices: PriceList, month: Span): NonNullable<UsageLine["cost"]> {
+type Cost = Readonly<Record<"vcpus" | "memory" | "storage" | "addresses" | "total", bigint>>;
+
+function costOf(amounts: Readonly<Amounts>, prices: PriceList, month: Span): Cost {
   const monthMs = BigInt(month.endMs - month.startMs);
   const vcpus = priced(amounts.vcpuMs, prices.vcpuHour, hourMs);
   const memory = priced(amounts.memoryMiBMs, prices.memoryGiBHour, hourMs * mebibytes);
   const storage = priced(amounts.storageMiBMs, prices.storageGiBMonth, monthMs * mebibytes);
   const addresses = priced(amounts.addressMs, prices.addressHour, hourMs);
-  const words = (amount: bigint): string => decimalOf(amount, costDigits);
+  return { vcpus, memory, storage, addresses, total: vcpus + memory + storage + addresses };
+}
+
+function costWords(cost: Cost, currency: string): NonNullable<UsageLine["cost"]> {
   return {
-    currency: prices.currency,
-    vcpus: words(vcpus),
-    memory: words(memory),
-    storage: words(storage),
-    addresses: words(addresses),
-    total: words(vcpus + memory + storage + addresses),
+    currency,
+    vcpus: moneyWords(cost.vcpus),
+    memory: moneyWords(cost.memory),
+    storage: moneyWords(cost.storage),
+    addresses: moneyWords(cost.addresses),
+    total: moneyWords(cost.total),
   };
 }
 

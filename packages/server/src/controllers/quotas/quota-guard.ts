@@ -1,15 +1,30 @@
 import { SkerryError, quotaFields, type Quota, type QuotaField, type Usage } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { ActionIntent, IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
+import type { SpendBook } from "./spend-book.ts";
+import {
+  noteSpend,
+  spendFacts,
+  spendMessage,
+  spendOf,
+  spendSentence,
+  wayOutOf,
+  type SpendExcess,
+} from "./spend-excess.ts";
 import { grownSince, type UsageBook, type Used } from "./usage-book.ts";
 
 /** What limits: a project, or the organisation that it is of. */
-interface Holder {
+export interface Holder {
   readonly kind: "Project" | "Organisation";
   readonly name: string;
   readonly quota: Quota;
   /** Whether who asks may know what the others in it have. */
   isSeen(): boolean;
+}
+
+export interface QuotaBooks {
+  readonly usage: Pick<UsageBook, "in">;
+  readonly spend: Pick<SpendBook, "of">;
 }
 
 interface Excess {
@@ -24,28 +39,28 @@ interface Excess {
  * Intents of instances under the quotas of their projects and organisations: the one place where these hold. What an intent has added
  * is judged at its end, in its own transaction, over all that came before it, durable or not. What adds nothing always passes. Costs two look-ups where there is no quota, and about 2 us where there is.
  */
-export function withinQuotas(book: Pick<UsageBook, "in">, intents: KindIntents<"Instance">): KindIntents<"Instance"> {
+export function withinQuotas(books: QuotaBooks, intents: KindIntents<"Instance">): KindIntents<"Instance"> {
   const actions = Object.entries(intents.actions).map(([name, action]): [string, ActionIntent<"Instance">] => [
     name,
     {
       ...action,
       run: (tx, instance, input, context) =>
-        judged(book, tx, instance.metadata.project, context, () => action.run(tx, instance, input, context)),
+        judged(books, tx, instance.metadata.project, context, () => action.run(tx, instance, input, context)),
     },
   ]);
   return {
     ...intents,
     create: (tx, draft, context) =>
-      judged(book, tx, draft.metadata.project, context, () => intents.create(tx, draft, context)),
+      judged(books, tx, draft.metadata.project, context, () => intents.create(tx, draft, context)),
     update: (tx, before, after, context) =>
-      judged(book, tx, before.metadata.project, context, () => intents.update(tx, before, after, context)),
+      judged(books, tx, before.metadata.project, context, () => intents.update(tx, before, after, context)),
     actions: Object.fromEntries(actions),
   };
 }
 
 /** @throws SkerryError quota-exceeded */
 function judged(
-  book: Pick<UsageBook, "in">,
+  books: QuotaBooks,
   tx: Transaction,
   project: string | undefined,
   context: IntentContext,
@@ -53,14 +68,20 @@ function judged(
 ): IntentOutcome {
   const holders = project === undefined ? [] : holdersOf(tx, project, context);
   if (project === undefined || holders.length === 0) return work();
-  const before = usageOf(book.in(tx), holders);
+  const before = usageOf(books.usage.in(tx), holders);
+  const costs = holders.map((holder) => spendOf(books, tx, holder, context));
   const { length } = tx.written;
   const last = tx.written.at(-1);
   const outcome = work();
   const growth = grownSince(tx, length, last, project);
   const excesses: Excess[] = [];
-  for (const [index, holder] of holders.entries()) noteExcesses(excesses, holder, before[index], growth);
-  if (excesses.length > 0) throw refusal(excesses);
+  const spends: SpendExcess[] = [];
+  for (const [index, holder] of holders.entries()) {
+    noteExcesses(excesses, holder, before[index], growth);
+    const [cost, after] = [costs[index], spendOf(books, tx, holder, context)];
+    if (cost !== undefined && after !== undefined) noteSpend(spends, holder, cost, after);
+  }
+  if (excesses.length + spends.length > 0) throw refusal(excesses, spends);
   return outcome;
 }
 
@@ -108,19 +129,26 @@ const causes: Readonly<Record<QuotaField, string>> = {
   addresses: "/spec/networks",
 };
 
-function refusal(excesses: readonly Excess[]): SkerryError {
+function refusal(excesses: readonly Excess[], spends: readonly SpendExcess[]): SkerryError {
   const raised = excesses.map(
     ({ holder, field, used, asked }) =>
       `skerry ${holder.kind.toLowerCase()} quota ${holder.name} ${field}=${holder.isSeen() ? used + asked : "NUMBER"}`,
   );
-  return new SkerryError("quota-exceeded", excesses.map(sentence).join(" "), {
-    remedy: `Ask for less, delete what is not needed any more, or have an administrator raise the quota: ${raised.join("; ")}`,
-    errors: excesses.map((excess) => ({ path: causes[excess.field], message: messageOf(excess) })),
+  const ways = [...raised, ...spends.map(wayOutOf)];
+  return new SkerryError("quota-exceeded", [...excesses.map(sentence), ...spends.map(spendSentence)].join(" "), {
+    remedy: `Ask for less, delete what is not needed any more, or have an administrator raise the quota: ${ways.join("; ")}`,
+    errors: [
+      ...excesses.map((excess) => ({ path: causes[excess.field], message: messageOf(excess) })),
+      ...spends.map((excess) => ({ path: "/spec", message: spendMessage(excess) })),
+    ],
     facts: {
-      exceeded: excesses.map(({ holder, field, used, asked, limit }) => ({
-        ...{ kind: holder.kind, name: holder.name, field, asked },
-        ...(holder.isSeen() ? { used, limit } : {}),
-      })),
+      exceeded: [
+        ...excesses.map(({ holder, field, used, asked, limit }) => ({
+          ...{ kind: holder.kind, name: holder.name, field, asked },
+          ...(holder.isSeen() ? { used, limit } : {}),
+        })),
+        ...spends.map(spendFacts),
+      ],
     },
   });
 }
