@@ -44,6 +44,43 @@ describe("who undoes", () => {
     assert.equal((await zone.undo({ revision: again }, "", maker)).at("code"), "unauthenticated");
   });
 
+  test("needs them where the thing is now, and where it would be again", async () => {
+    await zone.change("PUT", "/nodes/moved", { spec: { site: "paris" } });
+    const moved = revisionOf(await zone.change("PATCH", "/nodes/moved", { spec: { site: "madrid" } }));
+    const bind = async (user: string, role: string, provider: string): Promise<void> => {
+      const subjects = [{ kind: "User", name: user }];
+      await zone.change("PUT", `/role-bindings/${user}-${provider}`, { spec: { role, provider, subjects } });
+    };
+    for (const [user, there, here] of [
+      ["comes", "provider", "viewer"],
+      ["goes", "viewer", "provider"],
+      ["both", "provider", "provider"],
+    ] as const) {
+      await zone.change("PUT", `/users/${user}`, { spec: {} });
+      await bind(user, there, "gallia");
+      await bind(user, here, "iberica");
+      const made = await zone.change("PUT", `/api-tokens/${user}`, { spec: { owner: { kind: "User", name: user } } });
+      const answer = await zone.undo({ revision: moved }, "", made.textAt("secret"));
+      assert.equal(answer.at("code"), user === "both" ? undefined : "forbidden", answer.text);
+    }
+  });
+
+  test("does nothing once their token is gone, though it was there when they asked", async (t) => {
+    const token = await zone.api.token("leaver", "operator", "shop");
+    const lan = "/projects/shop/networks/lan";
+    const revision = revisionOf(await zone.change("PATCH", lan, { metadata: { labels: { z: "1" } } }));
+    const { store } = zone.api;
+    const read = store.audit.read.bind(store.audit);
+    const slow: typeof read = async (query) => {
+      const { id } = store.get("ApiToken", { name: "leaver" })?.metadata ?? assert.fail();
+      await store.transact((tx) => tx.delete("ApiToken", id));
+      return read(query);
+    };
+    t.mock.method(store.audit, "read", slow);
+    assert.equal((await zone.undo({ revision }, "", token)).at("code"), "unauthenticated");
+    assert.equal((await zone.ask("GET", lan)).at("metadata.labels.z"), "1");
+  });
+
   test("gives nobody what they have not: a binding, a group, a token", async () => {
     await zone.change("PUT", "/users/eva", { spec: {} });
     const subjects = [{ kind: "User", name: "eva" }];

@@ -226,6 +226,8 @@ describe("undo", () => {
       { actor: { name: "system" }, cause: "a restoration" },
     );
     refused(await zone.undo({ revision: zone.api.store.revision }), 409, "irreversible", /did this by itself/);
+    // The next record is not taken for its own.
+    refused(await zone.undo({ revision }), 404, "not-found", /no change of revision/);
     for (const asked of [{}, { revision: 1, operation: "opr-none" }, { revision: 0 }, { revision: 1, force: true }])
       assert.equal((await zone.undo(asked)).status, 400, JSON.stringify(asked));
   });
