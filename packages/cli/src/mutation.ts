@@ -1,5 +1,6 @@
 import { SkerryError, fromProblem, kindWord, type KindName, type OperationResource } from "@skerry/model";
 import type { Mutation, PlannedMutation, ResourceKey } from "@skerry/sdk";
+import { costLines } from "./output/cost-lines.ts";
 import { formatDuration } from "./output/duration.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
 import { changeLines, quotaLines } from "./output/plan-lines.ts";
@@ -106,11 +107,12 @@ export async function showPlan<K extends KindName>(
   mutation: PlannedMutation<K>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { changes, quota } = await session.client.plan(kind, key, mutation, signal);
-  if (session.output !== "table") return renderValue(terminal, { plan: changes, quota }, session.output);
+  const { changes, quota, cost } = await session.client.plan(kind, key, mutation, signal);
+  if (session.output !== "table") return renderValue(terminal, { plan: changes, quota, cost }, session.output);
   if (changes.length === 0) terminal.err.write("Nothing would change.\n");
   for (const change of changes) printLines(terminal, changeLines(terminal, change));
-  if (quota.length > 0) printLines(terminal, quotaLines(quota));
+  const effects = [...quotaLines(quota), ...costLines(cost)];
+  if (effects.length > 0) printLines(terminal, effects);
 }
 
 /** One line that sums an ended operation up. */

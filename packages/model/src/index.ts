@@ -5,6 +5,7 @@ export * from "./kind.ts";
 export * from "./kinds.ts";
 export * from "./problem.ts";
 export * from "./quota.ts";
+export { CostEffect, MonthlyCost, pricedItems } from "./cost-effect.ts";
 export { planLimits } from "./plan-limits.ts";
 export * from "./id.ts";
 export { sealedMark, withoutSecrets } from "./shown.ts";

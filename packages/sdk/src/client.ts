@@ -1,4 +1,4 @@
-import type { KindName, OperationResource, QuotaEffect, ResourceOf, UsageReport } from "@skerry/model";
+import type { CostEffect, KindName, OperationResource, QuotaEffect, ResourceOf, UsageReport } from "@skerry/model";
 
 /** Names one object: by project and name for kinds in a project, else by name. */
 export interface ResourceKey {
@@ -82,6 +82,8 @@ export interface Plan {
   readonly changes: readonly PlannedChange[];
   /** What projects and organisations would have more or less of; empty of a server that does not tell. */
   readonly quota: readonly QuotaEffect[];
+  /** What things would cost more or less in a month; empty of a server that does not tell. */
+  readonly cost: readonly CostEffect[];
 }
 
 /** A mutation that somebody asked for: the one that submitted an operation, or that made the change of a revision. */

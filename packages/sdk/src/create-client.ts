@@ -149,8 +149,8 @@ export function createClient(options: ClientOptions): Client {
 }
 
 function planOf(answer: unknown): Plan {
-  const { plan, quota = [] } = answer as { plan: Plan["changes"]; quota?: Plan["quota"] };
-  return { changes: plan, quota };
+  const { plan, quota = [], cost = [] } = answer as Partial<Omit<Plan, "changes">> & { plan: Plan["changes"] };
+  return { changes: plan, quota, cost };
 }
 
 function undoCall(change: UndoneChange, options: UndoOptions, signal: AbortSignal | undefined): Call {

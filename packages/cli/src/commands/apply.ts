@@ -120,7 +120,7 @@ async function showPlan(
   };
   checkRehearsable(request);
   const isNothing = wishes.length + gone.length === 0;
-  const foreseen = isNothing ? { changes: [], quota: [] } : await session.client.planApply(request, signal);
+  const foreseen = isNothing ? { changes: [], quota: [], cost: [] } : await session.client.planApply(request, signal);
   const plan = appliedPlan(foreseen, wishes, gone);
   if (session.output === "table") printLines(terminal, appliedPlanLines(terminal, plan));
   else await renderValue(terminal, appliedPlanValue(plan), session.output);

@@ -3,6 +3,7 @@ import { SkerryError, fieldName, kindWord } from "@skerry/model";
 import type { Undo, UndoPlan, UndoneChange, UndoneObject } from "@skerry/sdk";
 import type { CommandDeps } from "../command-deps.ts";
 import { followOperation } from "../mutation.ts";
+import { costLines } from "../output/cost-lines.ts";
 import { changeLines, quotaLines } from "../output/plan-lines.ts";
 import { printLines, renderValue } from "../output/render.ts";
 import { paint, printable, type Terminal } from "../output/terminal.ts";
@@ -59,7 +60,8 @@ async function showUndoPlan(terminal: Terminal, session: Session, plan: UndoPlan
   if (session.output !== "table") return renderValue(terminal, plan, session.output);
   for (const one of plan.undone) printLines(terminal, undoneLines(terminal, one, "would be"));
   for (const change of plan.changes) printLines(terminal, changeLines(terminal, change));
-  if (plan.quota.length > 0) printLines(terminal, quotaLines(plan.quota));
+  const effects = [...quotaLines(plan.quota), ...costLines(plan.cost)];
+  if (effects.length > 0) printLines(terminal, effects);
 }
 
 async function conclude(

@@ -1,5 +1,6 @@
 import { fieldName, type KindName } from "@skerry/model";
 import type { Plan, PlannedChange, ResourceKey } from "@skerry/sdk";
+import { costLines } from "./cost-lines.ts";
 import { paint, printable, type Terminal } from "./terminal.ts";
 
 /** One object, by kind and place. */
@@ -48,11 +49,12 @@ export interface AppliedPlan {
   /** Volumes, operations and the like. */
   readonly others: readonly PlannedChange[];
   readonly quota: Plan["quota"];
+  readonly cost: Plan["cost"];
 }
 
 /** Sorts a plan by what was asked for. */
 export function appliedPlan(
-  { changes: plan, quota }: Plan,
+  { changes: plan, quota, cost }: Plan,
   applied: readonly Named[],
   pruned: readonly Named[],
 ): AppliedPlan {
@@ -75,6 +77,7 @@ export function appliedPlan(
     unchanged: applied.filter(({ kind, key }) => !names.has(nameOf(kind, key))),
     others: plan.filter((change) => !taken.has(change)),
     quota,
+    cost,
   };
 }
 
@@ -84,7 +87,7 @@ export function isEmptyPlan({ changed, deleted }: AppliedPlan): boolean {
 }
 
 export function appliedPlanLines(terminal: Terminal, plan: AppliedPlan): string[] {
-  const { changed, deleted, unchanged, others, quota } = plan;
+  const { changed, deleted, unchanged, others, quota, cost } = plan;
   const created = changed.filter(({ type }) => type === "created").length;
   const totals = [
     `${created} to create`,
@@ -99,18 +102,20 @@ export function appliedPlanLines(terminal: Terminal, plan: AppliedPlan): string[
     ...unchanged.map(({ kind, key }) => dim(`= ${kind} ${placeOf(key)}`)),
     ...others.map((change) => dim(`  with it ${signs[change.type][0]} ${otherText(change)}`)),
     ...quotaLines(quota),
+    ...costLines(cost),
     `${isEmptyPlan(plan) ? "Nothing would change" : "Plan"}: ${totals.join(", ")}.`,
   ];
 }
 
 /** As programs take it. */
-export function appliedPlanValue({ changed, deleted, unchanged, others, quota }: AppliedPlan): object {
+export function appliedPlanValue({ changed, deleted, unchanged, others, quota, cost }: AppliedPlan): object {
   const created = changed.filter(({ type }) => type === "created").length;
   return {
     changes: [...changed, ...deleted],
     unchanged: unchanged.map(({ kind, key }) => ({ kind, ...key })),
     others,
     quota,
+    cost,
     totals: {
       create: created,
       change: changed.length - created,

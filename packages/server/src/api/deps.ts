@@ -3,6 +3,7 @@ import type { Store } from "@skerry/store";
 import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
+import type { Fleet } from "../controllers/fleet.ts";
 import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
@@ -29,6 +30,8 @@ export interface ApiDeps {
   readonly unreachable: (nodeId: string) => Condition | undefined;
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
+  /** Nodes as placement sees them: for what plans may cost. */
+  readonly fleet: Pick<Fleet, "in">;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

@@ -46,6 +46,7 @@ export function describeApi(version: string): ApiDescription {
     seenAtMs: absent(),
     unreachable: absent(),
     usage: absent(),
+    fleet: absent(),
     agentRoutes: agents,
     tokens: absent(),
     rights: absent(),

@@ -1,10 +1,20 @@
-import { SkerryError, kinds, type KindName, type QuotaEffect, type RequestMark, type ResourceOf } from "@skerry/model";
+import {
+  SkerryError,
+  kinds,
+  type KindName,
+  type CostEffect,
+  type QuotaEffect,
+  type RequestMark,
+  type ResourceOf,
+} from "@skerry/model";
 import type { AuditNote, ChangeEvent, Committed, Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
 import { authoriseChange, authoriseWish, sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import type { Verb } from "../authorisation/verbs.ts";
+import { monthOf } from "../controllers/metering/month.ts";
 import { noteOf } from "./audit-note.ts";
+import { costEffects } from "./cost-effect.ts";
 import type { ApiDeps } from "./deps.ts";
 import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
 import { TouchedObjects, type PlannedChange } from "./plan.ts";
@@ -83,10 +93,11 @@ interface Rehearsal {
   readonly resource: ResourceOf<KindName>;
   readonly operation?: ResourceOf<"Operation">;
   readonly quota: readonly QuotaEffect[];
+  readonly cost: readonly CostEffect[];
 }
 
 export function rehearsed(
-  { usage }: Pick<ApiDeps, "usage">,
+  { usage, fleet, clock }: Pick<ApiDeps, "usage" | "fleet" | "clock">,
   tx: Transaction,
   principal: Principal,
   run: (tx: Transaction) => Pick<WriteOutcome, "resource" | "operation">,
@@ -101,6 +112,7 @@ export function rehearsed(
     resource: represent(tx.getById(kind, metadata.id) ?? resource),
     ...(operation === undefined ? {} : { operation }),
     quota: quotaEffects(usage, tx, principal),
+    cost: costEffects(fleet, tx, principal, monthOf(clock.nowMs())),
   };
 }
 

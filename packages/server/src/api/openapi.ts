@@ -1,4 +1,5 @@
 import {
+  CostEffect,
   MetadataInput,
   Problem,
   QuotaEffect,
@@ -129,10 +130,12 @@ function componentSchemas(): Record<string, object> {
         resource: { type: "object", description: "of one mutation: its resource as it would be" },
         operation: { ...schemaRef("Operation"), description: "that would go on with it, by a name made for this plan" },
         quota: { type: "array", items: schemaRef("QuotaEffect") },
+        cost: { type: "array", items: schemaRef("CostEffect") },
       },
-      ["plan", "quota"],
+      ["plan", "quota", "cost"],
     ),
     QuotaEffect,
+    CostEffect,
     Undo: undoSchema,
     ImageOrPlan: { oneOf: [schemaRef("Image"), schemaRef("Plan")] },
     ErrorCode: {

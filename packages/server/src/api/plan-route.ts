@@ -19,6 +19,8 @@ import type { Key, Transaction } from "@skerry/store";
 import { authorise } from "../authorisation/authorise.ts";
 import type { Verb } from "../authorisation/verbs.ts";
 import { apply, checkManager } from "./apply.ts";
+import { monthOf } from "../controllers/metering/month.ts";
+import { costEffects } from "./cost-effect.ts";
 import type { ApiDeps } from "./deps.ts";
 import { contextOf } from "./mutations.ts";
 import { TouchedObjects } from "./plan.ts";
@@ -109,7 +111,13 @@ function plan(deps: ApiDeps, call: Call): Reply {
         touched.finishDeletions();
       });
     }
-    return { plan: touched.plan(call.principal), quota: quotaEffects(deps.usage, tx, call.principal) };
+    const { principal } = call;
+    const month = monthOf(deps.clock.nowMs());
+    return {
+      plan: touched.plan(principal),
+      quota: quotaEffects(deps.usage, tx, principal),
+      cost: costEffects(deps.fleet, tx, principal, month),
+    };
   });
   return { status: 200, body: result };
 }

@@ -65,6 +65,7 @@ export const undoSchema = {
     revision: Type.Integer({ description: "of the undo, by which it is undone itself" }),
     plan: { type: "array", items: schemaRef("PlannedChange"), description: "of a dry run: all that would change" },
     quota: { type: "array", items: schemaRef("QuotaEffect") },
+    cost: { type: "array", items: schemaRef("CostEffect") },
   },
   required: ["undoes", "undone", "resource"],
   additionalProperties: false,

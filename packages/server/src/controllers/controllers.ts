@@ -53,6 +53,7 @@ export interface Controllers {
   readonly delegate: GatewayDelegate;
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
+  readonly fleet: Pick<Fleet, "in">;
   /** The resource with the age of what was seen as of now: for replies. */
   freshen<R extends ResourceOf<KindName>>(resource: R): R;
   /** When the node last reported an object that it owns, milliseconds since 1970. */
@@ -114,6 +115,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage, spend }),
     engine,
     usage,
+    fleet,
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
       wantedStateOf: (nodeId) => wanted.get(nodeId),

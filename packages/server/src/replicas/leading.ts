@@ -86,6 +86,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     gateway,
     agentRoutes: gateway.routes,
     usage: controllers.usage,
+    fleet: controllers.fleet,
     freshen: (resource) => controllers.freshen(resource),
     seenAtMs: (nodeId, objectId) => controllers.seenAtMs(nodeId, objectId),
     unreachable: (nodeId) => controllers.unreachable(nodeId),

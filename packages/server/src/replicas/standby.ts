@@ -21,6 +21,7 @@ export interface StandbyDeps
       | "rights"
       | "ratesOf"
       | "usage"
+      | "fleet"
       | "freshen"
       | "seenAtMs"
       | "unreachable"
@@ -44,6 +45,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     rights,
     // What changes anything goes to the leader.
     ratesOf: () => ({}),
+    fleet: { in: () => [] },
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
     },

@@ -95,6 +95,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     seenAtMs: () => undefined,
     unreachable: () => undefined,
     usage: { changesIn: () => [] },
+    fleet: { in: () => [] },
     agentRoutes: [],
     log: { info: note, warn: note, error: note },
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),

@@ -28,8 +28,8 @@ export async function startUndoZone(): Promise<UndoZone> {
   const api = await startApi((base) => {
     fleet = new ModelFleet(base.store);
     started = fleet.startServer();
-    const { intents, usage } = fleet.controllers;
-    return { intents, usage, freshen: (resource) => fleet?.controllers.freshen(resource) ?? resource };
+    const { intents, usage, fleet: seats } = fleet.controllers;
+    return { intents, usage, fleet: seats, freshen: (resource) => fleet?.controllers.freshen(resource) ?? resource };
   });
   assert.ok(fleet !== undefined);
   const zone = fleet;

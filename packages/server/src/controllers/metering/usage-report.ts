@@ -99,7 +99,7 @@ export function moneyWords(amount: bigint): string {
 }
 
 /** The one with the last month that is not after it. */
-function pricesFor(view: View, site: string, month: string): PriceList | undefined {
+export function pricesFor(view: View, site: string, month: string): PriceList | undefined {
   const lists = view.get("Site", { name: site })?.spec.prices ?? [];
   return lists
     .filter(({ from }) => from <= month)
@@ -114,7 +114,7 @@ const mebibytes = 1024n;
 
 type Cost = Readonly<Record<"vcpus" | "memory" | "storage" | "addresses" | "total", bigint>>;
 
-function costOf(amounts: Readonly<Amounts>, prices: PriceList, month: Span): Cost {
+export function costOf(amounts: Readonly<Amounts>, prices: PriceList, month: Span): Cost {
   const monthMs = BigInt(month.endMs - month.startMs);
   const vcpus = priced(amounts.vcpuMs, prices.vcpuHour, hourMs);
   const memory = priced(amounts.memoryMiBMs, prices.memoryGiBHour, hourMs * mebibytes);
