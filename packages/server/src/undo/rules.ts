@@ -192,6 +192,11 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
   ApiToken: { ...plain, delete: token("api-token") },
   User: {
     ...plain,
+    create: {
+      ...deleting,
+      destroys: "what its person signs in by",
+      holds: ({ status }) => status.credentials !== undefined,
+    },
     delete: {
       ...anew,
       note: "It has a new id, and nothing to sign in by: invite them anew (skerry user invite NAME).",

@@ -152,6 +152,14 @@ describe("undo", () => {
     assert.ok(freed.includes("vcpus") && freed.includes("storageMiB"), plan.text);
     assert.deepEqual(plan.each("plan", "type").map(String).toSorted(), ["created", "deleted", "deleted"]);
 
+    const revision = revisionOf(await zone.change("PUT", "/users/eva", { spec: {} }));
+    assert.equal((await zone.undo({ revision }, "?dryRun=true")).at("undone.0.destroys"), undefined);
+    await zone.api.store.transact((tx) => {
+      const eva = tx.get("User", { name: "eva" }) ?? assert.fail();
+      tx.put({ ...eva, status: { credentials: { recoveryHashes: ["a"] } } });
+    });
+    assert.match((await zone.undo({ revision }, "?dryRun=true")).textAt("undone.0.destroys"), /signs in by/);
+
     const ssh = { driver: "ssh", country: "PT", ssh: { user: "root", privateKey: "one" } };
     const path = "/providers/metal";
     await zone.change("PUT", path, { spec: ssh });
