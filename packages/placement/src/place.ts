@@ -61,7 +61,7 @@ export function decide(placer: Placer, request: PlacementRequest): Decision {
   const { fleet } = placer;
   const { slot } = placer.best(request);
   if (slot < 0) return refused(checksFor(request, fleet), [...fleet.nodes()]);
-  const fitting = fleet.size <= fittingCounted ? placer.fitting(request) : undefined;
+  const fitting = fleet.size <= fittingCounted ? placer.fitting(request).nodes : undefined;
   return placedOn(fleet.at(slot), request, fleet.size, fitting);
 }
 
@@ -86,6 +86,11 @@ function failsAny(checks: readonly Check[], node: Candidate): boolean {
 /** What stands in the way on all nodes that do not fit, also where others do: why not there, and what would change it. */
 export function explain(request: PlacementRequest, fleet: readonly Candidate[]): readonly Refusal[] {
   return explainChecks(checksFor(request, peersIn(fleet)), fleet);
+}
+
+/** The same of a fleet that is kept. */
+export function explainNodes(request: PlacementRequest, fleet: NodeFleet): readonly Refusal[] {
+  return explainChecks(checksFor(request, fleet), [...fleet.nodes()]);
 }
 
 /**

@@ -45,8 +45,8 @@ export class Placer {
     return scan(this.#query(request));
   }
 
-  /** How many nodes fit; looks at each that may. */
-  fitting(request: PlacementRequest): number {
+  /** How many nodes fit, and at how many sites; looks at each that may. */
+  fitting(request: PlacementRequest): { readonly nodes: number; readonly sites: number } {
     return countFitting(this.#query(request));
   }
 

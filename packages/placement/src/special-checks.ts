@@ -3,6 +3,7 @@ import type { Candidate } from "./candidate.ts";
 import { itemsCheck, numberCheck } from "./check.ts";
 import type { Check } from "./check.ts";
 import type { Peers } from "./peers.ts";
+import { domainOf } from "./explanation/score-parts.ts";
 import type { AffinityTerm, PlacementRequest } from "./request.ts";
 import { memory } from "./wording.ts";
 
@@ -88,11 +89,6 @@ function affinityCheck(term: AffinityTerm, domains: ReadonlySet<string>): Check 
     words: () => `not asking for ${asked}`,
     advise: () => `do not ask for ${asked}`,
   });
-}
-
-/** The node, site, provider or country of a node, as an affinity counts them. */
-function domainOf(node: Candidate, { by }: Pick<AffinityTerm, "by">): string {
-  return by === "node" ? node.name : node[by];
 }
 
 /** What cannot be shared: devices, hugepages, and cells of processors. */

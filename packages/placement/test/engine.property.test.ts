@@ -59,7 +59,7 @@ function compare(
   const chosen = ranking.find((entry) => entry.node.id === node?.id);
   assert.equal(chosen?.cost, first.cost, `${node?.name} for ${where}`);
   if (asked.seed === undefined) assert.equal(node?.name, first.node.name, `the first by name for ${where}`);
-  assert.equal(placer.fitting(asked), ranking.length, where);
+  assert.equal(placer.fitting(asked).nodes, ranking.length, where);
   return { slot, node };
 }
 

@@ -80,14 +80,18 @@ export function scan(query: Query): Best {
   return best;
 }
 
-/** How many nodes fit. */
-export function countFitting(query: Query): number {
-  let fitting = 0;
+/** How many nodes fit, and at how many sites. */
+export function countFitting(query: Query): { readonly nodes: number; readonly sites: number } {
+  let nodes = 0;
+  const sites = new Set<number>();
   const blocks = query.columns.levels[0] as Level;
   for (let block = 0; block < blocks.count; block++) {
     if (rowCost(query, blocks, 0, block, impossible) === impossible) continue;
     for (let slot = block * slotsPerBlock; slot < (block + 1) * slotsPerBlock; slot++)
-      if (nodeCost(query, slot) !== impossible) fitting++;
+      if (nodeCost(query, slot) !== impossible) {
+        nodes++;
+        sites.add(query.fleet.words.locales[query.fleet.localeAt(slot)]?.site ?? -1);
+      }
   }
-  return fitting;
+  return { nodes, sites: sites.size };
 }

@@ -1,0 +1,197 @@
+import type { Candidate } from "../candidate.ts";
+import { explainNodes } from "../place.ts";
+import type { Placer } from "../placer.ts";
+import type { Refusal, RefusalReason } from "../refusal.ts";
+import type { PlacementRequest } from "../request.ts";
+import { scoreOf } from "../score.ts";
+import { count, milliseconds } from "../wording.ts";
+import { relaxations, smaller } from "./relaxation.ts";
+import { scoreParts, scorePartNames, slowestMs } from "./score-parts.ts";
+import type { ScorePart, ScoreParts } from "./score-parts.ts";
+
+/** Why here, why not there, and what would change it. */
+export interface Explanation {
+  readonly considered: number;
+  readonly fitting: number;
+  /** Undefined where no node fits. */
+  readonly chosen: Choice | undefined;
+  /** The next best nodes that fit, best first. */
+  readonly alternatives: readonly Alternative[];
+  /** How many nodes fail each thing; a node that fails several counts for each. */
+  readonly refusals: readonly Refusal[];
+  /** Every thing that alone, asked for otherwise, would open a node, or a better one; found by the engine itself. */
+  readonly changes: readonly Change[];
+}
+
+export interface Choice {
+  readonly node: string;
+  readonly site: string;
+  /** Less is better; the sum of its parts. */
+  readonly score: number;
+  readonly parts: ScoreParts;
+}
+
+export interface Alternative extends Choice {
+  /** What makes it worse than the chosen one, most first, as parts of the score and by how much. */
+  readonly losesBy: readonly { readonly part: ScorePart; readonly difference: number }[];
+  readonly sentence: string;
+}
+
+export interface Change {
+  readonly reason: RefusalReason;
+  readonly asked: string;
+  readonly instead: string;
+  /** What to ask. */
+  readonly request: PlacementRequest;
+  /** Where it would then go. */
+  readonly node: string;
+  /** By how much less it would score there; undefined where nothing fits now. */
+  readonly gain: number | undefined;
+  /** What would fit besides what does now. */
+  readonly opens: { readonly nodes: number; readonly sites: number };
+  readonly sentence: string;
+}
+
+const alternativesTold = 3;
+
+/** Costs a look at each node for the counts, and a few decisions for each thing that is asked. */
+export function explainDecision(placer: Placer, request: PlacementRequest): Explanation {
+  const { fleet } = placer;
+  const { slot } = placer.best(request);
+  const chosen = slot < 0 ? undefined : fleet.at(slot);
+  const fitting = placer.fitting(request);
+  return {
+    considered: fleet.size,
+    fitting: fitting.nodes,
+    chosen: chosen && choice(placer, request, chosen),
+    alternatives: chosen === undefined ? [] : alternatives(placer, request, chosen),
+    refusals: explainNodes(request, fleet),
+    changes:
+      chosen === undefined
+        ? [...openings(placer, request), ...smallerOpenings(placer, request)]
+        : improvements(placer, request, chosen),
+  };
+}
+
+function choice({ fleet }: Placer, request: PlacementRequest, node: Candidate): Choice {
+  const parts = scoreParts(request, node, fleet);
+  const score = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  return { node: node.name, site: node.site, score, parts };
+}
+
+function alternatives(placer: Placer, request: PlacementRequest, chosen: Candidate): Alternative[] {
+  const best = choice(placer, request, chosen);
+  const found: Alternative[] = [];
+  const passed = [...(request.excludeNodes ?? []), chosen.name];
+  while (found.length < alternativesTold) {
+    const { slot } = placer.best({ ...request, excludeNodes: passed });
+    if (slot < 0) break;
+    const other = choice(placer, request, placer.fleet.at(slot));
+    passed.push(other.node);
+    const losesBy = scorePartNames
+      .map((part) => ({ part, difference: (other.parts[part] ?? 0) - (best.parts[part] ?? 0) }))
+      .filter(({ difference }) => difference > 0)
+      .sort((a, b) => b.difference - a.difference);
+    const why = losesBy.map(({ part, difference }) => `${partWords[part]} ${difference.toPrecision(2)}`).join(", ");
+    const sentence =
+      losesBy.length === 0 || other.score === best.score
+        ? `${other.node} is as good: ties go by name or seed`
+        : `${other.node} scores ${(other.score - best.score).toPrecision(2)} worse: ${why}`;
+    found.push({ ...other, losesBy, sentence });
+  }
+  return found;
+}
+
+const partWords: Readonly<Record<ScorePart, string>> = {
+  spread: "fuller by",
+  pack: "emptier by",
+  price: "dearer by",
+  carbon: "more carbon by",
+  latency: "farther by",
+  affinity: "its peers count",
+  stayPut: "the move counts",
+};
+
+/** Where nothing fits: what alone would let a node fit, by the least change. */
+function openings(placer: Placer, request: PlacementRequest): Change[] {
+  return relaxations(request, placer.fleet.words.taints.words).flatMap((relaxation) => {
+    const { reason, asked, towards, nearest = [relaxation.without] } = relaxation;
+    const node = nearest.reduce<Candidate | undefined>((found, next) => found ?? nodeOf(placer, next), undefined);
+    if (node === undefined) return [];
+    const { request: relaxed, instead } = towards(node);
+    return [opened(placer, { reason, asked, instead, request: relaxed, node: node.name })];
+  });
+}
+
+function opened(placer: Placer, change: Pick<Change, "reason" | "asked" | "instead" | "request" | "node">): Change {
+  const opens = placer.fitting(change.request);
+  const sentence = `${change.instead} opens ${count(opens.nodes, "node")} at ${count(opens.sites, "site")}`;
+  return { ...change, gain: undefined, opens, sentence };
+}
+
+/** Where nothing fits: the most of each resource that would. */
+function smallerOpenings(placer: Placer, request: PlacementRequest): Change[] {
+  return smaller(request).flatMap(({ reason, asked, least, print, with: resized }) => {
+    if (asked <= least || placer.best(resized(least)).slot < 0) return [];
+    // What fits with more fits with less: halve until the border is found.
+    let [fits, fails] = [least, asked];
+    while (fails - fits > 1) {
+      const middle = Math.floor((fits + fails) / 2);
+      if (placer.best(resized(middle)).slot >= 0) fits = middle;
+      else fails = middle;
+    }
+    const node = nodeOf(placer, resized(fits));
+    if (node === undefined) return [];
+    const instead = `${print(fits)} instead of ${print(asked)}`;
+    return [opened(placer, { reason, asked: print(asked), instead, request: resized(fits), node: node.name })];
+  });
+}
+
+/** Where it was placed: what alone would let it go somewhere better. */
+function improvements(placer: Placer, request: PlacementRequest, chosen: Candidate): Change[] {
+  const before = placer.best(request).cost;
+  const fits = placer.fitting(request);
+  return relaxations(request, placer.fleet.words.taints.words)
+    .flatMap((relaxation): Change[] => {
+      const { reason, asked, without, towards } = relaxation;
+      const { slot, cost } = placer.best(without);
+      if (slot < 0 || cost >= before) return [];
+      const node = placer.fleet.at(slot);
+      const { request: relaxed, instead } = towards(node);
+      const after = placer.fitting(relaxed);
+      const opens = { nodes: after.nodes - fits.nodes, sites: after.sites - fits.sites };
+      const sentence = `${instead} ${savings(request, chosen, node)}`;
+      return [{ reason, asked, instead, request: relaxed, node: node.name, gain: before - cost, opens, sentence }];
+    })
+    .sort((a, b) => (b.gain ?? 0) - (a.gain ?? 0));
+}
+
+/** What is better on another node, in the units of the world. */
+function savings(request: PlacementRequest, from: Candidate, to: Candidate): string {
+  const { weights = { spread: 1 } } = request;
+  const parts: string[] = [];
+  const less = (
+    weight: number | undefined,
+    before: number | undefined,
+    after: number | undefined,
+    noun: string,
+  ): void => {
+    if ((weight ?? 0) === 0 || before === undefined || after === undefined || after >= before) return;
+    parts.push(`saves ${Math.round((100 * (before - after)) / before)} % ${noun}`);
+  };
+  less(weights.carbon, from.carbonGramsPerKWh, to.carbonGramsPerKWh, "carbon");
+  less(weights.price, from.eurosPerVcpuHour, to.eurosPerVcpuHour, "of the price");
+  const [before, after] = [slowestMs(request, from), slowestMs(request, to)];
+  if ((weights.latency ?? 0) > 0 && after < before) parts.push(`is ${milliseconds(before - after)} nearer`);
+  const [used, use] = [scoreOf(from, request).use, scoreOf(to, request).use];
+  if ((weights.spread ?? 0) > 0 && use < used)
+    parts.push(`fills its node to ${Math.round(100 * use)} % instead of ${Math.round(100 * used)} %`);
+  if ((weights.pack ?? 0) > 0 && use > used)
+    parts.push(`fills its node to ${Math.round(100 * use)} % instead of ${Math.round(100 * used)} %`);
+  return parts.length === 0 ? `leads to ${to.name}, which scores less` : parts.join(", ");
+}
+
+function nodeOf(placer: Placer, request: PlacementRequest): Candidate | undefined {
+  const { slot } = placer.best(request);
+  return slot < 0 ? undefined : placer.fleet.at(slot);
+}

@@ -1,0 +1,49 @@
+import type { Candidate } from "../candidate.ts";
+import { roundTripMs } from "../latency.ts";
+import type { Peers } from "../peers.ts";
+import { placeOf } from "../places.ts";
+import { scoreReferences } from "../request.ts";
+import type { AffinityTerm, PlacementRequest } from "../request.ts";
+import { scoreOf } from "../score.ts";
+
+/** What each thing adds to a node's score, less being better; those that count nothing are left out. */
+export type ScoreParts = Readonly<Partial<Record<ScorePart, number>>>;
+export const scorePartNames = ["spread", "pack", "price", "carbon", "latency", "affinity", "stayPut"] as const;
+export type ScorePart = (typeof scorePartNames)[number];
+
+export function scoreParts(request: PlacementRequest, node: Candidate, peers: Peers): ScoreParts {
+  const { weights = { spread: 1 }, affinity = [], stayPut } = request;
+  const { use } = scoreOf(node, request);
+  const price = (node.eurosPerVcpuHour ?? scoreReferences.eurosPerVcpuHour) / scoreReferences.eurosPerVcpuHour;
+  const carbon = (node.carbonGramsPerKWh ?? scoreReferences.carbonGramsPerKWh) / scoreReferences.carbonGramsPerKWh;
+  const parts = {
+    spread: (weights.spread ?? 0) * use,
+    pack: (weights.pack ?? 0) * (1 - use),
+    price: (weights.price ?? 0) * price,
+    carbon: (weights.carbon ?? 0) * carbon,
+    latency: ((weights.latency ?? 0) * slowestMs(request, node)) / scoreReferences.latencyMs,
+    affinity: affinity.reduce((sum, term) => sum + affinityCost(term, node, peers), 0),
+    stayPut:
+      stayPut !== undefined && stayPut.node !== node.name && peers.named(stayPut.node) !== undefined ? stayPut.cost : 0,
+  };
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== 0));
+}
+
+/** The slowest round trip of those that count, or are limited. */
+export function slowestMs({ latencyFrom, constraints }: PlacementRequest, node: Candidate): number {
+  const from = latencyFrom ?? (constraints.maxLatency ?? []).map((limit) => limit.from);
+  return Math.max(0, ...from.map((start) => roundTripMs(placeOf(start), node).milliseconds));
+}
+
+/** The node, site, provider or country of a node, as an affinity counts them. */
+export function domainOf(node: Candidate, { by }: Pick<AffinityTerm, "by">): string {
+  return by === "node" ? node.name : node[by];
+}
+
+function affinityCost(term: AffinityTerm, node: Candidate, peers: Peers): number {
+  const { relation, nodes, weight } = term;
+  const there = nodes.flatMap((name) => peers.named(name) ?? []);
+  if (weight === undefined || there.length === 0) return 0;
+  const beside = there.filter((peer) => domainOf(peer, term) === domainOf(node, term)).length;
+  return relation === "apart" ? weight * beside : beside === 0 ? weight : 0;
+}
