@@ -69,6 +69,23 @@ function withoutEach(asked: PlacementRequest): { reason: RefusalReason; without:
   return found;
 }
 
+/** A change of a limit, and a little less of it. */
+function slightlyLess(
+  { constraints: wish, ...rest }: PlacementRequest,
+  reason: RefusalReason,
+  asked: PlacementRequest,
+): PlacementRequest | undefined {
+  if (reason === "sovereignty")
+    return { ...rest, constraints: { ...wish, minSovereigntyLevel: (wish.minSovereigntyLevel ?? 0) + 1 } };
+  if (reason !== "latency") return undefined;
+  const maxLatency = (wish.maxLatency ?? []).map((limit, index) =>
+    limit.milliseconds === asked.constraints.maxLatency?.[index]?.milliseconds
+      ? limit
+      : { ...limit, milliseconds: limit.milliseconds - 0.001 },
+  );
+  return { ...rest, constraints: { ...wish, maxLatency } };
+}
+
 describe("an explanation", () => {
   test("names exactly the things that decided: those that alone would open a node, or a better one", (t) => {
     t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
@@ -95,8 +112,12 @@ describe("an explanation", () => {
         return then !== undefined && (now[0] === undefined || then.cost < now[0].cost);
       });
       assert.deepEqual(changes.map(({ reason }) => reason).sort(), deciding.map(({ reason }) => reason).sort(), story);
-      for (const { request: relaxed, node: where, opens, gain, sentence } of explained.changes) {
+      for (const { request: relaxed, node: where, opens, gain, sentence, reason } of explained.changes) {
         const then = ranked(relaxed);
+        if (gain === undefined) {
+          const less = slightlyLess(relaxed, reason, asked);
+          assert.equal(less === undefined ? 0 : ranked(less).length, 0, `less than ${sentence} ${story}`);
+        }
         assert.ok(
           then.some(({ name }) => name === where),
           `${sentence} ${story}`,

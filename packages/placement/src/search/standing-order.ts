@@ -79,9 +79,8 @@ export class StandingOrder {
       const rank = rankFrom(query, integer(query.columns.facts, slot * factStride + fact.rank));
       const rankBefore = this.#ranks[block] as number;
       if (cost < before || (cost === before && rank < rankBefore)) {
-        // Others may have been better and still be: only of a block that was looked at is it known to be the best.
-        const wasLookedAt = integer(this.#slots, block) !== notLookedAt || before === impossible;
-        this.#set(block, cost, rank, wasLookedAt ? slot : notLookedAt);
+        // All others cost as much as was told at least: it is the best one, whether the block was looked at or not.
+        this.#set(block, cost, rank, slot);
         this.#replay(block);
       } else if (isBest && (cost !== before || rank !== rankBefore)) {
         this.#slots[block] = notLookedAt;
