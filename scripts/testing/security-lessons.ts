@@ -40,6 +40,24 @@ export const securityLessons: readonly SecurityLesson[] = [
     test: "nobody changes or deposes whoever has more than they have",
   },
   {
+    lesson: "an ID token that is unsigned, or of somebody or something else, proves nobody",
+    paid: "CVE-2024-41107",
+    file: `${server}/sign-in/hostile-issuer.test.ts`,
+    test: "proves nobody by a token for another, by another, of another time, unsigned, or signed by what anybody knows",
+  },
+  {
+    lesson: "an identity provider sends the server nowhere else",
+    paid: "CVE-2022-35508",
+    file: `${server}/sign-in/hostile-issuer.test.ts`,
+    test: "can't send the server to other services by what it says of itself",
+  },
+  {
+    lesson: "a name at an identity provider makes nobody somebody else",
+    paid: "CVE-2026-13208",
+    file: `${server}/sign-in/oidc-sign-in.test.ts`,
+    test: "knows a person by issuer and subject alone, whatever they are called there by now",
+  },
+  {
     lesson: "the first administrator sets a password of their own, by a link that works once",
     paid: "CVE-2025-62877",
     file: `${server}/sign-in/local-sign-in.test.ts`,

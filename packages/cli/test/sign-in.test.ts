@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { startIdentityServer } from "@skerry/testkit";
 import { startServer, type RunningServer } from "@skerry/server";
 
 const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
@@ -163,6 +164,73 @@ describe("signing in by the command line", { timeout: 120_000 }, () => {
       ],
     );
     assert.match(changed.err, /the password is changed; 0 other sessions ended/);
+  });
+
+  test("an identity provider signs people in, by a browser that comes back and by a code typed in elsewhere", async () => {
+    await using identity = await startIdentityServer();
+    identity.people.set("s-1", { preferred_username: "eva" });
+    const home = ["--context", "127.0.0.1", "--token-file", server.adminTokenFile];
+    await done([
+      ...[
+        "identity-provider",
+        "create",
+        "corp",
+        "--issuer",
+        identity.issuer,
+        "--client-id",
+        "skerry",
+        "--create-users",
+      ],
+      ...["--scope", "profile", ...home],
+    ]);
+    const browsing = Promise.withResolvers<unknown>();
+    const came = (said: string): string => {
+      const [, url = ""] = /(http:\/\/127\S+)/.exec(said) ?? [];
+      identity
+        .visit(url, "s-1")
+        .then((answer) => {
+          const redirect = new URL(new URL(url).searchParams.get("redirect_uri") ?? "");
+          // First one that it did not wait for.
+          const forged = fetch(`${redirect.href}?code=x&state=y`);
+          return forged.then(({ status }) => (assert.equal(status, 404), fetch(`${redirect.href}?${answer}`)));
+        })
+        .then(browsing.resolve, browsing.reject);
+      return "";
+    };
+    const byBrowser = await done(
+      [
+        "login",
+        "--context",
+        "eva",
+        "--server",
+        server.url,
+        "--authority",
+        server.caFile,
+        "--identity-provider",
+        "corp",
+      ],
+      [[/\/auth\?\S+\n$/, came]],
+    );
+    await browsing.promise;
+    assert.match(byBrowser.err, /signed in as eva at https:/);
+    const agreed = Promise.withResolvers<unknown>();
+    const byDevice = await done(
+      ["login", "--context", "eva", "--device", "--role", "viewer"],
+      [
+        [
+          /type in: \S+\n$/,
+          (said) => {
+            const [, uri = "", code = ""] = /Open (\S+) in any browser, and type in: (\S+)/.exec(said) ?? [];
+            identity.confirm(uri, code, "s-1").then(agreed.resolve, agreed.reject);
+            return "";
+          },
+        ],
+      ],
+    );
+    await agreed.promise;
+    assert.match(byDevice.err, /signed in as eva/);
+    assert.match((await done(["whoami"])).out, /^eva \(user\)[\s\S]*at most viewer in the zone/);
+    await done(["context", "use", "127.0.0.1"]);
   });
 
   test("a session is for its server alone, and gives way to a token that is named", async () => {

@@ -30,4 +30,5 @@ export {
 } from "./kinds/instance.ts";
 export { OperationStep, operationStates, stepStates, type OperationState } from "./kinds/operation.ts";
 export { VolumeAssignment, VolumeCopy, copyPurposes, volumeStates } from "./kinds/volume.ts";
+export { sessionOrigins } from "./kinds/identity-provider.ts";
 export { builtInRoles, subjectKinds } from "./kinds/access.ts";

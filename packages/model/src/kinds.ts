@@ -1,5 +1,6 @@
 import type { Of } from "./kind.ts";
 import { Group, Role, RoleBinding, ServiceAccount, User } from "./kinds/access.ts";
+import { IdentityProvider } from "./kinds/identity-provider.ts";
 import { Image } from "./kinds/image.ts";
 import { Instance } from "./kinds/instance.ts";
 import { Meter } from "./kinds/meter.ts";
@@ -34,6 +35,7 @@ export const kinds = {
   ServiceAccount,
   Role,
   RoleBinding,
+  IdentityProvider,
   Meter,
 } as const;
 
@@ -58,6 +60,7 @@ interface Resources {
   readonly ServiceAccount: Of<typeof ServiceAccount>;
   readonly Role: Of<typeof Role>;
   readonly RoleBinding: Of<typeof RoleBinding>;
+  readonly IdentityProvider: Of<typeof IdentityProvider>;
   readonly Meter: Of<typeof Meter>;
 }
 
@@ -81,6 +84,7 @@ export type GroupResource = ResourceOf<"Group">;
 export type ServiceAccountResource = ResourceOf<"ServiceAccount">;
 export type RoleResource = ResourceOf<"Role">;
 export type RoleBindingResource = ResourceOf<"RoleBinding">;
+export type IdentityProviderResource = ResourceOf<"IdentityProvider">;
 export type MeterResource = ResourceOf<"Meter">;
 
 export const kindNames = Object.keys(kinds) as readonly KindName[];

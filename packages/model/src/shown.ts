@@ -14,6 +14,10 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
       if (spec.ssh === undefined) return resource;
       return { ...resource, spec: { ...spec, ssh: { ...spec.ssh, privateKey: sealedMark } } };
     }
+    case "IdentityProvider": {
+      const { spec } = resource;
+      return spec.clientSecret === undefined ? resource : { ...resource, spec: { ...spec, clientSecret: sealedMark } };
+    }
     case "ApiToken": {
       const { secretHash: _kept, ...status } = resource.status;
       return { ...resource, status };

@@ -65,3 +65,42 @@ export const Enrolled = strict({ ...SignedIn.properties, ...RecoveryCodesMade.pr
 export type Enrolled = Static<typeof Enrolled>;
 
 export type SignInRequest = Static<typeof SignInRequest>;
+
+const IdentityProviderChoice = { identityProvider: optional(Name) };
+
+/** Begins a sign-in at an identity provider, by a browser on the same machine as the program. */
+export const BrowserSignInOpening = strict({
+  /** Where there is one only, it may be absent. */
+  ...IdentityProviderChoice,
+  redirectUri: Type.String({ maxLength: 200, description: "http://127.0.0.1:PORT/callback" }),
+});
+export const BrowserSignInBegun = strict({
+  authorizationUrl: Type.String(),
+  /** Must come back with the browser. */
+  state: Type.String(),
+  draft: Type.String(),
+});
+export type BrowserSignInBegun = Static<typeof BrowserSignInBegun>;
+export const BrowserSignInRequest = strict({
+  draft: Type.String({ maxLength: 4096 }),
+  answer: Type.String({ maxLength: 8192, description: "the query that the browser came back with" }),
+  ...SessionLimits,
+});
+export type BrowserSignInRequest = Static<typeof BrowserSignInRequest>;
+
+/** Begins a sign-in at an identity provider, by a browser anywhere. */
+export const DeviceSignInOpening = strict(IdentityProviderChoice);
+export const DeviceSignInBegun = strict({
+  userCode: Type.String(),
+  verificationUri: Type.String(),
+  verificationUriComplete: optional(Type.String()),
+  intervalSeconds: Type.Integer(),
+  draft: Type.String(),
+});
+export type DeviceSignInBegun = Static<typeof DeviceSignInBegun>;
+export const DeviceSignInRequest = strict({ draft: Type.String({ maxLength: 8192 }), ...SessionLimits });
+export type DeviceSignInRequest = Static<typeof DeviceSignInRequest>;
+export const DeviceSignInPending = strict({
+  retryAfterSeconds: Type.Integer({ description: "the person has yet to sign in; ask again then" }),
+});
+export type DeviceSignInPending = Static<typeof DeviceSignInPending>;

@@ -1,4 +1,9 @@
 import type {
+  BrowserSignInBegun,
+  BrowserSignInRequest,
+  DeviceSignInBegun,
+  DeviceSignInPending,
+  DeviceSignInRequest,
   Enrolled,
   EnrolmentBegun,
   EnrolmentRequest,
@@ -19,6 +24,17 @@ export interface OwnProof {
 /** How people sign in, and change how they do; what is sent is never told to `onCall`. */
 export interface SignInClient {
   signIn(request: SignInRequest, signal?: AbortSignal): Promise<SignedIn>;
+  /** Begins at an identity provider, by a browser that is to come back to this machine. */
+  beginBrowser(
+    identityProvider: string | undefined,
+    redirectUri: string,
+    signal?: AbortSignal,
+  ): Promise<BrowserSignInBegun>;
+  finishBrowser(request: BrowserSignInRequest, signal?: AbortSignal): Promise<SignedIn>;
+  /** Begins at an identity provider, by a browser anywhere. */
+  beginDevice(identityProvider: string | undefined, signal?: AbortSignal): Promise<DeviceSignInBegun>;
+  /** A session, or how many seconds to wait before it is asked again. */
+  pollDevice(request: DeviceSignInRequest, signal?: AbortSignal): Promise<SignedIn | number>;
   /** Opens a one-time link by its code. */
   beginEnrolment(code: string, signal?: AbortSignal): Promise<EnrolmentBegun>;
   enrol(request: EnrolmentRequest, signal?: AbortSignal): Promise<Enrolled>;
@@ -43,6 +59,14 @@ export function createSignInClient(options: TransportOptions): SignInClient {
     (await post<{ ended: number }>(path, body, signal)).ended;
   return {
     signIn: (request, signal) => post("sign-in", request, signal),
+    beginBrowser: (identityProvider, redirectUri, signal) =>
+      post("sign-in/browser/begin", { ...chosen(identityProvider), redirectUri }, signal),
+    finishBrowser: (request, signal) => post("sign-in/browser", request, signal),
+    beginDevice: (identityProvider, signal) => post("sign-in/device/begin", chosen(identityProvider), signal),
+    pollDevice: async (request, signal) => {
+      const outcome = await post<SignedIn | DeviceSignInPending>("sign-in/device", request, signal);
+      return "retryAfterSeconds" in outcome ? outcome.retryAfterSeconds : outcome;
+    },
     beginEnrolment: (code, signal) => post("enrolment/begin", { code }, signal),
     enrol: (request, signal) => post("enrolment", request, signal),
     signOut: (everywhere, signal) => ended("sign-out", { everywhere }, signal),
@@ -52,4 +76,8 @@ export function createSignInClient(options: TransportOptions): SignInClient {
     renewRecoveryCodes: async (proof, signal) =>
       (await post<RecoveryCodesMade>("own/recovery-codes", { ...proof }, signal)).recoveryCodes,
   };
+}
+
+function chosen(identityProvider: string | undefined): { readonly identityProvider?: string } {
+  return identityProvider === undefined ? {} : { identityProvider };
 }

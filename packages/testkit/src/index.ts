@@ -8,3 +8,4 @@ export { seededRandom } from "./seeded-random.ts";
 export { mountSmallDisk, type SmallDisk } from "./small-disk.ts";
 export { survive } from "./trial.ts";
 export { guardRoundMs, overlaps, WriterHistory, type Writing } from "./writers.ts";
+export { startIdentityServer, type IdentityServer } from "./identity-server.ts";

@@ -33,6 +33,45 @@ export const accessFlags = {
       command.option("--display-name <text>", "their name in full").option("--email <address>", "their e-mail address"),
     ({ displayName, email }) => ({ displayName, email }),
   ),
+  IdentityProvider: plain(
+    "IdentityProvider",
+    (command) =>
+      command
+        .requiredOption("--issuer <url>", "as it calls itself: https://…")
+        .requiredOption("--client-id <id>", "of this control plane there")
+        .option("--client-secret <file>", "file with the client's secret; a public client where absent")
+        .option("--issuer-authority <file>", "PEM of its own authority; the system's authorities where absent")
+        .option("--scope <word>", "asked for beside openid; may be given again", gather)
+        .option("--name-claim <claim>", "what users are named after; preferred_username where absent")
+        .option(
+          "--admit <claim=value>",
+          "let in only whom a claim has this value of; may be given again, of one claim",
+          gather,
+        )
+        .option("--create-users", "make a user of who comes for the first time")
+        .option("--groups-claim <claim>", "what says which groups somebody is in")
+        .option(
+          "--may-give <value=group>",
+          "a group that it may give, for a value of that claim; may be given again",
+          gather,
+        )
+        .option("--display-name <text>", "for people"),
+    async ({ clientSecret, issuerAuthority, admit = [], mayGive = [], ...flags }) => ({
+      issuer: flags["issuer"],
+      clientId: flags["clientId"],
+      clientSecret:
+        typeof clientSecret === "string" ? (await readFlagFile(clientSecret, "--client-secret")).trim() : undefined,
+      authority:
+        typeof issuerAuthority === "string" ? await readFlagFile(issuerAuthority, "--issuer-authority") : undefined,
+      scopes: flags["scope"],
+      nameClaim: flags["nameClaim"],
+      admits: admitted(admit as string[]),
+      createsUsers: flags["createUsers"],
+      groupsClaim: flags["groupsClaim"],
+      groups: (mayGive as string[]).length === 0 ? undefined : (mayGive as string[]).map(toGroup),
+      displayName: flags["displayName"],
+    }),
+  ),
   Group: plain(
     "Group",
     (command) =>
@@ -83,6 +122,30 @@ function owner(user: unknown, serviceAccount: unknown) {
   throw new SkerryError("invalid-request", "A token is either a user's or a service account's.", {
     remedy: "Give one of --user and --service-account.",
   });
+}
+
+/** @throws SkerryError invalid-request where a word is not NAME=VALUE */
+function pair(word: string, flag: string): readonly [string, string] {
+  const at = word.lastIndexOf("=");
+  if (at > 0 && at < word.length - 1) return [word.slice(0, at), word.slice(at + 1)];
+  throw new SkerryError("invalid-request", `${flag}: "${word}" is not two words with = between them.`, {
+    remedy: "Write it as CLAIM=VALUE, or VALUE=GROUP.",
+  });
+}
+
+function admitted(words: readonly string[]) {
+  const pairs = words.map((word) => pair(word, "--admit"));
+  const [claim, other] = new Set(pairs.map(([name]) => name));
+  if (claim === undefined) return undefined;
+  if (other === undefined) return { claim, values: pairs.map(([, value]) => value) };
+  throw new SkerryError("invalid-request", `--admit names two claims: ${claim} and ${other}.`, {
+    remedy: "Name one claim, with as many values as it may have.",
+  });
+}
+
+function toGroup(word: string) {
+  const [value, group] = pair(word, "--may-give");
+  return { value, group };
 }
 
 function account(path: string) {

@@ -34,6 +34,7 @@ const summaries: Record<KindName, string> = {
   Group: "users who are given roles together",
   ServiceAccount: "a program of a project",
   Role: "what may be done, as Cedar policies",
+  IdentityProvider: "who else says who somebody is, by OpenID Connect",
   RoleBinding: "gives a role to some, somewhere",
   Meter: "what usage reports take besides what is there; see: skerry usage",
 };

@@ -7,6 +7,7 @@ import { checkServer, chooseContext, readContexts, writeContexts, type Context }
 import { printLines, renderValue } from "../output/render.ts";
 import { openPrompts } from "../prompts.ts";
 import { openSession, readAuthority, withConnection } from "../session.ts";
+import { signInByBrowser, signInByDevice } from "../identity-sign-in.ts";
 import { enrolByLink, keepSession, readLink } from "../signing-in.ts";
 import { given, toNumber } from "./flag-values.ts";
 
@@ -17,6 +18,8 @@ interface LoginFlags {
   readonly user?: string;
   readonly firstStart?: string;
   readonly invitation?: string;
+  readonly identityProvider?: string;
+  readonly device?: boolean;
   readonly role?: string;
   readonly onlyProject?: string;
   readonly lifetime?: number;
@@ -40,6 +43,8 @@ function addLogin(program: Command, deps: CommandDeps): void {
     .option("--user <name>", "who; asked for where absent")
     .option("--first-start <link>", "the link of a first start: be the first administrator")
     .option("--invitation <link>", "a one-time link: set password and authenticator")
+    .option("--identity-provider <name>", "sign in there, by a browser on this machine")
+    .option("--device", "sign in at an identity provider by a browser anywhere, which a code is typed into")
     .option("--role <role>", "of what you may do, at most this")
     .option("--only-project <name>", "limit the session to one project")
     .option("--lifetime <seconds>", "how long it lasts; 12 hours where absent", toNumber)
@@ -54,11 +59,14 @@ function addLogin(program: Command, deps: CommandDeps): void {
         ...(authorityFile === undefined ? {} : { authority: readAuthority(authorityFile) }),
       });
       using prompts = openPrompts(deps);
+      const limits = given({ role: flags.role, project: flags.onlyProject, lifetimeSeconds: flags.lifetime });
+      const { identityProvider, device = false } = flags;
       const signIn = async () => {
+        if (device) return signInByDevice(deps, { client, identityProvider, limits });
+        if (identityProvider !== undefined) return signInByBrowser(deps, { client, identityProvider, limits });
         const user = flags.user ?? (await prompts.ask("User"));
         const password = await prompts.ask("Password", "hidden");
         const code = await prompts.ask("Code of the authenticator, or a recovery code");
-        const limits = given({ role: flags.role, project: flags.onlyProject, lifetimeSeconds: flags.lifetime });
         return client.signIn({ user, password, code, ...limits }, signal);
       };
       const session =

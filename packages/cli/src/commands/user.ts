@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { OwnProof, SignInClient } from "@skerry/sdk";
 import type { CommandDeps } from "../command-deps.ts";
-import { showPlan } from "../mutation.ts";
+import { concludeMutation, showPlan } from "../mutation.ts";
 import { renderValue } from "../output/render.ts";
 import { openPrompts, type Prompts } from "../prompts.ts";
 import {
@@ -18,6 +18,12 @@ import { toNumber } from "./flag-values.ts";
 
 interface InviteFlags {
   readonly lifetime?: number;
+  readonly dryRun?: boolean;
+}
+
+interface LinkFlags {
+  readonly identityProvider: string;
+  readonly subject: string;
   readonly dryRun?: boolean;
 }
 
@@ -44,6 +50,21 @@ export function addUserCommands(program: Command, deps: CommandDeps): void {
         `for ${name} alone, once, until ${resource.status.signIn?.invitedUntil ?? "it expires"}; shown this once:\n`,
       );
       terminal.out.write(`${link}\n`);
+    });
+
+  withMutation(user.command("link <name>"))
+    .description("have them sign in by an identity provider from now on, as its subject, and by nothing else")
+    .requiredOption("--identity-provider <name>", "who says who they are")
+    .requiredOption("--subject <subject>", "who they are there")
+    .action(async (name: string, { identityProvider, subject, dryRun }: LinkFlags, command: Command) => {
+      const session = await openSession(terminal, command);
+      const input = { identityProvider, subject };
+      if (dryRun ?? false) {
+        const planned = { verb: "action", action: "link", input } as const;
+        return showPlan(terminal, session, "User", { name }, planned, signal);
+      }
+      const mutation = await session.client.action("User", { name }, "link", input, {}, signal);
+      await concludeMutation(terminal, session, "linked", mutation, signal);
     });
 
   addOwn(

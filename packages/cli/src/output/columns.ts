@@ -161,6 +161,14 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "WHO", cell: (row) => someOf(row.spec.subjects.map(subjectWords)) },
       age,
     ],
+    IdentityProvider: [
+      name,
+      { title: "ISSUER", cell: (row) => row.spec.issuer },
+      { title: "CLIENT", drop: 1, cell: (row) => row.spec.clientId },
+      { title: "GROUPS", drop: 2, cell: (row) => someOf((row.spec.groups ?? []).map(({ group }) => group)) },
+      { title: "STATE", cell: (row) => (row.spec.disabled === true ? "disabled" : "enabled") },
+      age,
+    ],
     Meter: [
       name,
       project,

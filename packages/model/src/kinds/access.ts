@@ -44,6 +44,8 @@ export const User = defineKind({
   }),
   status: strict({
     credentials: optional(Credentials),
+    /** Who they are at an identity provider: they sign in there. */
+    identity: optional(strict({ identityProvider: Name, issuer: Type.String(), subject: Type.String() })),
     /** What of their credentials may be told: made for each reply, never stored. */
     signIn: optional(
       strict({

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
+import { SessionOrigin } from "./identity-provider.ts";
 import { defineKind } from "../kind.ts";
 
 /** Lets one agent join once, before it expires. The secret is shown once, at creation; its hash is kept. */
@@ -52,6 +53,6 @@ export const ApiToken = defineKind({
     secretHash: optional(Type.String()),
     expiresAt: optional(Timestamp),
     /** How its owner signed in, of a session: it is the server that makes one, and it ends by signing out. */
-    session: optional(strict({ by: oneOf(["password", "recovery-code"] as const) })),
+    session: optional(SessionOrigin),
   }),
 });

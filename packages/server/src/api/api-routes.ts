@@ -6,6 +6,7 @@ import type { ApiDeps } from "./deps.ts";
 import { enrolmentPageRoutes } from "./enrolment-page.ts";
 import { eventRoute } from "./event-stream.ts";
 import { imageUploadRoute } from "./image-upload.ts";
+import { oidcRoutes } from "./oidc-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { planRoute } from "./plan-route.ts";
 import { resourceRoutes } from "./resource-routes.ts";
@@ -35,6 +36,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     whoAmI,
     versionRoute(deps),
     ...signInRoutes(deps),
+    ...oidcRoutes(deps),
     ...enrolmentPageRoutes(deps),
     ...resourceRoutes(deps),
     planRoute(deps),

@@ -43,6 +43,8 @@ export interface ApiDeps {
   readonly limits: RequestLimits;
   /** What a project, and the organisation that it is of, say of how often they may be changed. */
   readonly ratesOf: (project: string) => OwnRates;
+  /** How long an identity provider may take to answer; 10 s where absent. */
+  readonly issuerTimeoutMs?: number;
   readonly sealer: Sealer;
   readonly images: ImageFiles;
   readonly clock: Clock;

@@ -46,7 +46,8 @@ const parse = {
   enrolment: lazyParser(EnrolmentRequest, "enrolment"),
 };
 
-function lazyParser<S extends TObject>(schema: S, what: string): Parser<Static<S>> {
+/** A parser that is compiled when it is first needed. */
+export function lazyParser<S extends TObject>(schema: S, what: string): Parser<Static<S>> {
   return (value) => parserFor(schema, () => parserOf(schema, what))(value) as Static<S>;
 }
 
@@ -221,6 +222,6 @@ async function transact<T>(deps: ApiDeps, call: Call, work: (tx: Transaction) =>
   return result;
 }
 
-function signedIn(user: string, { name, secret, expiresAt }: OpenedSession): object {
+export function signedIn(user: string, { name, secret, expiresAt }: OpenedSession): object {
   return { user, token: secret, name, ...(expiresAt === undefined ? {} : { expiresAt }) };
 }

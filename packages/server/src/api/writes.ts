@@ -18,6 +18,7 @@ import type { TObject } from "typebox";
 import { notFound } from "../authorisation/authorise.ts";
 import type { Verb } from "../authorisation/verbs.ts";
 import type { IntentContext, IntentOutcome, IntentTable, KindIntents } from "../intents.ts";
+import { sealClientSecret } from "../secrets/client-secret.ts";
 import { sealProviderSpec } from "../secrets/provider-key.ts";
 import type { Sealer } from "../secrets/sealer.ts";
 import { makeDraft } from "./draft.ts";
@@ -236,6 +237,10 @@ export function change(
 
 /** Secrets in what a client wrote are sealed here, on the only way from a request to the store. */
 function seal(kind: KindName, id: string, spec: object, before: object | undefined, sealer: Sealer): object {
+  if (kind === "IdentityProvider") {
+    type Spec = ResourceOf<"IdentityProvider">["spec"];
+    return sealClientSecret(sealer, id, spec as Spec, before as Spec | undefined);
+  }
   if (kind !== "Provider") return spec;
   type Spec = ResourceOf<"Provider">["spec"];
   return sealProviderSpec(sealer, id, spec as Spec, before as Spec | undefined);

@@ -58,6 +58,7 @@ export function placeOf(resource: ResourceOf<KindName>, atlas: Atlas): Place {
     case "User":
     case "Group":
     case "Role":
+    case "IdentityProvider":
       return {};
   }
 }

@@ -9,6 +9,7 @@ import { withinQuotas } from "./quotas/quota-guard.ts";
 import type { SpendBook } from "./quotas/spend-book.ts";
 import type { UsageBook } from "./quotas/usage-book.ts";
 import { apiTokenIntents } from "./intents/api-token.ts";
+import { identityProviderIntents } from "./intents/identity-provider.ts";
 import { imageIntents } from "./intents/image.ts";
 import { instanceIntents } from "./intents/instance.ts";
 import { joinTokenIntents } from "./intents/join-token.ts";
@@ -59,6 +60,7 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     ServiceAccount: serviceAccountIntents(deps),
     Role: roleIntents,
     RoleBinding: roleBindingIntents,
+    IdentityProvider: identityProviderIntents,
     Meter: meterIntents,
   };
 }

@@ -125,6 +125,7 @@ export class NodeIndex implements FleetView {
       case "ServiceAccount":
       case "Role":
       case "RoleBinding":
+      case "IdentityProvider":
       case "Meter":
         return [];
     }

@@ -204,6 +204,7 @@ export function withFreshSeenAt<R extends ResourceOf<KindName>>(reports: NodeRep
     case "ServiceAccount":
     case "Role":
     case "RoleBinding":
+    case "IdentityProvider":
     case "Meter":
       return resource;
   }

@@ -27,7 +27,7 @@ export function sealProviderSpec(
     );
   }
   // The same key written again keeps its sealed text, so that it does not count as a change.
-  const keep = stored !== undefined && (privateKey === sealedMark || holds(sealer, stored, owner, privateKey));
+  const keep = stored !== undefined && (privateKey === sealedMark || sealer.holds(stored, owner, privateKey));
   return { ...spec, ssh: { ...spec.ssh, privateKey: keep ? stored : sealer.seal(privateKey, owner) } };
 }
 
@@ -35,15 +35,6 @@ export function sealProviderSpec(
 export function openProviderKey(sealer: Sealer, provider: ProviderResource): string | undefined {
   const sealed = provider.spec.ssh?.privateKey;
   return sealed === undefined ? undefined : sealer.open(sealed, keyOwner(provider.metadata.id));
-}
-
-function holds(sealer: Sealer, sealed: string, owner: string, plain: string): boolean {
-  try {
-    return sealer.open(sealed, owner) === plain;
-  } catch {
-    // A key sealed under a lost sealing key is replaced by writing it anew.
-    return false;
-  }
 }
 
 function keyOwner(providerId: string): string {

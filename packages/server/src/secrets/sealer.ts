@@ -10,6 +10,8 @@ export interface Sealer {
   seal(plain: string, owner: string): string;
   /** @throws SkerryError unavailable where the text was sealed with another key, for another owner, or was altered */
   open(sealed: string, owner: string): string;
+  /** Whether it is this text that was sealed; not where it can't be opened, so that it is replaced by writing it anew. */
+  holds(sealed: string, owner: string, plain: string): boolean;
 }
 
 const prefix = "sealed:1:";
@@ -24,7 +26,7 @@ export async function openSealer(path: string): Promise<Sealer> {
       remedy: "Restore it from a backup.",
     });
   }
-  return {
+  const sealer: Sealer = {
     seal(plain, owner) {
       const nonce = randomBytes(nonceBytes);
       const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(owner));
@@ -46,7 +48,16 @@ export async function openSealer(path: string): Promise<Sealer> {
         });
       }
     },
+    holds(sealed, owner, plain) {
+      try {
+        return sealer.open(sealed, owner) === plain;
+      } catch {
+        // It was sealed under a key that is lost.
+        return false;
+      }
+    },
   };
+  return sealer;
 }
 
 async function makeKey(path: string): Promise<Buffer> {

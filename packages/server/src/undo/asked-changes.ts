@@ -39,6 +39,7 @@ function verbOf({ kind, before, after }: RecordedChange): string | undefined {
   if (after === undefined || after.metadata.deletedAt !== undefined) return "delete";
   if (before.kind === "Image" && after.kind === "Image" && before.status.state !== after.status.state) return "upload";
   if (before.kind === "User" && after.kind === "User") {
+    if (!isDeepStrictEqual(before.status.identity, after.status.identity)) return "link";
     const [was, is] = [before.status.signIn ?? {}, after.status.signIn ?? {}];
     if (isUnchanged(before, after) && !isDeepStrictEqual(was, is))
       return was.invitedUntil !== is.invitedUntil && is.invitedUntil !== undefined ? "invite" : "credentials";
@@ -62,8 +63,11 @@ function follows(change: RecordedChange, all: readonly RecordedChange[]): boolea
   if (kind === "Volume") return has("Instance", key.name);
   const object: ResourceOf<KindName> | undefined = change.before;
   if (change.after !== undefined) return false;
-  // A session ends with its user, and where they are shut out.
-  if (object?.kind === "ApiToken") return has("User", object.spec.owner?.name ?? "");
+  // A session ends with its user, and where they are shut out, or who vouched for them is.
+  if (object?.kind === "ApiToken") {
+    const { identityProvider = "" } = object.status.session ?? {};
+    return has("User", object.spec.owner?.name ?? "") || has("IdentityProvider", identityProvider);
+  }
   return object?.kind === "JoinToken" && has("Site", object.spec.site);
 }
 

@@ -75,6 +75,11 @@ const keyGone = refusal(
   () => "Give it again, in a file with all of the provider's spec.ssh: skerry apply -f FILE",
 );
 
+const secretGone = refusal(
+  "the client's secret was not kept: the audit log never has it",
+  () => "Give it again, in a file with the identity provider's spec.clientSecret: skerry apply -f FILE",
+);
+
 function token(word: string): Never {
   return never(
     "its secret was shown once, and is known to nobody but who has it",
@@ -207,12 +212,30 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
         "what somebody signs in by is theirs, and in no log",
         (name) => `Have them set it anew: skerry user invite ${name}`,
       ),
+      link: never(
+        "what they signed in by before is gone, and their sessions ended",
+        (name) => `Link them as somebody else: skerry user link ${name} --identity-provider NAME --subject SUBJECT`,
+      ),
     },
   },
   Group: plain,
   ServiceAccount: plain,
   Role: plain,
   RoleBinding: plain,
+  IdentityProvider: {
+    ...plain,
+    update: {
+      ...restoring,
+      unless: ({ before, after }) =>
+        before?.spec.clientSecret !== undefined && after?.spec.clientSecret === undefined ? secretGone : undefined,
+      but: "not where its client's secret was taken away: the log never has secrets; sessions that ended stay ended",
+    },
+    delete: {
+      ...anew,
+      unless: ({ before }) => (before?.spec.clientSecret === sealedMark ? secretGone : undefined),
+      but: "not where it had a client's secret: the log never has secrets",
+    },
+  },
   Meter: { create: record, update: record, delete: record, actions: {} },
 };
 

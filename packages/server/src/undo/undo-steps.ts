@@ -279,7 +279,10 @@ const hidden: Refusal = {
 /** That a key may have been changed with the rest, and stays. */
 function keyNotes({ before, after }: RecordedChange): readonly string[] {
   const hasKey = before?.kind === "Provider" && after?.kind === "Provider" && before.spec.ssh !== undefined;
-  return hasKey ? ["The private key stays as it is now: the audit log never has it."] : [];
+  if (hasKey) return ["The private key stays as it is now: the audit log never has it."];
+  const hasSecret =
+    before?.kind === "IdentityProvider" && after?.kind === "IdentityProvider" && before.spec.clientSecret !== undefined;
+  return hasSecret ? ["The client's secret stays as it is now: the audit log never has it."] : [];
 }
 
 /** What clients write of an object, without its secrets. */

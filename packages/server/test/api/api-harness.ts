@@ -231,5 +231,6 @@ export const specs = {
   Group: { members: [] },
   ServiceAccount: {},
   Role: { policies: "permit (principal, action, resource);" },
+  IdentityProvider: { issuer: "https://id.example", clientId: "skerry" },
   RoleBinding: { role: "viewer", subjects: [{ kind: "User", name: "ana" }] },
 } as const;

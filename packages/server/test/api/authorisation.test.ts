@@ -19,6 +19,10 @@ const proving: Readonly<Record<string, number>> = {
   "POST /api/v1/sign-in": 400,
   "POST /api/v1/enrolment/begin": 400,
   "POST /api/v1/enrolment": 400,
+  "POST /api/v1/sign-in/browser/begin": 400,
+  "POST /api/v1/sign-in/browser": 400,
+  "POST /api/v1/sign-in/device/begin": 401,
+  "POST /api/v1/sign-in/device": 400,
   "GET /enrol": 401,
   "POST /enrol": 400,
 };

@@ -26,6 +26,7 @@ const initialStatuses: { readonly [K in KindName]: ResourceOf<K>["status"] } = {
   ServiceAccount: {},
   Role: {},
   RoleBinding: {},
+  IdentityProvider: {},
   Meter: { sites: [] },
 };
 
@@ -115,5 +116,6 @@ export const plainIntents: IntentTable = {
   ServiceAccount: plain("ServiceAccount"),
   Role: plain("Role"),
   RoleBinding: plain("RoleBinding"),
+  IdentityProvider: plain("IdentityProvider"),
   Meter: plain("Meter"),
 };

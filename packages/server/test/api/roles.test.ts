@@ -103,6 +103,13 @@ const link = `ski1.first.${"a".repeat(43)}`;
 const signingIn: Readonly<Record<string, { readonly body: object | undefined; readonly status: number }>> = {
   "POST /api/v1/sign-in": { body: { user: "nobody", ...proof }, status: 401 },
   "POST /api/v1/sign-out": { body: {}, status: 409 },
+  "POST /api/v1/sign-in/browser/begin": {
+    body: { identityProvider: "nothing", redirectUri: "http://127.0.0.1:8400/callback" },
+    status: 401,
+  },
+  "POST /api/v1/sign-in/browser": { body: { draft: "", answer: "code=x" }, status: 401 },
+  "POST /api/v1/sign-in/device/begin": { body: { identityProvider: "nothing" }, status: 401 },
+  "POST /api/v1/sign-in/device": { body: { draft: "" }, status: 401 },
   "POST /api/v1/enrolment/begin": { body: { code: link }, status: 401 },
   "POST /api/v1/enrolment": { body: { code: link, draft: "", password: "", totpCode: "" }, status: 401 },
   "GET /enrol": { body: undefined, status: 401 },
@@ -144,6 +151,7 @@ describe("every route with every role", () => {
       tx.put(draft("User", { name: "thing" }, {}, {}));
       tx.put(draft("Group", { name: "thing" }, { members: [] }, {}));
       tx.put(draft("Role", { name: "thing" }, specs.Role, {}));
+      tx.put(draft("IdentityProvider", { name: "thing" }, specs.IdentityProvider, {}));
       const subjects = [{ kind: "User" as const, name: "thing" }];
       tx.put(draft("RoleBinding", { name: "thing" }, { role: "viewer", subjects, project: own.project }, {}));
       const key = { name: "thing", project: own.project };

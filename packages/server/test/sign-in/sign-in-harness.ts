@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { apiTokenIntents } from "../../src/controllers/intents/api-token.ts";
+import { identityProviderIntents } from "../../src/controllers/intents/identity-provider.ts";
 import { roleBindingIntents } from "../../src/controllers/intents/role-binding.ts";
 import { groupIntents, userIntents } from "../../src/controllers/intents/subjects.ts";
 import { systemClock } from "../../src/operations/clock.ts";
@@ -60,6 +61,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
   const opened = { firstStart: noFirstStart };
   const harness = await startApi(({ rights }) => ({
     clock,
+    issuerTimeoutMs: 1000,
     hasher: new PasswordHasher(cost),
     attempts: new AttemptLimit(clock),
     firstStart: {
@@ -72,6 +74,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
       User: userIntents({ rights, random: systemRandom }),
       Group: groupIntents({ rights }),
       RoleBinding: roleBindingIntents,
+      IdentityProvider: identityProviderIntents,
     },
   }));
   const { store, rights } = harness;

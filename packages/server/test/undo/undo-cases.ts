@@ -158,6 +158,13 @@ export const undoCases: { readonly [K in KindName]: UndoCases } = {
   },
   User: {
     ...plain("/users/ana", { displayName: "Ana" }, { spec: { disabled: true } }),
+    link: {
+      async prepare(zone) {
+        await makeAna(zone);
+        await put("/identity-providers/corp", specs.IdentityProvider)(zone);
+      },
+      ask: post("/users/ana:link", { identityProvider: "corp", subject: "s-1" }),
+    },
     invite: { prepare: makeAna, ask: post("/users/ana:invite") },
     credentials: {
       prepare: makeAna,
@@ -174,6 +181,7 @@ export const undoCases: { readonly [K in KindName]: UndoCases } = {
       },
     },
   },
+  IdentityProvider: plain("/identity-providers/corp", specs.IdentityProvider, { spec: { createsUsers: true } }),
   Group: {
     ...plain("/groups/crew", { members: [] }, { spec: { description: "all" } }),
     update: {

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { optional, strict, type GroupResource } from "@skerry/model";
+import { Name, optional, strict, type GroupResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { requireCover } from "../../authorisation/granting.ts";
 import type { RightsIndex } from "../../authorisation/rights-index.ts";
@@ -9,10 +9,11 @@ import { timestamp } from "../../operations/clock.ts";
 import type { Random } from "../../operations/random.ts";
 import { formatInvitation, invitationMs } from "../../sign-in/invitation.ts";
 import { withCredentials } from "../../sign-in/local-credentials.ts";
+import { userOf } from "../../sign-in/identity.ts";
 import { endSessions, sessionsOf } from "../../sign-in/session.ts";
 import type { UserResource, ServiceAccountResource } from "@skerry/model";
 import { referenced } from "../references.ts";
-import { conflict, inUse } from "../refusal.ts";
+import { conflict, inUse, missingReference } from "../refusal.ts";
 import { forget, store } from "./zone-kind.ts";
 
 interface SubjectDeps {
@@ -49,7 +50,7 @@ export function userIntents({ rights, random }: UserDeps): KindIntents<"User"> {
         ...usesOf(tx, { kind: "User", name }),
       ]);
     },
-    actions: { invite: invite(random) },
+    actions: { invite: invite(random), link },
   };
 }
 
@@ -62,6 +63,11 @@ function invite(random: Pick<Random, "bytes">): ActionIntent<"User"> {
       requireCover(context.rights, [{ role: "platform-admin", scope: {} }]);
       if (user.spec.disabled === true)
         throw conflict(`The user ${user.metadata.name} is disabled.`, "Let them in again first, then invite them.");
+      const { identity } = user.status;
+      if (identity !== undefined) {
+        const remedy = `Have them sign in there: skerry login --identity-provider ${identity.identityProvider}`;
+        throw conflict(`The user ${user.metadata.name} is known by an identity provider.`, remedy);
+      }
       const { secret, hash } = mintSecret((bytes) => random.bytes(bytes));
       const lifetimeMs = lifetimeSeconds === undefined ? invitationMs : Number(lifetimeSeconds) * 1000;
       const invitation = { hash, expiresAt: timestamp(context.nowMs + lifetimeMs) };
@@ -90,7 +96,14 @@ export function groupIntents({ rights }: SubjectDeps): KindIntents<"Group"> {
     },
     remove(tx, group, context) {
       require(group, context);
-      return forgetSubject(tx, group, context, usesOf(tx, { kind: "Group", name: group.metadata.name }));
+      const { name } = group.metadata;
+      const givers = tx
+        .list("IdentityProvider")
+        .filter(({ spec }) => spec.groups?.some((given) => given.group === name));
+      return forgetSubject(tx, group, context, [
+        ...usesOf(tx, { kind: "Group", name }),
+        ...givers.map(({ metadata }) => `identity provider ${metadata.name}`),
+      ]);
     },
     actions: {},
   };
@@ -116,6 +129,27 @@ export function serviceAccountIntents({ rights }: SubjectDeps): KindIntents<"Ser
     actions: {},
   };
 }
+
+/** Who says who somebody is could be them: a platform-admin's alone, as an invitation is. */
+const link: ActionIntent<"User"> = {
+  summary: "Has them sign in by an identity provider from now on, as its subject, and by nothing else.",
+  input: strict({ identityProvider: Name, subject: Type.String({ minLength: 1, maxLength: 255 }) }),
+  run(tx, user, input, context) {
+    requireCover(context.rights, [{ role: "platform-admin", scope: {} }]);
+    const [name, subject] = [String(input["identityProvider"]), String(input["subject"])];
+    const provider = tx.get("IdentityProvider", { name });
+    if (provider === undefined) throw missingReference("/identityProvider", "IdentityProvider", name);
+    const { issuer } = provider.spec;
+    const known = userOf(tx, issuer, subject);
+    if (known !== undefined && known.metadata.id !== user.metadata.id)
+      throw conflict(`That is the user ${known.metadata.name}.`, "Give each user a subject of their own.");
+    endSessions(tx, sessionsOf(tx, user.metadata.name));
+    const { credentials: _over, ...status } = user.status;
+    return {
+      resource: tx.put({ ...user, status: { ...status, identity: { identityProvider: name, issuer, subject } } }),
+    };
+  },
+};
 
 interface Subject {
   readonly kind: string;
