@@ -76,7 +76,9 @@ async function conclude(
     for (const one of undone) terminal.err.write(`${undoneLines(terminal, one, "").join("\n")}\n`);
   else await renderValue(terminal, undo, session.output);
   const dim = (text: string): void => void terminal.err.write(`${paint(terminal.err, "dim", text)}\n`);
-  if (revision !== undefined) dim(`  do it again after all: skerry undo ${revision}`);
+  // What it destroyed no undo brings back.
+  if (revision !== undefined && undone.every(({ destroys }) => destroys === undefined))
+    dim(`  do it again after all: skerry undo ${revision}`);
   if (operation === undefined) return;
   if (wait) await followOperation(terminal, session, operation, signal);
   else dim(`  follow it: skerry operation wait ${operation.metadata.name}`);

@@ -37,11 +37,14 @@ function placeOf({ before, after }: CostEffect): string {
   if (cost === undefined) return "-";
   const { site = "no site", place, unpriced = [], range } = cost;
   const moved = before?.site !== undefined && after?.site !== undefined && before.site !== after.site;
+  const unlisted = [before, after].flatMap((one) =>
+    one?.site !== undefined && one.cost === undefined ? [one.site] : [],
+  );
   const at = moved ? `${before.site} -> ${site}` : site;
   const also = [
     ...(range === undefined ? [] : [rangeWords(range)]),
     ...(unpriced.length === 0 ? [] : [`no price for ${unpriced.join(", ")}`]),
-    ...(cost.cost === undefined ? ["no price list"] : []),
+    ...unlisted.map((name) => `no price list at ${name}`),
   ];
   return [place === "foreseen" ? `${at} as things are now` : at, ...also].join("; ");
 }

@@ -1,6 +1,7 @@
 import { fieldName, type KindName } from "@skerry/model";
 import type { Plan, PlannedChange, ResourceKey } from "@skerry/sdk";
 import { costLines } from "./cost-lines.ts";
+import { tableLines, type Column } from "./table.ts";
 import { paint, printable, type Terminal } from "./terminal.ts";
 
 /** One object, by kind and place. */
@@ -32,12 +33,19 @@ export function changeLines(terminal: Terminal, change: PlannedChange, fields: F
   ];
 }
 
+type QuotaEffect = Plan["quota"][number];
+
+const quotaColumns: readonly Column<QuotaEffect>[] = [
+  { title: "QUOTA", cell: ({ kind, name }) => `${kind.toLowerCase()} ${name}` },
+  { title: "OF", cell: ({ field }) => field },
+  { title: "BEFORE", align: "right", cell: ({ before }) => String(before) },
+  { title: "AFTER", align: "right", cell: ({ after }) => String(after) },
+  { title: "LIMIT", align: "right", cell: ({ limit }) => (limit === undefined ? "none" : String(limit)) },
+];
+
 /** What a plan means for quotas. */
 export function quotaLines(quota: Plan["quota"]): string[] {
-  return quota.map(({ kind, name, field, before, after, limit }) => {
-    const of = limit === undefined ? "no limit" : `of ${limit}`;
-    return printable(`  quota of ${kind.toLowerCase()} ${name}: ${field} ${before} -> ${after} (${of})`);
-  });
+  return quota.length === 0 ? [] : tableLines(quotaColumns, quota).map((line) => `  ${line}`);
 }
 
 /** What an apply of files comes to, told by what they name; the rest follows from it. */
