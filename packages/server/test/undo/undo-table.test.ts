@@ -8,6 +8,9 @@ import { startUndoZone, type UndoZone } from "./undo-zone.ts";
 /** What is asked for by a route of its own. */
 const byOtherRoutes: Partial<Record<KindName, readonly string[]>> = { Image: ["upload"], User: ["credentials"] };
 
+/** Of which one case leaves behind what would be in the way of the next. */
+const keeping: ReadonlySet<KindName> = new Set(["Instance", "Volume", "Operation", "User"]);
+
 /* Every verb of every kind, made from the table of kinds and their intents: what the rules promise is what the API does. */
 describe("undo of every verb of every kind", () => {
   test("has an answer for each action that there is, and a case that tries it", async () => {
@@ -21,8 +24,7 @@ describe("undo of every verb of every kind", () => {
   });
 
   for (const kind of kindNames) {
-    // What instances leave behind would be in the way of the next case.
-    const sharing = kind === "Instance" || kind === "Volume" || kind === "Operation" ? undefined : shared();
+    const sharing = keeping.has(kind) ? undefined : shared();
     after(() => sharing?.end());
     for (const [verb, one] of Object.entries(undoCases[kind])) {
       const answer = answerOf(kind, verb);
