@@ -136,6 +136,12 @@ describe("a guest's domain", () => {
       ),
       { numRuns: 1000 },
     );
+    // What leaves its folder fits no pattern, though each of its characters does.
+    for (const path of ["/var/../etc/shadow", "/..", "/a/.."]) {
+      const disks = [{ path, format: "raw", readOnly: false }] as const;
+      assert.throws(() => domainXml({ ...guest, disks }, setting), isRefusal, path);
+      assert.throws(() => domainXml(guest, { ...setting, consoleSocket: path }), isRefusal, path);
+    }
     for (const number of [1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60, -1]) {
       for (const field of ["vcpus", "memoryMiB", "epoch", "generation"]) {
         assert.throws(() => domainXml({ ...guest, [field]: number }, setting), isRefusal, `${field} ${number}`);
