@@ -118,6 +118,12 @@ export const securityLessons: readonly SecurityLesson[] = [
     test: "holds nothing hostile: what does not fit a pattern is refused before there is any XML",
   },
   {
+    lesson: "nothing that comes from elsewhere leaves its folder as a file's name",
+    paid: "CVE-2026-25077, CVE-2026-48749",
+    file: "packages/agent/test/hostile-paths.test.ts",
+    test: "no name that comes from elsewhere leaves its folder: of a disk, an image, a seed or a lease",
+  },
+  {
     lesson: "a backup with one byte changed is not restored",
     paid: "CVE-2026-48751",
     file: "packages/cli/test/backup.test.ts",
