@@ -100,6 +100,7 @@ export class RequestGenerator {
 
   next(): WildRequest {
     const { path, method, route } = this.#pick(this.#routes);
+    if (this.#chance(0.3)) return this.#meantWell(path, method, route);
     const home = this.#chance(0.6);
     const filled = path.replaceAll(/\{([a-z]+)\}/g, (_, parameter: string) =>
       parameter === "project" && home ? this.#home : this.#segment(),
@@ -125,6 +126,23 @@ export class RequestGenerator {
       path: filled + (asked === "" ? "" : `?${asked}`),
       headers,
       body,
+    };
+  }
+
+  /** What their own programs would ask for: most of what is ever changed comes of these. */
+  #meantWell(path: string, method: string, { requestBody }: OpenApiRoute): WildRequest {
+    const names = this.#names.filter((name) => /^[a-z][a-z0-9-]*$/.test(name));
+    const filled = path.replaceAll(/\{([a-z]+)\}/g, (_, parameter: string) =>
+      parameter === "project" ? this.#home : this.#pick(names),
+    );
+    const [described] = Object.entries(requestBody?.content ?? {});
+    if (described === undefined) return { method, path: filled, headers: {}, body: undefined };
+    const [contentType, { schema }] = described;
+    return {
+      method,
+      path: filled,
+      headers: { "content-type": contentType },
+      body: JSON.stringify(this.#value(schema, 0)),
     };
   }
 
