@@ -17,6 +17,7 @@ import {
   change,
   checkPath,
   create,
+  known,
   parseInput,
   parserFor,
   type Claim,
@@ -76,7 +77,7 @@ export function apply(
   const { metadata, spec } = parse(body ?? {}) as WishOf<KindName>;
   checkPath(key, metadata);
   const wish = fieldsOf(kind, { labels: metadata?.labels ?? {}, spec: spec ?? {} });
-  const before = tx.get(kind, key);
+  const before = known(tx, kind, key, write);
   if (before !== undefined) write.authoriseChange(before);
   write.checkPreconditions(before);
   const { manager } = applying;

@@ -9,7 +9,7 @@ import {
 } from "@skerry/model";
 import type { AuditNote, ChangeEvent, Committed, Key, Transaction } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
-import { authoriseChange, authoriseWish, sees } from "../authorisation/authorise.ts";
+import { authoriseChange, authoriseWish, isHidden, sees } from "../authorisation/authorise.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import type { Verb } from "../authorisation/verbs.ts";
 import { monthOf } from "../controllers/metering/month.ts";
@@ -121,6 +121,7 @@ export function contextOf(deps: ApiDeps, call: Call, verb: Verb): WriteContext {
     intents: deps.intents,
     sealer: deps.sealer,
     checkPreconditions: (current) => checkPreconditions(call.headers, current),
+    isHidden: (resource) => isHidden(call.principal, verb, resource),
     authoriseChange: (resource) => authoriseChange(call.principal, verb, resource),
     authoriseWish: (resource, as = verb) => authoriseWish(call.principal, as, resource),
     context: {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import {
   SkerryError,
   inputParser,
+  kindWord,
   kinds,
   namePattern,
   nameWords,
@@ -50,6 +51,8 @@ export interface WriteContext {
   readonly context: IntentContext;
   /** @throws SkerryError where the request's preconditions don't hold for what is there */
   readonly checkPreconditions: (current: ResourceOf<KindName> | undefined) => void;
+  /** Whether what is there must be taken for nothing, since who asks may not know of it. */
+  readonly isHidden: (current: ResourceOf<KindName>) => boolean;
   /** @throws SkerryError where who asks may not change what is there */
   readonly authoriseChange: (current: ResourceOf<KindName>) => void;
   /** @throws SkerryError forbidden where who asks may not have it so */
@@ -68,11 +71,29 @@ export function parserFor(schema: TObject | string, make: () => Parser<unknown>)
 /** PUT: creates, or replaces spec and labels. What is the same already is left alone. */
 export function put(tx: Transaction, kind: KindName, key: Key, body: unknown, write: WriteContext): WriteOutcome {
   const input = parseInput(kind, key, body);
-  const before = tx.get(kind, key);
+  const before = known(tx, kind, key, write);
   if (before !== undefined) write.authoriseChange(before);
   write.checkPreconditions(before);
   if (before !== undefined) return { ...change(tx, before, input, write).outcome, created: false };
   return { ...create(tx, kind, key, input, write), created: true };
+}
+
+/** What is there, as far as who asks may know of it. */
+export function known(
+  tx: Transaction,
+  kind: KindName,
+  key: Key,
+  write: WriteContext,
+): ResourceOf<KindName> | undefined {
+  const found = tx.get(kind, key);
+  return found === undefined || write.isHidden(found) ? undefined : found;
+}
+
+/** Names of a kind are one for the whole zone: whoever may make one has to be told that there is another's. */
+function taken(kind: KindName, key: Key): SkerryError {
+  return new SkerryError("already-exists", `The name ${key.name} is taken by another ${kindWord(kind)}.`, {
+    remedy: "Choose another name.",
+  });
 }
 
 /** Makes what is not there yet. */
@@ -98,6 +119,7 @@ export function create(
   );
   const whole = made === undefined ? draft : { ...draft, metadata: { ...draft.metadata, ...made } };
   write.authoriseWish(whole, "put");
+  if (tx.get(kind, key) !== undefined) throw taken(kind, key);
   return intents.create(tx, whole, write.context);
 }
 
@@ -173,7 +195,7 @@ function checkProject(tx: Transaction, project: string | undefined): void {
 }
 
 function existing(tx: Transaction, kind: KindName, key: Key, write: WriteContext): ResourceOf<KindName> {
-  const found = tx.get(kind, key);
+  const found = known(tx, kind, key, write);
   if (found !== undefined) write.authoriseChange(found);
   write.checkPreconditions(found);
   if (found === undefined) throw notFound(kind, key);

@@ -31,9 +31,24 @@ export function authorise(principal: Principal, verb: Verb, kind: KindName, plac
   if (place === undefined && principal.rights.allowSomewhere(verb, kind)) return;
   const decision = decide(principal, verb, kind, place ?? {});
   if (decision === "allowed") return;
+  if (decision === "hidden" && isLikeNothing(principal, verb, kind, key)) return;
   const namesNothing = key.name === "" && key.project === undefined;
   if (decision === "forbidden" || namesNothing) throw forbidden(principal, verb, kind, place ?? {});
   throw key.name === "" ? notFound("Project", { name: key.project ?? "" }) : notFound(kind, key);
+}
+
+/**
+ * What lives in no project, and tells its place itself, is let through where it would be if it were not there: its transaction answers
+ * for both alike, down to what is said of a wrong body (`isHidden`). Nothing is read that way.
+ */
+function isLikeNothing({ rights }: Principal, verb: Verb, kind: KindName, key: Key): boolean {
+  const isWrite = verb === "put" || verb === "patch" || verb === "delete" || verb === "act";
+  return isWrite && key.project === undefined && key.name !== "" && rights.allowSomewhere(verb, kind);
+}
+
+/** Whether a resource must be answered for as if it were not there. */
+export function isHidden(principal: Principal, verb: Verb, resource: ResourceOf<KindName>): boolean {
+  return decide(principal, verb, resource.kind, placeOf(resource, principal.rights)) === "hidden";
 }
 
 /** The same of a resource as it is, within the transaction that changes it: it may be elsewhere by now than the guard at the door saw. */

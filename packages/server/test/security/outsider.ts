@@ -94,7 +94,8 @@ export async function playOutsider(
       (statuses.get(200) ?? 0) > count / 50 && (statuses.get(404) ?? 0) > count / 50,
       "hardly anything was asked",
     );
-    if (role === "admin" && count >= 20_000) assert.ok(changed > count / 500, `hardly anything was changed: ${changed}`);
+    if (role === "admin" && count >= 20_000)
+      assert.ok(changed > count / 500, `hardly anything was changed: ${changed}`);
     assert.deepEqual(lines, []);
     assert.equal(await stateOf(asAdmin, role), before);
   } finally {
