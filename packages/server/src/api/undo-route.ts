@@ -216,6 +216,7 @@ function perform(deps: ApiDeps, call: Call, tx: Transaction, steps: readonly Und
 
 function performStep(deps: ApiDeps, call: Call, tx: Transaction, step: UndoStep): Omit<Done, "steps"> {
   const { kind, key } = step.change;
+  if (key.project !== undefined) deps.limits.admitChange(key.project, deps.ratesOf(key.project));
   const as = (verb: Parameters<typeof contextOf>[2]): WriteContext => ({
     ...contextOf(deps, call, verb),
     checkPreconditions: () => undefined,

@@ -143,6 +143,17 @@ describe("whoever asks too much", () => {
     assert.equal((await put("ours", "more")).status, 201);
   });
 
+  test("undoes no more in a project than may be changed there", async () => {
+    await using zone = await startLimited({ project: { perSecond: 1, burst: 2 } });
+    const { api } = zone;
+    const made = await api.ask(api.admin, "PUT", networks("ours", "n1"), { spec: specs.Network });
+    const undo = (revision: unknown) => api.ask(api.admin, "POST", "/api/v1/undo", { revision });
+    const undone = await undo(made.at("resource.metadata.revision"));
+    assert.equal(undone.status, 200, undone.text);
+    isRefused(await undo(undone.at("revision")), "project");
+    assert.equal(api.store.get("Network", { project: "ours", name: "n1" }), undefined);
+  });
+
   test("in one plan is counted by what it holds", async () => {
     await using zone = await startLimited({ principal: { perSecond: 1, burst: 10 } });
     const { api } = zone;
