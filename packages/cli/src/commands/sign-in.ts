@@ -5,9 +5,7 @@ import type { GivenRole, WhoAmI } from "@skerry/sdk";
 import type { CommandDeps } from "../command-deps.ts";
 import { checkServer, chooseContext, readContexts, writeContexts, type Context } from "../contexts.ts";
 import { printLines, renderValue } from "../output/render.ts";
-import { openPrompts } from "../prompts.ts";
 import { openSession, readAuthority, withConnection } from "../session.ts";
-import { signInByBrowser, signInByDevice } from "../identity-sign-in.ts";
 import { enrolByLink, keepSession, readLink } from "../signing-in.ts";
 import { given, toNumber } from "./flag-values.ts";
 
@@ -58,10 +56,12 @@ function addLogin(program: Command, deps: CommandDeps): void {
         ...{ server, token: "" },
         ...(authorityFile === undefined ? {} : { authority: readAuthority(authorityFile) }),
       });
+      const { openPrompts } = await import("../prompts.ts");
       using prompts = openPrompts(deps);
       const limits = given({ role: flags.role, project: flags.onlyProject, lifetimeSeconds: flags.lifetime });
       const { identityProvider, device = false } = flags;
       const signIn = async () => {
+        const { signInByBrowser, signInByDevice } = await import("../identity-sign-in.ts");
         if (device) return signInByDevice(deps, { client, identityProvider, limits });
         if (identityProvider !== undefined) return signInByBrowser(deps, { client, identityProvider, limits });
         const user = flags.user ?? (await prompts.ask("User"));

@@ -3,7 +3,7 @@ import type { OwnProof, SignInClient } from "@skerry/sdk";
 import type { CommandDeps } from "../command-deps.ts";
 import { concludeMutation, showPlan } from "../mutation.ts";
 import { renderValue } from "../output/render.ts";
-import { openPrompts, type Prompts } from "../prompts.ts";
+import type { Prompts } from "../prompts.ts";
 import {
   openSession,
   readAuthority,
@@ -111,6 +111,7 @@ function addOwn(
         ...{ server: context.server, token: tokenOf(context) },
         ...(context.authorityFile === undefined ? {} : { authority: readAuthority(context.authorityFile) }),
       });
+      const { openPrompts } = await import("../prompts.ts");
       using prompts = openPrompts(deps);
       const password = await prompts.ask("Current password", "hidden");
       const code = await prompts.ask("Code of the authenticator, or a recovery code");
