@@ -30,7 +30,7 @@ export interface Placed {
 export type Decision = Placed | Refused;
 
 /** Beyond so many nodes a decision doesn't say how many fit: to count them costs more than to decide. */
-const fittingCounted = 2048;
+const fittingCounted = 256;
 
 /**
  * Chooses a node of this fleet as `Placer.best` does, and says why there, or what stands in the way everywhere. A look at all nodes,

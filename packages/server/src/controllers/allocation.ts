@@ -19,6 +19,8 @@ const nothing: Readonly<Capacity> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
  */
 export class Allocation implements Tracker {
   readonly #used = new Map<string, Capacity>();
+  /** Nodes of it that have changed since somebody took note. */
+  #changed = new Set<string>();
   /** What a transaction's own changes take beyond that. */
   readonly #corrections = new OwnChanges(
     () => new Map<string, Capacity>(),
@@ -62,7 +64,19 @@ export class Allocation implements Tracker {
   }
 
   applied(events: readonly ChangeEvent[], newest: View, before: Before): void {
-    recount(this.#used, events, newest, before);
+    recount(this.#used, events, newest, before, this.#changed);
+  }
+
+  /** The nodes on which what is taken has changed since the last call; but for resets, which change all. */
+  takeChanged(): ReadonlySet<string> {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
+  }
+
+  /** The nodes on which a transaction's own changes take or give back something; as good as `in`. */
+  correctedIn(view: View & Partial<Pick<Transaction, "written">>): Iterable<string> {
+    return view.written === undefined ? [] : this.#corrections.of(view.written, view).keys();
   }
 
   /** What is taken on each node as this transaction has it; any other view is taken for the newest. Good until the next call. */
@@ -78,11 +92,21 @@ export class Allocation implements Tracker {
 }
 
 /** Counts what these changes, all that there are between `before` and `newest`, take and give back. */
-function recount(used: Map<string, Capacity>, events: readonly ChangeEvent[], newest: View, before: Before): void {
+function recount(
+  used: Map<string, Capacity>,
+  events: readonly ChangeEvent[],
+  newest: View,
+  before: Before,
+  changed?: Set<string>,
+): void {
+  const take = (share: Share, sign: 1 | -1): void => {
+    add(used, share, sign);
+    changed?.add(share.nodeId);
+  };
   for (const [place, found] of foundAt(events, before, newest)) {
     const key = keyOf(place);
-    for (const share of sharesOf(found.instance, found.volume)) add(used, share, -1);
-    for (const share of sharesOf(newest.get("Instance", key), newest.get("Volume", key))) add(used, share, 1);
+    for (const share of sharesOf(found.instance, found.volume)) take(share, -1);
+    for (const share of sharesOf(newest.get("Instance", key), newest.get("Volume", key))) take(share, 1);
   }
 }
 

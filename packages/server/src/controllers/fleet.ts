@@ -1,9 +1,10 @@
 import type { Capacity } from "@skerry/model";
-import type { Candidate } from "@skerry/placement";
+import { NodeFleet, Placer, type Candidate } from "@skerry/placement";
 import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
 import type { Allocation } from "./allocation.ts";
 import { OwnChanges } from "../own-changes.ts";
 import { candidateOf, fleetOf, idle } from "./placing.ts";
+import { PlacerKept } from "./placer-kept.ts";
 
 /**
  * Every node as placement sees it, kept from one decision to the next: one is made anew when it has changed, all when a site or a
@@ -11,7 +12,8 @@ import { candidateOf, fleetOf, idle } from "./placing.ts";
  * A decision costs 0.1 us for each node here.
  */
 export class Fleet implements Tracker {
-  readonly #allocation: Pick<Allocation, "in">;
+  readonly #allocation: Taken;
+  readonly #placer: PlacerKept;
   #newest: View;
   /** Undefined until they are asked for. */
   #seats: Seats | undefined;
@@ -29,8 +31,9 @@ export class Fleet implements Tracker {
   );
   readonly #stop: () => void;
 
-  constructor(store: Store, allocation: Pick<Allocation, "in">) {
+  constructor(store: Store, allocation: Taken) {
     this.#allocation = allocation;
+    this.#placer = new PlacerKept(allocation);
     this.#newest = store;
     this.#stop = store.track(this);
   }
@@ -42,17 +45,33 @@ export class Fleet implements Tracker {
   reset(newest: View): void {
     this.#newest = newest;
     this.#seats = undefined;
+    this.#placer.reset(newest);
   }
 
   applied(events: readonly ChangeEvent[]): void {
     for (const event of events) {
       if (concernsAll(event)) this.#seats = undefined;
-      else if (event.kind === "Node") this.#seats?.reseat(this.#newest, event.id);
+      else if (event.kind === "Node") {
+        this.#seats?.reseat(this.#newest, event.id);
+        this.#placer.changed(event.id);
+      }
+      if (concernsAll(event)) this.#placer.reset(this.#newest);
     }
   }
 
   #kept(): Seats {
     return (this.#seats ??= new Seats(fleetOf(this.#newest, idle)));
+  }
+
+  /** How many nodes there are, about. */
+  get size(): number {
+    return this.#kept().list.length;
+  }
+
+  /** What chooses among them, as this transaction has them; any other view is taken for the newest. Good until the next call. */
+  placerIn(view: View & Partial<Pick<Transaction, "written">>): Placer {
+    const own = view.written === undefined ? undefined : this.#own.of(view.written, view).seats;
+    return own === undefined ? this.#placer.in(view) : new Placer(new NodeFleet(this.in(view)));
   }
 
   /** The candidates as this transaction has them; any other view is taken for the newest. Good until the next call. */
@@ -64,6 +83,9 @@ export class Fleet implements Tracker {
     return seats;
   }
 }
+
+/** What is asked of Allocation. */
+export type Taken = Pick<Allocation, "in" | "takeChanged" | "correctedIn">;
 
 function concernsAll({ kind }: ChangeEvent): boolean {
   return kind === "Site" || kind === "Provider";

@@ -29,7 +29,7 @@ import { volumeIntents } from "./intents/volume.ts";
 export interface IntentDeps {
   readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
-  readonly fleet: Pick<Fleet, "in">;
+  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size">;
   readonly usage: Pick<UsageBook, "in">;
   readonly spend: Pick<SpendBook, "of">;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;

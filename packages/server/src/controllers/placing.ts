@@ -1,11 +1,13 @@
 import { SkerryError, type Capacity, type InstanceResource, type NodeResource } from "@skerry/model";
 import {
+  decide,
   obstacles,
   place,
   refusalError,
   shortfalls,
   type Candidate,
   type PlacementRequest,
+  type Placer,
   type RefusalReason,
 } from "@skerry/placement";
 import type { View } from "@skerry/store";
@@ -51,6 +53,21 @@ export function chooseNode(
   throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
     remedy: "See what there is: skerry node list",
   });
+}
+
+/** Up to so many nodes a look at each costs no more than what is kept to spare it. */
+const few = 64;
+
+/** Chooses among all nodes, as a transaction has them. @throws SkerryError no-placement as above */
+export function chooseAnywhere<V>(
+  fleet: { readonly size: number; in(view: V): readonly Candidate[]; placerIn(view: V): Placer },
+  view: V,
+  request: PlacementRequest,
+): ReturnType<typeof chooseNode> {
+  if (fleet.size <= few) return chooseNode(fleet.in(view), request);
+  const decision = decide(fleet.placerIn(view), request);
+  if (decision.outcome === "refused") throw refusalError(decision);
+  return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
 }
 
 /** A node that would take it now, other than those it is on; undefined where none would. For advice. */

@@ -98,7 +98,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
     intents: makeIntents({
       allocation: { in: nobody },
       addresses: { lease: nobody },
-      fleet: { in: nobody },
+      fleet: { in: nobody, placerIn: nobody, size: 0 },
       usage: { in: nobody },
       spend: { of: nobody },
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },

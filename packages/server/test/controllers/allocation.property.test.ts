@@ -4,7 +4,9 @@ import fc from "fast-check";
 import { SkerryError, type Capacity, type InstanceResource } from "@skerry/model";
 import type { Store, Transaction, View } from "@skerry/store";
 import { seed } from "@skerry/testkit/seed";
+import { decide, place } from "@skerry/placement";
 import { Allocation } from "../../src/controllers/allocation.ts";
+import { Fleet } from "../../src/controllers/fleet.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
@@ -123,24 +125,28 @@ describe("what many wishes take of nodes and networks", () => {
         await empty(store);
         const fleet = new ModelFleet(store);
         let allocation = new Allocation(store);
+        let kept = new Fleet(store, allocation);
         try {
           await settleIn(fleet);
           for (const happening of happenings) {
-            await happen(fleet, allocation, happening, count);
+            await happen(fleet, allocation, kept, happening, count);
             if (happening.kind === "restart") {
               // Counted from what is there, as a new run of the server does.
+              kept.close();
               allocation.close();
               allocation = new Allocation(store);
+              kept = new Fleet(store, allocation);
             }
-            checkAll(store, allocation);
+            checkAll(store, allocation, kept);
             checkAddresses(fleet);
-            await store.transact((tx) => checkAll(tx, allocation));
+            await store.transact((tx) => checkAll(tx, allocation, kept));
           }
           await deleteAll(fleet);
-          checkAll(store, allocation);
+          checkAll(store, allocation, kept);
           checkAddresses(fleet);
           checkNothingIsTaken(store, fleet, allocation);
         } finally {
+          kept.close();
           allocation.close();
           fleet.killServer();
         }
@@ -165,6 +171,7 @@ async function settleIn(fleet: ModelFleet): Promise<void> {
 async function happen(
   fleet: ModelFleet,
   allocation: Allocation,
+  kept: Fleet,
   happening: Event,
   count: (kind: string) => void,
 ): Promise<void> {
@@ -173,7 +180,7 @@ async function happen(
     case "all-or-nothing": {
       const { kind, wishes } = happening;
       const parts = kind === "wishes" ? wishes.map((one) => [one]) : [wishes];
-      await Promise.all(parts.map((part) => inOneTransaction(fleet, allocation, part, count)));
+      await Promise.all(parts.map((part) => inOneTransaction(fleet, allocation, kept, part, count)));
       await fleet.settle();
       return;
     }
@@ -217,6 +224,7 @@ async function happen(
 async function inOneTransaction(
   fleet: ModelFleet,
   allocation: Allocation,
+  kept: Fleet,
   wishes: readonly Wish[],
   count: (kind: string) => void,
 ): Promise<void> {
@@ -225,9 +233,9 @@ async function inOneTransaction(
     await fleet.store.transact((tx) => {
       for (const each of wishes) {
         ask(tx, fleet, each);
-        checkAll(tx, allocation);
+        checkAll(tx, allocation, kept);
       }
-      checkAll(tx, allocation);
+      checkAll(tx, allocation, kept);
     });
   } catch (error) {
     if (!(error instanceof SkerryError)) throw error;
@@ -268,7 +276,16 @@ function find(view: View, name: string): InstanceResource | undefined {
 }
 
 /** Counted anew from all objects, in the plainest way. */
-function checkAll(view: View, allocation: Allocation): void {
+function checkAll(view: View, allocation: Allocation, fleet: Fleet): void {
+  for (const [vcpus, diskMiB] of [
+    [1, 64],
+    [3, 20_000],
+    [9, 64],
+  ] as const) {
+    const request = { vcpus, memoryMiB: 256, diskMiB, constraints: {} };
+    const decision = decide(fleet.placerIn(view), request);
+    assert.equal(decision.reason, place(request, fleet.in(view)).reason, "what is kept decides as a look at all nodes");
+  }
   const used = allocation.in(view);
   for (const { metadata } of view.list("Node")) {
     const taken = takenOn(view, metadata.id);

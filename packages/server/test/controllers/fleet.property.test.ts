@@ -57,11 +57,12 @@ test("the fleet is the nodes, sites and providers as they are, whatever has chan
   for (const changes of fc.sample(fc.array(change, { minLength: 30, maxLength: 80 }), { numRuns: 15, seed })) {
     await using scratch = await openScratchStore(Date.now, memoryFolder);
     const { store } = scratch;
-    const fleet = new Fleet(store, { in: () => idle });
+    const fleet = new Fleet(store, { in: () => idle, takeChanged: () => new Set(), correctedIn: () => [] });
     const look = (view: View = store): void => {
       const byName = (one: { readonly name: string }, other: { readonly name: string }): number =>
         one.name < other.name ? -1 : 1;
       assert.deepEqual(fleet.in(view).toSorted(byName), fleetOf(view, idle).toSorted(byName));
+      assert.deepEqual([...fleet.placerIn(view).fleet.nodes()].toSorted(byName), fleetOf(view, idle).toSorted(byName));
     };
     const make = (tx: Transaction, one: Made, connected: boolean): void => {
       if (one.do === "node") tx.put(node(one.serial, one.site, connected));

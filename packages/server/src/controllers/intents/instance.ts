@@ -7,7 +7,7 @@ import type { Allocation } from "../allocation.ts";
 import type { Fleet } from "../fleet.ts";
 import type { AddressBook } from "../addressing/address-book.ts";
 import { freshLease, withChangedLease } from "../instance-lease.ts";
-import { chooseNode, requestOf } from "../placing.ts";
+import { chooseAnywhere, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict, missingReference } from "../refusal.ts";
 import { removeInstance } from "./instance-removal.ts";
@@ -17,7 +17,7 @@ import { changeOf, checkChange, growVolume, submitChange, targetsOf, watchInput 
 export interface InstanceIntentDeps {
   readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
-  readonly fleet: Pick<Fleet, "in">;
+  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size">;
   readonly engine: Pick<OperationEngine, "submit" | "requireIdle">;
 }
 
@@ -74,7 +74,7 @@ function createInstance(
     );
   }
   refuseNowhere(tx, spec.placement);
-  const place = chooseNode(deps.fleet.in(tx), requestOf(tx, draft));
+  const place = chooseAnywhere(deps.fleet, tx, requestOf(tx, draft));
   const since = timestamp(context.nowMs);
   const assignment = { ...place, epoch: 1, since };
   const volume = tx.put<VolumeResource>({

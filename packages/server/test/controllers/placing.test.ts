@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SkerryError } from "@skerry/model";
+import { NodeFleet, Placer, type Candidate, type PlacementRequest } from "@skerry/placement";
+import { chooseAnywhere, chooseNode } from "../../src/controllers/placing.ts";
+
+const nodes = Array.from({ length: 100 }, (_, number): Candidate => ({
+  name: `n-${number}`,
+  id: `nod_${number}`,
+  site: `site-${number % 7}`,
+  provider: "p",
+  country: number % 2 === 0 ? "ES" : "FR",
+  jurisdiction: "ES",
+  sovereigntyLevel: 2,
+  tier: "far-edge",
+  labels: {},
+  architecture: "x86_64",
+  latitude: 40,
+  longitude: number % 7,
+  schedulable: true,
+  healthy: true,
+  capacity: { vcpus: 8, memoryMiB: 8192, diskMiB: 81_920 },
+  used: { vcpus: number % 5, memoryMiB: 0, diskMiB: 0 },
+}));
+const asked: PlacementRequest = { vcpus: 2, memoryMiB: 512, diskMiB: 1024, constraints: { countries: ["FR"] } };
+
+test("in a fleet of any size a node is chosen, and refused, as a look at all nodes does it", () => {
+  for (const count of [3, 64, 65, 100]) {
+    const some = nodes.slice(0, count);
+    const placer = new Placer(new NodeFleet(some));
+    let looks = 0;
+    const fleet = {
+      size: count,
+      in: () => (looks++, some),
+      placerIn: () => placer,
+    };
+    assert.deepEqual(chooseAnywhere(fleet, undefined, asked), chooseNode(some, asked));
+    const messages = [() => chooseAnywhere(fleet, undefined, tooMuch), () => chooseNode(some, tooMuch)].map(messageOf);
+    assert.match(messages[0] ?? "", /^No node fits: .* Any one of these would do: allow country/);
+    assert.equal(messages[0], messages[1]);
+    assert.equal(looks, count <= 64 ? 2 : 0, "small fleets alone are looked through");
+  }
+});
+
+const tooMuch: PlacementRequest = { ...asked, constraints: { countries: ["PT"] } };
+
+function messageOf(choose: () => unknown): string {
+  try {
+    choose();
+  } catch (error) {
+    if (error instanceof SkerryError) return `${error.message} ${error.remedy}`;
+    throw error;
+  }
+  return "";
+}
