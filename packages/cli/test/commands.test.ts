@@ -14,7 +14,7 @@ import { startServer, type RunningServer } from "@skerry/server";
 const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 
 /* The commands as their user types them, each a process of its own, against a server in this one. */
-describe("the command line", { timeout: 120_000 }, () => {
+describe("the command line", { timeout: 400_000 }, () => {
   let folder: string;
   let server: RunningServer;
   let client: Client;

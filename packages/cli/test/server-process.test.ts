@@ -17,7 +17,7 @@ const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const patienceMs = 4500;
 
 /* `skerry server` as a process of its own, with everything open that could keep it. */
-describe("the server's process", { timeout: 120_000 }, () => {
+describe("the server's process", { timeout: 300_000 }, () => {
   let folder: string;
   // A host that takes connections and says nothing, so that provisioning it stays under way.
   const sockets = new Set<Socket>();

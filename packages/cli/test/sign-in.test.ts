@@ -26,7 +26,7 @@ function codeOf(key: string, aheadSteps = 0): string {
 }
 
 /* Signing in as people type it, each command a process of its own, against a server in this one. */
-describe("signing in by the command line", { timeout: 120_000 }, () => {
+describe("signing in by the command line", { timeout: 300_000 }, () => {
   let folder: string;
   let server: RunningServer;
   let link = "";

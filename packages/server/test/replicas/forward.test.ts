@@ -20,7 +20,7 @@ async function startPausedLeader(): Promise<{ readonly server: Server; readonly 
   return { server, sockets };
 }
 
-describe("what a follower passes on", { timeout: 20_000 }, () => {
+describe("what a follower passes on", { timeout: 60_000 }, () => {
   let leader: Awaited<ReturnType<typeof startPausedLeader>>;
   let follower: ReturnType<typeof createHttpServer>;
   let forward: ReturnType<typeof makeForward>;
