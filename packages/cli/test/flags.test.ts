@@ -18,6 +18,13 @@ describe("instance flags", () => {
     assert.throws(() => latencyLimit("madrid"), invalid);
   });
 
+  test("weights are numbers of things that can be weighed", async () => {
+    const weighing = (weight: string[]) => instanceFlags.spec({ image: "islet", vcpus: 1, memory: 96, weight }, signal);
+    assert.deepEqual((await weighing(["carbon=1", "price=0.5"])).placement, { weights: { carbon: 1, price: 0.5 } });
+    for (const bad of ["beauty=1", "carbon", "carbon=-1", "carbon=much"])
+      await assert.rejects(weighing([bad]), invalid, bad);
+  });
+
   test("a health check names a port, and for HTTP a path", () => {
     assert.deepEqual(healthCheck("http:80/ready"), { kind: "http", port: 80, path: "/ready" });
     assert.deepEqual(healthCheck("tcp:5432"), { kind: "tcp", port: 5432 });

@@ -30,7 +30,8 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       .option("--tier <tier...>", "only at sites of these tiers")
       .option("--min-sovereignty <level>", "0 to 4", toNumber)
       .option("--node-label <key=value...>", "only on nodes with these labels")
-      .option("--max-latency <place=ms...>", "at most so far from a place: madrid=20");
+      .option("--max-latency <place=ms...>", "at most so far from a place: madrid=20")
+      .option("--weight <what=number...>", "what makes a node better: spread, pack, price, carbon, latency; carbon=1");
   },
   spec: async (options) => {
     const keys = await Promise.all(
@@ -47,6 +48,7 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       minSovereigntyLevel: options["minSovereignty"],
       labels: options["nodeLabel"] === undefined ? undefined : labelsOf(options["nodeLabel"] as readonly string[]),
       maxLatency: (options["maxLatency"] as readonly string[] | undefined)?.map(latencyLimit),
+      weights: weightsOf(options["weight"] as readonly string[] | undefined),
     });
     return parse(
       given({
@@ -97,6 +99,14 @@ export function onDisconnect(text: string): OnDisconnect {
   throw new SkerryError("invalid-request", `--on-disconnect: "${text}" is neither keep nor a time.`, {
     remedy: `Write keep, or a time from ${minimum}s to ${maximum / 3600}h, for example 90s.`,
   });
+}
+
+/** `carbon=1` and the like; which there are is the schema's to say. */
+function weightsOf(texts: readonly string[] | undefined): Record<string, unknown> | undefined {
+  if (texts === undefined) return undefined;
+  return Object.fromEntries(
+    Object.entries(labelsOf(texts)).map(([what, number]) => [what, number === "" ? number : Number(number)]),
+  );
 }
 
 /** `madrid=20`, or `40.4,-3.7=20`: at most 20 ms of round trip from there. */

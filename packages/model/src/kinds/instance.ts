@@ -21,7 +21,17 @@ export const LatencyLimit = strict({
 });
 export type LatencyLimit = Static<typeof LatencyLimit>;
 
-/** Where an instance may run: every given field must hold, at placement and at every later move. */
+const Weight = optional(Type.Number({ minimum: 0, maximum: 1000 }));
+
+/** What makes one node better than another, each from 0 on. */
+const PlacementWeights = strict(
+  { spread: Weight, pack: Weight, price: Weight, carbon: Weight, latency: Weight },
+  "what counts in a node's score, the sum of: how much of it is used (spread) or is not (pack), the site's price per 0.10 EUR for a " +
+    "vCPU and hour, its carbon per 500 g for a kWh, and the slowest round trip of maxLatency per 100 ms. What is not known counts as 1. " +
+    "The least score wins; spread alone counts where this is absent",
+);
+
+/** Where an instance may run: every given field but weights must hold, at placement and at every later move. */
 export const PlacementConstraints = strict({
   countries: optional(Type.Array(CountryCode, { minItems: 1, maxItems: 64 })),
   jurisdictions: optional(Type.Array(CountryCode, { minItems: 1, maxItems: 64 })),
@@ -39,6 +49,7 @@ export const PlacementConstraints = strict({
   labels: optional(Labels),
   architecture: optional(oneOf(["x86_64", "aarch64"] as const)),
   maxLatency: optional(Type.Array(LatencyLimit, { minItems: 1, maxItems: 16 })),
+  weights: optional(PlacementWeights),
 });
 export type PlacementConstraints = Static<typeof PlacementConstraints>;
 

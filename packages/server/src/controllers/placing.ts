@@ -142,7 +142,7 @@ export function refuseViolations(view: View, concerns: (candidate: Candidate) =>
 
 /** What an instance asks of its node. */
 export function requestOf(view: View, instance: InstanceResource): PlacementRequest {
-  const { vcpus, memoryMiB, placement = {}, image } = instance.spec;
+  const { vcpus, memoryMiB, placement: { weights, ...placement } = {}, image } = instance.spec;
   const source = findImage(view, instance.metadata.project ?? "", image);
   // Once the volume is filled its image may be gone; then it is what the present node can run.
   const node = instance.assignment === undefined ? undefined : view.getById("Node", instance.assignment.nodeId);
@@ -154,6 +154,7 @@ export function requestOf(view: View, instance: InstanceResource): PlacementRequ
     memoryMiB,
     diskMiB,
     constraints: { ...placement, ...(architecture === undefined ? {} : { architecture }) },
+    ...(weights === undefined ? {} : { weights }),
   };
 }
 
