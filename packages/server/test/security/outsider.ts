@@ -137,7 +137,8 @@ async function populate(
   await put("roles/thing", { policies: "permit (principal, action, resource);", description: mark });
   await put(`role-bindings/${mark}`, { role: "thing", subjects: [{ kind: "User", name: "boss" }] });
   await put("api-tokens/boss", { owner: { kind: "User", name: "boss" }, description: mark });
-  await put("role-bindings/own", { role, subjects: [{ kind: "User", name: "outsider" }], project: "ours" });
+  // By a name that is not tried: whoever removes it is an outsider to all.
+  await put("role-bindings/kept", { role, subjects: [{ kind: "User", name: "outsider" }], project: "ours" });
   const made = await put("api-tokens/own", { owner: { kind: "User", name: "outsider" } });
   return (JSON.parse(made) as { secret: string }).secret;
 }
