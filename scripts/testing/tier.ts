@@ -25,8 +25,8 @@ const minuteMs = 60_000;
 export const tiers: readonly Tier[] = [
   {
     name: "unit",
-    // Half of it on a machine that does nothing else; a noisy one takes two to three times as long.
-    budgetMs: 12 * minuteMs,
+    // A third of it on a machine that does nothing else; a noisy one takes two to three times as long.
+    budgetMs: 18 * minuteMs,
     graceMs: 5_000,
     concurrency: Math.max(2, availableParallelism()),
     obstacle: () => undefined,
