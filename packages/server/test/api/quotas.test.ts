@@ -153,6 +153,30 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     const shown = await ask("GET", "/projects/thrift");
     assert.equal(Number(shown.body.status?.spend?.nextMonth), comesTo());
     await limit("/projects/thrift", null);
+
+    // What a plan would have sites cost is nobody's price but its own.
+    await limit("/projects/shop", null);
+    await limit("/organisations/acme", { spend: { currency: "EUR", perMonth: "1000000" } });
+    const { thisMonth, nextMonth } = (await ask("GET", "/organisations/acme")).body.status?.spend ?? assert.fail();
+    const barely = String(Math.max(Number(thisMonth), Number(nextMonth)) + 1);
+    await limit("/organisations/acme", { spend: { currency: "EUR", perMonth: barely } });
+    const paid = { prices: [{ from: "2019-01", currency: "EUR", vcpuHour: "1" }] };
+    await api.store.transact((tx) => {
+      for (const site of tx.list("Site")) tx.put({ ...site, spec: { ...site.spec, ...paid } });
+    });
+    const spec = { ...instance, networks: [] };
+    const free = { prices: [{ from: "2020-01", currency: "EUR", vcpuHour: "0" }] };
+    const sites = api.store.list("Site").map(({ metadata: { name }, spec: as }) => ({
+      ...{ kind: "Site", metadata: { name }, spec: { ...as, ...free } },
+    }));
+    const planned = { kind: "Instance", metadata: { name: "one-more", project: "thrift" }, spec };
+    const resources = [...sites, { ...planned, metadata: { ...planned.metadata, project: "shop" } }];
+    const plan = await ask("POST", "/plan", { fieldManager: "files", force: true, resources });
+    assert.equal(plan.status, 200, JSON.stringify(plan.body));
+    const above = await ask("PUT", "/projects/shop/instances/one-more", { spec });
+    assert.deepEqual([above.status, above.body.code], [409, "quota-exceeded"], JSON.stringify(above.body));
+    assert.match(above.body.detail ?? "", /^The organisation acme may .*EUR/);
+    await limit("/organisations/acme", null);
   });
 
   test("tell which limit, of what, how much there is, and how to go on", async () => {
@@ -267,7 +291,10 @@ interface Reply {
     readonly after: number;
     readonly limit?: number;
   }[];
-  readonly status?: { readonly usage?: Record<string, number>; readonly spend?: { readonly nextMonth: string } };
+  readonly status?: {
+    readonly usage?: Record<string, number>;
+    readonly spend?: { readonly thisMonth: string; readonly nextMonth: string };
+  };
   readonly lines?: readonly {
     readonly project: string;
     readonly vcpuSeconds: string;

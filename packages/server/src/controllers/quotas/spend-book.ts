@@ -19,6 +19,12 @@ interface Sum {
   readonly nextMonth: SiteAmounts;
 }
 
+/** Where prices are looked up, and whether what they come to may be kept for others. */
+interface Prices {
+  readonly view: View;
+  readonly keeps: boolean;
+}
+
 type MaybeOwn = View & Partial<Pick<Transaction, "written">>;
 const none: ReadonlyMap<string, Sum> = new Map();
 const nothing: Costs = { own: 0n, others: 0n };
@@ -82,10 +88,13 @@ export class SpendBook implements Tracker {
   of(kind: "Project" | "Organisation", name: string, currency: string, view: MaybeOwn, nowMs: number): Spend {
     this.#turnTo(nowMs);
     const own = view.written === undefined || view.written.length === 0 ? none : this.#own.of(view.written, view);
-    if (kind === "Project") return this.#ofProject(name, currency, view, own);
-    let total = this.#ofGone(name, currency, view);
+    // A transaction that changes a site may have prices of its own, which are nobody else's.
+    const changesSite = view.written?.some(({ event }) => event.kind === "Site") === true;
+    const prices = changesSite ? { view, keeps: false } : { view: this.#newest ?? view, keeps: true };
+    if (kind === "Project") return this.#ofProject(name, currency, prices, own);
+    let total = this.#ofGone(name, currency, prices);
     const add = (project: string): void => {
-      const { thisMonth, nextMonth } = this.#ofProject(project, currency, view, own);
+      const { thisMonth, nextMonth } = this.#ofProject(project, currency, prices, own);
       total = { thisMonth: plus(total.thisMonth, thisMonth), nextMonth: plus(total.nextMonth, nextMonth) };
     };
     for (const [project, organisation] of this.#organisations) if (organisation === name) add(project);
@@ -95,23 +104,24 @@ export class SpendBook implements Tracker {
     return total;
   }
 
-  #ofProject(name: string, currency: string, view: View, own: ReadonlyMap<string, Sum>): Spend {
+  #ofProject(name: string, currency: string, { view, keeps }: Prices, own: ReadonlyMap<string, Sum>): Spend {
     const change = own.get(name);
-    const known = change === undefined ? this.#known.get(name)?.get(currency) : undefined;
+    const isKept = keeps && change === undefined && this.#organisations.has(name);
+    const known = isKept ? this.#known.get(name)?.get(currency) : undefined;
     if (known !== undefined) return known;
     const { thisMonth, nextMonth } = this.#sumOf(name);
     const spend = {
       thisMonth: costsOf(view, merged(thisMonth, change?.thisMonth), this.#month, currency),
       nextMonth: costsOf(view, merged(nextMonth, change?.nextMonth), this.#next, currency),
     };
-    if (change === undefined) this.#remember(name, currency, spend);
+    if (isKept) this.#remember(name, currency, spend);
     return spend;
   }
 
   /** Of projects that are gone by now: all of it is in their meters. */
-  #ofGone(organisation: string, currency: string, view: View): Spend {
+  #ofGone(organisation: string, currency: string, { view, keeps }: Prices): Spend {
     const key = `/${organisation}`;
-    const known = this.#known.get(key)?.get(currency);
+    const known = keeps ? this.#known.get(key)?.get(currency) : undefined;
     if (known !== undefined) return known;
     const month = monthOf(this.#month.startMs);
     let thisMonth = nothing;
@@ -124,7 +134,7 @@ export class SpendBook implements Tracker {
       thisMonth = plus(thisMonth, costsOf(view, sites, this.#month, currency));
     }
     const spend = { thisMonth, nextMonth: nothing };
-    this.#remember(key, currency, spend);
+    if (keeps) this.#remember(key, currency, spend);
     return spend;
   }
 
