@@ -77,7 +77,7 @@ export function checkPolicies(text: string): void {
     throw invalidPolicies("templates are of no use here");
   for (const [index, part] of parts.policies.entries()) {
     const read = policyToJson(part);
-    const fault = read.type === "failure" ? wordsOf(read.errors) : faultOf(read.json);
+    const fault = read.type === "failure" ? wordsOf(read.errors) : (faultOf(read.json) ?? escapeIn(part));
     if (fault !== undefined) throw invalidPolicies(`policy ${index + 1} ${fault}`);
   }
   const checked = validate({ schema, policies: { staticPolicies: text } });
@@ -90,6 +90,11 @@ function faultOf({ principal, resource, conditions }: PolicyJson): string | unde
   if (resource.op !== "All" && (resource.op !== "is" || resource.in !== undefined))
     return "names a resource: bind the role where it is to hold";
   return conditions.some(namesMore) ? "asks for more than the action and the resource's kind" : undefined;
+}
+
+/** What stands behind a backslash could name something in other words than those that are looked for. */
+function escapeIn(part: string): string | undefined {
+  return part.includes("\\") ? "has a backslash, which nothing here needs" : undefined;
 }
 
 /** Whether an expression names an entity, the caller or the context. */
@@ -126,8 +131,10 @@ export function permissionsOf(texts: readonly string[]): Permissions {
   const { preparsePolicySet, statefulIsAuthorized } = cedar();
   const text = texts.join("\n");
   const permitted = new Set<string>();
-  const verbsAlike = classes(verbs, (verb) => (text.includes(`"${verb}"`) ? verb : changing.has(verb)));
-  const kindsAlike = classes(kindNames, (kind) => (text.includes(kind) ? kind : kinds[kind].scope));
+  // Policies of old may have escapes, and so name what does not stand there.
+  const names = (what: string): boolean => text.includes(what) || text.includes("\\");
+  const verbsAlike = classes(verbs, (verb) => (names(`"${verb}"`) ? verb : changing.has(verb)));
+  const kindsAlike = classes(kindNames, (kind) => (names(kind) ? kind : kinds[kind].scope));
   const classOfVerb = new Map(verbsAlike.flatMap((alike) => alike.map((verb) => [verb, alike[0]] as const)));
   const classOfKind = new Map(kindsAlike.flatMap((alike) => alike.map((kind) => [kind, alike[0]] as const)));
   const has = (verb: Verb, kind: KindName): boolean =>

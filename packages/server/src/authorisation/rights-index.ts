@@ -130,6 +130,8 @@ export class RightsIndex implements Tracker {
       case "RoleBinding":
         this.#unbind(id);
         return this.#changed();
+      case "ApiToken":
+        return void this.#known.delete(id);
       default:
     }
   }

@@ -24,6 +24,7 @@ describe("a role's policies", () => {
     for (const text of [
       ...Object.values(builtInPolicies),
       `permit (principal, action in Skerry::Action::"change", resource is Skerry::Role);`,
+      `permit (principal, action == Skerry::Action::"p\\u{61}tch", resource);`,
       `${readAll} forbid (principal, action == Skerry::Action::"read", resource) when { resource.scope == "zone" && !(resource is Skerry::Site) };`,
       `permit (principal, action in [Skerry::Action::"delete", Skerry::Action::"backup"], resource) unless { resource.scope == "project" };`,
     ]) {
@@ -59,6 +60,7 @@ describe("a role's policies", () => {
       `permit (principal, action, resource) when { principal is Skerry::Caller };`,
       /more than/,
     ],
+    ["something in escapes", `permit (principal, action == Skerry::Action::"p\\u{61}tch", resource);`, /a backslash/],
     ["a template", `permit (principal == ?principal, action, resource);`, /can not be taken/],
   ] as const) {
     test(`are refused where they name ${what}`, () => {
