@@ -135,6 +135,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     seenAtMs: (nodeId, objectId) => reports.seenAtMs(nodeId, objectId),
     async start(link) {
       gateway = link;
+      fleet.prepare();
       unsubscribe = store.subscribe((events) => {
         for (const event of events) {
           if (event.kind !== "Node" || event.type !== "deleted") continue;

@@ -3,7 +3,7 @@ import { NodeFleet, Placer, type Candidate } from "@skerry/placement";
 import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
 import type { Allocation } from "./allocation.ts";
 import { OwnChanges } from "../own-changes.ts";
-import { candidateOf, fleetOf, idle } from "./placing.ts";
+import { candidateOf, few, fleetOf, idle } from "./placing.ts";
 import { PlacerKept } from "./placer-kept.ts";
 
 /**
@@ -66,6 +66,11 @@ export class Fleet implements Tracker {
   /** How many nodes there are, about. */
   get size(): number {
     return this.#kept().list.length;
+  }
+
+  /** Makes what is kept of a large fleet, for which the first decision would wait: 30 us a node. */
+  prepare(): void {
+    if (this.size > few) this.placerIn(this.#newest);
   }
 
   /** What chooses among them, as this transaction has them; any other view is taken for the newest. Good until the next call. */

@@ -200,7 +200,7 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
     create: {
       ...deleting,
       destroys: "what its person signs in by",
-      holds: ({ status }) => status.credentials !== undefined,
+      holds: ({ status }) => status.credentials !== undefined || status.identity !== undefined,
     },
     delete: {
       ...anew,
