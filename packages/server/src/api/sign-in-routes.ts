@@ -85,6 +85,8 @@ function signOutRoute(deps: ApiDeps): GuardedRoute {
     replies: { 200: { description: "How many ended.", schema: SignedOut } },
     async handle(call): Promise<Reply> {
       const { everywhere = false } = parse.signOut(call.body ?? {});
+      // Who may do less ends no session that may do more.
+      if (everywhere) ownName(call.principal);
       const ended = await transact(deps, call, (tx) => {
         const { tokenId, name } = call.principal;
         const own = tx.getById("ApiToken", tokenId);

@@ -61,7 +61,11 @@ export class LocalCredentials {
     const giveBack = attempts.take(sourcesOf(name, address));
     const user = store.get("User", { name });
     const credentials = user?.spec.disabled === true ? undefined : user?.status.credentials;
-    const isPassword = await hasher.matches(password, credentials?.password);
+    const isPassword = await hasher.matches(password, credentials?.password).catch((error: unknown) => {
+      // Too busy to look is no wrong try.
+      giveBack();
+      throw error;
+    });
     const taken = this.#take(user?.metadata.id ?? "", credentials ?? {}, code);
     if (!isPassword || taken === undefined) throw wrong();
     giveBack();

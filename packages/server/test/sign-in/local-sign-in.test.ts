@@ -228,6 +228,9 @@ describe("local users", { timeout: 120_000 }, () => {
     const tokens = [];
     for (let count = 0; count < 3; count += 1) tokens.push((await harness.signIn(ivo)).textAt("token"));
     const [first = "", second = ""] = tokens;
+    const less = (await harness.signIn(ivo, { role: "viewer" })).textAt("token");
+    assert.equal((await harness.post(less, "sign-out", { everywhere: true })).at("code"), "forbidden");
+    assert.equal((await harness.post(less, "sign-out", {})).at("ended"), 1);
     assert.equal((await harness.post(first, "sign-out", { everywhere: true })).at("ended"), 4);
     for (const token of [...tokens, ivo.token]) assert.equal((await whoAmI(token)).status, 401);
     assert.equal((await whoAmI(second)).status, 401);
