@@ -56,7 +56,7 @@ export function chooseNode(
 }
 
 /** Up to so many nodes a look at each costs no more than what is kept to spare it. */
-export const few = 256;
+export const few = 64;
 
 /** Chooses among all nodes, as a transaction has them. @throws SkerryError no-placement as above */
 export function chooseAnywhere<V>(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import type { IdentityProviderResource } from "@skerry/model";
 import { startIdentityServer, type IdentityServer } from "@skerry/testkit";
 import type { Answer } from "../api/api-harness.ts";
@@ -192,9 +193,12 @@ describe("signing in at an identity provider", { timeout: 120_000 }, () => {
     await identity.rotateKeys();
     // A key that is not known is looked for, no more often than once a second.
     let answer = await signIn("s-6");
-    for (const deadline = Date.now() + 10_000; answer.status !== 201 && Date.now() < deadline;)
+    for (const deadline = Date.now() + 10_000; answer.status !== 201 && Date.now() < deadline;) {
+      await setTimeout(200);
       answer = await signIn("s-6");
+    }
     assert.equal(answer.status, 201, answer.text);
+    harness.pass(600_000);
     const pending = await begin();
     const brought = await identity.visit(pending.textAt("authorizationUrl"), "s-6");
     await change({ disabled: true });

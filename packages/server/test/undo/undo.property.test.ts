@@ -63,16 +63,21 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
     weight: 5,
     arbitrary: patchOf(
       instances,
-      fc.record(
-        {
-          vcpus: fc.constantFrom(1, 2),
-          power: fc.constantFrom("running", "stopped", null),
-          healthCheck: maybe(fc.record({ kind: fc.constant("http"), port: fc.constantFrom(80, 81) })),
-          placement: maybe(placement),
-          onDisconnect: fc.constantFrom("keep", { replaceAfterSeconds: 60 }, null),
-        },
-        { requiredKeys: [] },
-      ),
+      fc
+        .record(
+          {
+            vcpus: fc.constantFrom(1, 2),
+            power: fc.constantFrom("running", "stopped", null),
+            healthCheck: maybe(fc.record({ kind: fc.constant("http"), port: fc.constantFrom(80, 81) })),
+            placement: maybe(placement),
+            onDisconnect: fc.constantFrom("keep", { replaceAfterSeconds: 60 }, null),
+          },
+          { requiredKeys: [] },
+        )
+        .map(({ power, ...spec }) =>
+          // Resized and started in one, it has to be stopped before that can be taken back: the answer says so.
+          power === undefined || (spec.vcpus !== undefined && power !== "stopped") ? spec : { ...spec, power },
+        ),
     ),
   },
   {
