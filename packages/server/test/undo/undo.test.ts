@@ -128,6 +128,20 @@ describe("undo", () => {
     refused(await zone.undo({ revision: revisionOf(moved) }), 409, "conflict", /not at rest on/);
   });
 
+  test("asks to stop an instance first that was resized and started in one", async () => {
+    const path = "/projects/shop/instances/larger";
+    await zone.change("PUT", path, { spec: { ...instanceSpec, power: "stopped" } });
+    const revision = revisionOf(await zone.change("PATCH", path, { spec: { vcpus: 2, power: "running" } }));
+    const refusal = await zone.undo({ revision });
+    refused(refusal, 409, "conflict", /change only while it is stopped/);
+    assert.match(refusal.textAt("remedy"), /skerry instance stop larger/);
+    await zone.change("POST", `${path}:stop`, {});
+    assert.ok((await zone.undo({ revision })).status < 300);
+    await zone.fleet.calm();
+    const { spec } = zone.api.store.get("Instance", { project: "shop", name: "larger" }) ?? assert.fail();
+    assert.deepEqual([spec.vcpus, spec.power], [1, "stopped"]);
+  });
+
   test("leaves a disk that has grown, and gives vCPUs back where a partial undo is asked for", async () => {
     const path = "/projects/shop/instances/grown";
     await zone.change("PUT", path, { spec: { ...instanceSpec, power: "stopped" } });
