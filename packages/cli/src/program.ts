@@ -11,6 +11,7 @@ import { addEventsCommand } from "./commands/events.ts";
 import { addImageCommands } from "./commands/image.ts";
 import { addInstanceCommands } from "./commands/instance.ts";
 import { addKindCommands } from "./commands/kind.ts";
+import { addMaintenanceCommands } from "./commands/maintenance.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addOperationCommands } from "./commands/operation.ts";
 import { addQuotaCommands } from "./commands/quota.ts";
@@ -50,6 +51,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addQuotaCommands(program, deps);
   addInstanceCommands(program, deps);
   addNodeCommands(program, deps);
+  addMaintenanceCommands(program, deps);
   addOperationCommands(program, deps);
   addUndoCommand(program, deps);
   addUsageCommand(program, deps);

@@ -54,6 +54,11 @@ export function optional<T extends TSchema>(schema: T) {
   return Type.Optional(schema);
 }
 
+/** Of what holds instances: `false` is a cordon. */
+export const Schedulable = optional(
+  Type.Boolean({ description: "false, a cordon: instances that are there stay, no new ones come" }),
+);
+
 /** An object schema in which nothing is required, down through the objects in it; lists and unions stay whole. */
 export function partial(schema: TSchema): TSchema {
   const {

@@ -17,8 +17,10 @@ export interface Candidate {
   readonly architecture: NodeFacts["architecture"];
   readonly latitude: number;
   readonly longitude: number;
-  /** Whether new instances may come at all. */
+  /** Whether new instances may come at all: neither it nor its site nor its provider is cordoned. */
   readonly schedulable: boolean;
+  /** What is cordoned, where it is not the node itself: such as `site madrid`. */
+  readonly cordonedBy?: string;
   /** Whether the node could start one now: its agent is connected and its driver works. */
   readonly healthy: boolean;
   readonly capacity: Readonly<Capacity>;

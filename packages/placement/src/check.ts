@@ -115,14 +115,15 @@ export function stateCheck(
   asked: string,
   verdict: readonly [string, string],
   fails: (node: Candidate) => boolean,
-  way?: { readonly words: string; advise(names: string): string },
+  way?: { readonly words: string; readonly nameOf?: (node: Candidate) => string; advise(names: string): string },
 ): Check {
   return {
     reason,
     fails,
     explain(failing, only, total) {
       if (way === undefined || only.length === 0) return refusal({ reason, asked, verdict }, failing, total);
-      const names = only.map((node) => node.name).sort();
+      const { nameOf = ({ name }: Candidate) => name } = way;
+      const names = [...new Set(only.map(nameOf))].sort();
       const value = names.length > 3 ? `${names.slice(0, 3).join(", ")} or others` : names.join(" or ");
       const nearest = { value, opens: only.length, words: way.words, advice: way.advise(value) };
       return refusal({ reason, asked, verdict, nearest }, failing, total);

@@ -41,10 +41,14 @@ function stateChecks({ excludeNodes = [] }: PlacementRequest): Check[] {
     }),
     stateCheck(
       "unschedulable",
-      "a node that takes new instances",
-      ["takes no new instances", "take no new instances"],
+      "a node that is not cordoned",
+      ["is cordoned", "are cordoned"],
       (node) => !node.schedulable,
-      { words: "scheduling", advise: (names) => `let ${names} take new instances` },
+      {
+        words: "uncordoning",
+        nameOf: ({ name, cordonedBy }) => cordonedBy ?? name,
+        advise: (names) => `uncordon ${names}`,
+      },
     ),
   ];
 }

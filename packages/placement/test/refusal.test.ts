@@ -82,9 +82,9 @@ const golden: readonly (readonly [string, PlacementRequest, string, string, (rea
   [
     "unhealthy, unschedulable and excluded",
     request({}, { excludeNodes: ["ber-1"], diskMiB: 0 }),
-    "unschedulable: 3 of 3 nodes take no new instances: scheduling would open 1 node; " +
+    "unschedulable: 3 of 3 nodes are cordoned: uncordoning would open 1 node; " +
       "excluded: 1 of 3 nodes is ruled out; unhealthy: 1 of 3 nodes is not healthy",
-    "let par-1 take new instances (opens 1)",
+    "uncordon par-1 (opens 1)",
     closed,
   ],
   ["no nodes", request(), "there are no nodes yet", "Add a node first; `skerry node --help` says how.", []],

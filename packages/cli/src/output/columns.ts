@@ -21,6 +21,12 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
     align: "right" as const,
     cell: (row: { metadata: { createdAt: string } }) => formatAge(row.metadata.createdAt, nowMs),
   };
+  const cordoned = {
+    title: "CORDONED",
+    sparse: true,
+    cell: (row: { spec: { schedulable?: boolean } }) =>
+      row.spec.schedulable === false ? paint(terminal.out, "yellow", "yes") : "-",
+  };
   const condition = {
     title: "CONDITION",
     sparse: true,
@@ -49,6 +55,7 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "LAW OF", cell: (row) => row.spec.jurisdiction ?? row.spec.country },
       { title: "SOVEREIGNTY", drop: 2, align: "right", cell: (row) => String(row.spec.sovereigntyLevel ?? "-") },
       age,
+      cordoned,
     ],
     Site: [
       name,
@@ -58,6 +65,7 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "TIER", cell: (row) => row.spec.tier },
       { title: "g CO2/kWh", drop: 1, align: "right", cell: (row) => String(row.spec.carbonGramsPerKWh ?? "-") },
       age,
+      cordoned,
     ],
     Node: [
       name,
@@ -69,6 +77,7 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "MEMORY", drop: 6, align: "right", cell: (row) => mebibytes(row.status.facts?.capacity.memoryMiB) },
       { title: "SEEN", align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
       age,
+      cordoned,
       condition,
     ],
     Image: [

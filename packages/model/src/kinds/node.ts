@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { Id, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
+import { Id, Name, Schedulable, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
 
@@ -65,8 +65,7 @@ export const Node = defineKind({
     /** Offer less (or, in a laboratory, other) than what the host shows. */
     capacityOverride: optional(Capacity),
     driver: optional(oneOf(computeDrivers)),
-    /** False: running instances stay, no new ones come. */
-    schedulable: optional(Type.Boolean()),
+    schedulable: Schedulable,
   }),
   status: strict({
     /** The agent's Ed25519 public key (SPKI DER, base64): the node's identity. */

@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { CountryCode, Name, oneOf, optional, strict } from "../schema.ts";
+import { CountryCode, Name, Schedulable, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
 import { Month } from "./meter.ts";
@@ -35,6 +35,7 @@ export const Provider = defineKind({
     sovereigntyLevel: optional(SovereigntyLevel),
     displayName: optional(Type.String({ maxLength: 200 })),
     ssh: optional(SshAccess),
+    schedulable: Schedulable,
   }),
   status: strict({ conditions: Type.Array(Condition) }),
 });
@@ -75,6 +76,7 @@ export const Site = defineKind({
     eurosPerVcpuHour: optional(Type.Number({ minimum: 0 })),
     /** Each from its month on, until the next one's. */
     prices: optional(Type.Array(PriceList, { maxItems: 240 })),
+    schedulable: Schedulable,
   }),
   status: strict({}),
 });

@@ -1,4 +1,11 @@
-import { SkerryError, type Capacity, type InstanceResource, type NodeResource } from "@skerry/model";
+import {
+  SkerryError,
+  type Capacity,
+  type InstanceResource,
+  type NodeResource,
+  type ProviderResource,
+  type SiteResource,
+} from "@skerry/model";
 import {
   decide,
   obstacles,
@@ -194,13 +201,24 @@ export function candidateOf(view: View, node: NodeResource, used: UsedOn): Candi
     architecture: facts?.architecture ?? "x86_64",
     latitude,
     longitude,
-    schedulable: node.spec.schedulable !== false && node.metadata.deletedAt === undefined,
+    schedulable: [node, site, provider].every(takesNew) && node.metadata.deletedAt === undefined,
+    ...cordonAbove(site, provider),
     healthy: isHealthy(node),
     capacity: (facts === undefined ? undefined : (node.spec.capacityOverride ?? facts.capacity)) ?? nothing,
     used: used(node.metadata.id),
     ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
     ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
   };
+}
+
+/** Whether it is not cordoned itself. */
+function takesNew({ spec }: { readonly spec: { readonly schedulable?: boolean } }): boolean {
+  return spec.schedulable !== false;
+}
+
+function cordonAbove(site: SiteResource, provider: ProviderResource): Pick<Candidate, "cordonedBy"> {
+  const above = [provider, site].find((one) => !takesNew(one));
+  return above === undefined ? {} : { cordonedBy: `${above.kind.toLowerCase()} ${above.metadata.name}` };
 }
 
 function isHealthy(node: NodeResource): boolean {

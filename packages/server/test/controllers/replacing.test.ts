@@ -158,6 +158,25 @@ describe("replacing", () => {
     );
   });
 
+  test("waits while all other nodes are cordoned, by themselves or with their site", async () => {
+    await away(afterTenMinutes, 5, async (fleet, owner) => {
+      const [one, other] = fleet.nodes.filter((node) => node !== owner);
+      const site = store.get("Node", { name: other?.name ?? "" })?.spec.site ?? "";
+      const set = (schedulable: boolean) =>
+        store.transact((tx) => {
+          const closed = [tx.getById("Node", one?.id ?? ""), tx.get("Site", { name: site })];
+          for (const found of closed)
+            if (found !== undefined) update(tx, fleet.controllers.intents, found, { schedulable }, fleet.clock.nowMs());
+        });
+      await set(false);
+      await work(fleet, 15);
+      assert.match(said()?.message ?? "", /2 of 3 nodes are cordoned/);
+      await set(true);
+      await work(fleet, 2);
+      assert.equal(web().assignment?.epoch, 2);
+    });
+  });
+
   test("a server that has just started waits a whole lease: it does not know what the one before has granted", async () => {
     await away(afterTenMinutes, 5, async (fleet) => {
       fleet.killServer();
