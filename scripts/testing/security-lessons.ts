@@ -70,6 +70,18 @@ export const securityLessons: readonly SecurityLesson[] = [
     test: "nobody gives a role that permits more than their own, in a binding, a token, a group or a role",
   },
   {
+    lesson: "nobody lifts what holds them, or what they may not do themselves",
+    paid: "CVE-2025-47713",
+    file: `${server}/authorisation/granting.test.ts`,
+    test: "nobody lifts what is forbidden to somebody who is held by it, or has not what it forbids",
+  },
+  {
+    lesson: "a lesser admin can't shut a greater one out",
+    paid: "CVE-2025-47713",
+    file: `${server}/authorisation/granting.test.ts`,
+    test: "nobody forbids anything to whoever has more than they have, by a binding, a group or a role",
+  },
+  {
     lesson: "one request's identity never reaches another",
     paid: "CVE-2025-54955",
     file: `${server}/security/interleaved-users.test.ts`,

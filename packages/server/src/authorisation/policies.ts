@@ -162,6 +162,12 @@ export function permissionsOf(texts: readonly string[]): Permissions {
   return { has };
 }
 
+/** What some policies take even from whoever is permitted everything besides. */
+export function prohibitionsOf(texts: readonly string[]): Permissions {
+  const left = permissionsOf([builtInPolicies["platform-admin"], ...texts]);
+  return { has: (verb, kind) => !left.has(verb, kind) };
+}
+
 /** Each at least one. */
 function classes<T>(all: readonly T[], classOf: (one: T) => unknown): readonly (readonly [T, ...T[]])[] {
   const found = new Map<unknown, [T, ...T[]]>();

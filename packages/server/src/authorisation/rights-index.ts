@@ -196,6 +196,7 @@ export class RightsIndex implements Tracker {
     const book = new RoleBook(this.#policies);
     return {
       permissions: (names) => book.permissions(names),
+      prohibitions: (name) => book.prohibitions(name),
       organisationOf: (project) => this.#organisations.get(project),
       providerOf: (site) => this.#providers.get(site),
       projectsOf: (organisation) => [...(this.#projects.get(organisation) ?? [])],

@@ -13,6 +13,8 @@ export interface Grant {
 export interface Roles extends Atlas {
   /** What roles permit together, those that there are. */
   permissions(roles: readonly string[]): Permissions;
+  /** What a role takes from whoever has it, whatever else they have; undefined where it takes nothing. */
+  prohibitions(role: string): Permissions | undefined;
   projectsOf(organisation: string): readonly string[];
 }
 
@@ -57,11 +59,35 @@ export class Rights implements Atlas {
     return this.grants.some(({ scope }) => mayBeIn(kind, scope) && this.allow(verb, kind, scope));
   }
 
-  /** Whether they may do all that a role permits, everywhere in its scope: nobody gives what they have not. */
+  /**
+   * Whether they may do all that a role permits and all that it forbids, everywhere in its scope: nobody gives what they have not, nor
+   * lifts what they are held by.
+   */
   cover({ role, scope }: Grant): boolean {
-    const asked = this.#roles.permissions([role]);
-    const own = this.#at(scope);
-    return kindNames.every((kind) => verbs.every((verb) => !asked.has(verb, kind) || own.has(verb, kind)));
+    return this.lacks([this.#roles.permissions([role]), this.#roles.prohibitions(role)], scope) === undefined;
+  }
+
+  /** The first of what is decided that they may not do themselves, in all of a scope or somewhere within it. */
+  lacks(
+    decided: readonly (Permissions | undefined)[],
+    scope: Place,
+  ): { readonly verb: Verb; readonly kind: KindName } | undefined {
+    const key = placeKey(scope);
+    // Within it they have less only where something is forbidden to them.
+    const within = this.grants.filter((own) => this.forbids(own) && enclosing(own.scope, this.#roles).includes(key));
+    const places = [scope, ...within.map((own) => own.scope)].map((place) => this.#at(place));
+    for (const kind of kindNames) {
+      for (const verb of verbs) {
+        if (!decided.some((part) => part?.has(verb, kind) === true)) continue;
+        if (!places.every((own) => own.has(verb, kind))) return { verb, kind };
+      }
+    }
+    return undefined;
+  }
+
+  /** Whether a role takes anything from whoever has it. */
+  forbids({ role }: Grant): boolean {
+    return this.#roles.prohibitions(role) !== undefined;
   }
 
   /** The projects in which alone they were given anything, sorted; undefined where it may be more than projects. */

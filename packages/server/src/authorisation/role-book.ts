@@ -1,5 +1,6 @@
-import { builtInRoles } from "@skerry/model";
-import { builtInPolicies, permissionsOf, type Permissions } from "./policies.ts";
+import { builtInRoles, kindNames } from "@skerry/model";
+import { builtInPolicies, permissionsOf, prohibitionsOf, type Permissions } from "./policies.ts";
+import { verbs } from "./verbs.ts";
 
 /** Distinct sets of roles whose permissions are kept. */
 const maxSets = 1000;
@@ -8,6 +9,7 @@ const maxSets = 1000;
 export class RoleBook {
   readonly #policies: ReadonlyMap<string, string>;
   readonly #known = new Map<string, Permissions>();
+  readonly #prohibitions = new Map<string, Permissions | undefined>();
 
   /** @param custom policies by role */
   constructor(custom: ReadonlyMap<string, string>) {
@@ -25,5 +27,17 @@ export class RoleBook {
     if (this.#known.size >= maxSets) this.#known.clear();
     this.#known.set(key, permissions);
     return permissions;
+  }
+
+  /** What a role takes from whoever has it, whatever else they have; undefined where it takes nothing. */
+  prohibitions(role: string): Permissions | undefined {
+    const text = this.#policies.get(role);
+    if (text === undefined) return undefined;
+    if (!this.#prohibitions.has(role)) {
+      const taken = prohibitionsOf([text]);
+      const isAny = kindNames.some((kind) => verbs.some((verb) => taken.has(verb, kind)));
+      this.#prohibitions.set(role, isAny ? taken : undefined);
+    }
+    return this.#prohibitions.get(role);
   }
 }

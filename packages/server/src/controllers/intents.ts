@@ -58,8 +58,8 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     User: userIntents(deps),
     Group: groupIntents(deps),
     ServiceAccount: serviceAccountIntents(deps),
-    Role: roleIntents,
-    RoleBinding: roleBindingIntents,
+    Role: roleIntents(deps),
+    RoleBinding: roleBindingIntents(deps),
     IdentityProvider: identityProviderIntents,
     Meter: meterIntents,
   };

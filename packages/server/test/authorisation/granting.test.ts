@@ -49,8 +49,8 @@ describe("giving rights", () => {
         User: userIntents({ rights, random: systemRandom }),
         Group: groupIntents({ rights }),
         ServiceAccount: serviceAccountIntents({ rights }),
-        Role: roleIntents,
-        RoleBinding: roleBindingIntents,
+        Role: roleIntents({ rights }),
+        RoleBinding: roleBindingIntents({ rights }),
       },
     }));
     const { admin } = harness;
@@ -119,6 +119,78 @@ describe("giving rights", () => {
       assert.equal(status, 403, text);
     }
     assert.equal(harness.store.revision, revision);
+  });
+
+  test("nobody lifts what is forbidden to somebody who is held by it, or has not what it forbids", async () => {
+    const { admin } = harness;
+    const forbid = `forbid (principal, action in Skerry::Action::"change", resource is Skerry::Volume);`;
+    await must(put(admin, "roles/no-volumes", { policies: forbid }));
+    await must(put(admin, "users/other", {}));
+    await must(put(admin, "groups/held", { members: ["tenant"] }));
+    const inOurs = { role: "no-volumes", project: "ours" };
+    await must(put(as.owner, "role-bindings/held", { ...inOurs, subjects: [{ kind: "Group", name: "held" }] }));
+    await must(bind(as.owner, "held-here", "no-volumes", "other", { project: "ours" }));
+    await must(bind(admin, "held-around", "no-volumes", "other", { organisation: "acme" }));
+    const volume = (token: string) => harness.ask(token, "DELETE", `${api}/projects/ours/volumes/none`);
+    const attempts = (token: string, names: readonly string[]): readonly Promise<Answer>[] =>
+      names.flatMap((name) => [
+        harness.ask(token, "DELETE", `${api}/role-bindings/${name}`),
+        harness.ask(token, "PATCH", `${api}/role-bindings/${name}`, {
+          spec: { subjects: [{ kind: "User", name: "keeper" }] },
+        }),
+      ]);
+    const revision = harness.store.revision;
+    for (const attempt of [
+      ...attempts(as.tenant, ["held", "held-here"]),
+      ...attempts(as.keeper, ["held", "held-here", "held-around"]),
+      put(as.keeper, "groups/held", { members: [] }),
+      put(as.keeper, "users/tenant", { disabled: true }),
+      put(as.keeper, "roles/no-volumes", { policies: forbid.replace("Volume", "User") }),
+    ]) {
+      const { status, text } = await attempt;
+      assert.equal(status, 403, text);
+    }
+    assert.equal(harness.store.revision, revision);
+    // Held in one project of it, an organisation's admin has not all that is forbidden in the organisation.
+    await must(bind(admin, "held-owner", "no-volumes", "owner", { project: "ours" }));
+    for (const attempt of attempts(as.owner, ["held-here", "held-around"])) assert.equal((await attempt).status, 403);
+    await must(harness.ask(admin, "DELETE", `${api}/role-bindings/held-owner`));
+    await must(harness.ask(as.owner, "DELETE", `${api}/role-bindings/held-around`));
+    assert.equal((await volume(as.tenant)).status, 403);
+    for (const name of ["held", "held-here"])
+      await must(harness.ask(as.owner, "DELETE", `${api}/role-bindings/${name}`));
+    assert.equal((await volume(as.tenant)).status, 404);
+  });
+
+  test("nobody forbids anything to whoever has more than they have, by a binding, a group or a role", async () => {
+    const { admin } = harness;
+    const forbid = `forbid (principal, action == Skerry::Action::"delete", resource is Skerry::User);`;
+    await must(put(as.keeper, "roles/no-user-goes", { policies: forbid }));
+    await must(put(as.keeper, "roles/gentle", { policies: forbid.replace("forbid", "permit") }));
+    await must(bind(admin, "gentle", "gentle", "boss"));
+    await must(put(as.keeper, "groups/trap", { members: [] }));
+    const trap = { role: "no-user-goes", subjects: [{ kind: "Group", name: "trap" }] };
+    await must(put(as.keeper, "role-bindings/trap", trap));
+    const revision = harness.store.revision;
+    for (const attempt of [
+      bind(as.tenant, "against", "no-volumes", "boss", { project: "ours" }),
+      bind(as.owner, "against", "no-volumes", "boss", { project: "ours" }),
+      bind(as.keeper, "against", "no-user-goes", "boss"),
+      put(as.keeper, "role-bindings/trap", { ...trap, subjects: [{ kind: "Group", name: "bosses" }] }),
+      put(as.keeper, "groups/trap", { members: ["boss"] }),
+      put(as.keeper, "roles/gentle", { policies: forbid }),
+      put(as.keeper, "roles/against", { policies: "forbid (principal, action, resource);" }),
+    ]) {
+      const { status, text } = await attempt;
+      assert.equal(status, 403, text);
+    }
+    assert.equal(harness.store.revision, revision);
+    await must(put(admin, "users/helper", {}));
+    await must(bind(as.tenant, "helper", "operator", "helper", { project: "ours" }));
+    await must(bind(as.tenant, "helper-held", "no-volumes", "helper", { project: "ours" }));
+    for (const name of ["helper-held", "helper"])
+      await must(harness.ask(as.tenant, "DELETE", `${api}/role-bindings/${name}`));
+    for (const name of ["gentle", "trap"]) await must(harness.ask(admin, "DELETE", `${api}/role-bindings/${name}`));
   });
 
   test("an organisation's admin gives within it, and sees nothing beside it", async () => {

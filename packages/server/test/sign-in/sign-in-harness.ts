@@ -73,7 +73,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
       ApiToken: apiTokenIntents({ random: systemRandom, rights }),
       User: userIntents({ rights, random: systemRandom }),
       Group: groupIntents({ rights }),
-      RoleBinding: roleBindingIntents,
+      RoleBinding: roleBindingIntents({ rights }),
       IdentityProvider: identityProviderIntents,
     },
   }));

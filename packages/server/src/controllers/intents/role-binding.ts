@@ -1,39 +1,67 @@
+import { isDeepStrictEqual } from "node:util";
 import { builtInRoles, type RoleBindingResource } from "@skerry/model";
 import type { View } from "@skerry/store";
-import { requireCover } from "../../authorisation/granting.ts";
+import { requireCover, requireSway } from "../../authorisation/granting.ts";
 import { placeKey, type Place } from "../../authorisation/place.ts";
-import type { KindIntents } from "../../intents.ts";
+import type { RightsIndex } from "../../authorisation/rights-index.ts";
+import type { Grant } from "../../authorisation/rights.ts";
+import type { IntentContext, KindIntents } from "../../intents.ts";
 import { referenced } from "../references.ts";
 import { invalidField, missingReference, refuseChanges } from "../refusal.ts";
 import { forget, store } from "./zone-kind.ts";
 
-export const roleBindingIntents: KindIntents<"RoleBinding"> = {
-  initialStatus: {},
-  create(tx, draft, context) {
-    check(tx, draft);
-    requireCover(context.rights, [grantOf(draft)]);
-    return store(tx, draft);
-  },
-  update(tx, before, after, context) {
-    refuseChanges(
-      before.spec,
-      after.spec,
-      ["role", "project", "organisation", "provider"],
-      "a binding is of one role in one place",
-    );
-    check(tx, after);
-    requireCover(context.rights, [grantOf(after)]);
-    return store(tx, after);
-  },
-  /** Whoever takes a right away must have had it to give: an admin of less does not depose one of more. */
-  remove(tx, binding, context) {
-    requireCover(context.rights, [grantOf(binding)]);
-    return forget(tx, binding, context);
-  },
-  actions: {},
-};
+interface RoleBindingDeps {
+  readonly rights: Pick<RightsIndex, "grantsOf">;
+}
 
-function grantOf({ spec: { role, project, organisation, provider } }: RoleBindingResource) {
+export function roleBindingIntents({ rights }: RoleBindingDeps): KindIntents<"RoleBinding"> {
+  const require = (tx: View, binding: RoleBindingResource, added: readonly Subject[], context: IntentContext): void => {
+    const grant = grantOf(binding);
+    requireCover(context.rights, [grant]);
+    if (context.rights?.forbids(grant) === true) requireSway(context.rights, grant.scope, heldBy(tx, rights, added));
+  };
+  return {
+    initialStatus: {},
+    create(tx, draft, context) {
+      check(tx, draft);
+      require(tx, draft, draft.spec.subjects, context);
+      return store(tx, draft);
+    },
+    update(tx, before, after, context) {
+      refuseChanges(
+        before.spec,
+        after.spec,
+        ["role", "project", "organisation", "provider"],
+        "a binding is of one role in one place",
+      );
+      check(tx, after);
+      const added = after.spec.subjects.filter(
+        (one) => !before.spec.subjects.some((old) => isDeepStrictEqual(old, one)),
+      );
+      require(tx, after, added, context);
+      return store(tx, after);
+    },
+    /** Whoever takes a right away must have had it to give: an admin of less does not depose one of more. */
+    remove(tx, binding, context) {
+      require(tx, binding, [], context);
+      return forget(tx, binding, context);
+    },
+    actions: {},
+  };
+}
+
+type Subject = RoleBindingResource["spec"]["subjects"][number];
+
+/** What subjects were given, and those who are in them. */
+export function heldBy(view: View, rights: Pick<RightsIndex, "grantsOf">, subjects: readonly Subject[]): Grant[] {
+  return subjects.flatMap((subject) => {
+    const group = subject.kind === "Group" ? view.get("Group", { name: subject.name }) : undefined;
+    const members = (group?.spec.members ?? []).map((name) => ({ kind: "User" as const, name }));
+    return [subject, ...members].flatMap((one) => rights.grantsOf(one));
+  });
+}
+
+export function grantOf({ spec: { role, project, organisation, provider } }: RoleBindingResource): Grant {
   return { role, scope: { project, organisation, provider } };
 }
 

@@ -1,54 +1,65 @@
-import { SkerryError, builtInRoles, kindNames, type RoleResource } from "@skerry/model";
+import { builtInRoles, kindNames, type RoleResource } from "@skerry/model";
 import type { View } from "@skerry/store";
-import { checkPolicies, permissionsOf } from "../../authorisation/policies.ts";
+import { requireCoverOf, requireSway } from "../../authorisation/granting.ts";
+import { checkPolicies, permissionsOf, prohibitionsOf } from "../../authorisation/policies.ts";
+import type { RightsIndex } from "../../authorisation/rights-index.ts";
 import { verbs } from "../../authorisation/verbs.ts";
 import type { IntentContext, KindIntents } from "../../intents.ts";
 import { conflict, inUse } from "../refusal.ts";
+import { grantOf, heldBy } from "./role-binding.ts";
 import { forget, store } from "./zone-kind.ts";
 
-export const roleIntents: KindIntents<"Role"> = {
-  initialStatus: {},
-  create(tx, draft, context) {
-    check(draft, context);
-    return store(tx, draft);
-  },
-  update(tx, _before, after, context) {
-    check(after, context);
-    return store(tx, after);
-  },
-  remove(tx, role, context) {
-    const { name } = role.metadata;
-    const users = usersOf(tx, name);
-    if (users.length > 0)
-      throw inUse(
-        `The role ${name}`,
-        users,
-        "Delete these first: skerry role-binding delete NAME, skerry api-token delete NAME",
-      );
-    return forget(tx, role, context);
-  },
-  actions: {},
-};
+interface RoleDeps {
+  readonly rights: Pick<RightsIndex, "grantsOf">;
+}
 
-/** A role may be given anywhere: whoever writes one must be able to do all of it in the whole zone. */
-function check({ metadata, spec }: RoleResource, { rights }: IntentContext): void {
-  const { name } = metadata;
+export function roleIntents({ rights }: RoleDeps): KindIntents<"Role"> {
+  return {
+    initialStatus: {},
+    create(tx, draft, context) {
+      check(draft);
+      require([draft], context);
+      return store(tx, draft);
+    },
+    update(tx, before, after, context) {
+      check(after);
+      // What it permitted is taken with this from whoever has it, and what it forbade is given them.
+      require([before, after], context);
+      if (!forbidsMore(before, after)) return store(tx, after);
+      for (const binding of tx.list("RoleBinding"))
+        if (binding.spec.role === after.metadata.name)
+          requireSway(context.rights, grantOf(binding).scope, heldBy(tx, rights, binding.spec.subjects));
+      return store(tx, after);
+    },
+    remove(tx, role, context) {
+      const { name } = role.metadata;
+      const users = usersOf(tx, name);
+      if (users.length > 0)
+        throw inUse(
+          `The role ${name}`,
+          users,
+          "Delete these first: skerry role-binding delete NAME, skerry api-token delete NAME",
+        );
+      return forget(tx, role, context);
+    },
+    actions: {},
+  };
+}
+
+function check({ metadata: { name }, spec }: RoleResource): void {
   if (builtInRoles.some((builtIn) => builtIn === name))
     throw conflict(`${name} is a role that every zone has.`, "Choose another name.");
   checkPolicies(spec.policies);
-  const asked = permissionsOf([spec.policies]);
-  if (rights === undefined) return;
-  for (const kind of kindNames) {
-    const verb = verbs.find((one) => asked.has(one, kind) && !rights.allow(one, kind, {}));
-    if (verb === undefined) continue;
-    throw new SkerryError(
-      "forbidden",
-      `This would permit what you may not do yourself in the whole zone: ${verb} of ${kind}.`,
-      {
-        remedy: "Leave it out, or ask somebody who may.",
-      },
-    );
-  }
+}
+
+function require(roles: readonly RoleResource[], { rights }: IntentContext): void {
+  const texts = roles.map(({ spec }) => [spec.policies]);
+  requireCoverOf(rights, [...texts.map(permissionsOf), ...texts.map(prohibitionsOf)]);
+}
+
+function forbidsMore(before: RoleResource, after: RoleResource): boolean {
+  const [old, next] = [prohibitionsOf([before.spec.policies]), prohibitionsOf([after.spec.policies])];
+  return kindNames.some((kind) => verbs.some((verb) => next.has(verb, kind) && !old.has(verb, kind)));
 }
 
 function usersOf(view: View, role: string): string[] {

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import { Name, optional, strict, type GroupResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
-import { requireCover } from "../../authorisation/granting.ts";
+import { requireCover, requireSway } from "../../authorisation/granting.ts";
 import type { RightsIndex } from "../../authorisation/rights-index.ts";
 import { mintSecret } from "../../authorisation/secret.ts";
 import type { ActionIntent, IntentContext, IntentOutcome, KindIntents } from "../../intents.ts";
@@ -80,6 +80,14 @@ function invite(random: Pick<Random, "bytes">): ActionIntent<"User"> {
 export function groupIntents({ rights }: SubjectDeps): KindIntents<"Group"> {
   const require = ({ metadata }: GroupResource, context: IntentContext): void =>
     requireCover(context.rights, rights.grantsOf({ kind: "Group", name: metadata.name }));
+  /** Whoever joins a group comes under what is forbidden to it. */
+  const requireSwayOver = (added: readonly string[], { metadata }: GroupResource, context: IntentContext): void => {
+    const forbidden = rights
+      .grantsOf({ kind: "Group", name: metadata.name })
+      .filter((grant) => context.rights?.forbids(grant));
+    const held = forbidden.length === 0 ? [] : added.flatMap((name) => rights.grantsOf({ kind: "User", name }));
+    for (const { scope } of forbidden) requireSway(context.rights, scope, held);
+  };
   const check = (view: View, { spec }: GroupResource): void => {
     for (const [index, name] of spec.members.entries()) referenced(view, "User", name, `/spec/members/${index}`);
   };
@@ -92,6 +100,8 @@ export function groupIntents({ rights }: SubjectDeps): KindIntents<"Group"> {
     update(tx, before, after, context) {
       require(before, context);
       check(tx, after);
+      const added = after.spec.members.filter((member) => !before.spec.members.includes(member));
+      requireSwayOver(added, after, context);
       return store(tx, after);
     },
     remove(tx, group, context) {
