@@ -15,6 +15,7 @@ import type { Sealer } from "../secrets/sealer.ts";
 import type { AttemptLimit } from "../sign-in/attempt-limit.ts";
 import type { FirstStart } from "../sign-in/first-start.ts";
 import type { PasswordHasher } from "../sign-in/password.ts";
+import type { PeopleIndex } from "../sign-in/people-index.ts";
 import type { OpenRoute } from "./route.ts";
 
 /** What the API stands on. */
@@ -36,6 +37,7 @@ export interface ApiDeps {
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;
   readonly rights: RightsIndex;
+  readonly people: PeopleIndex;
   readonly failures: FailureLimit;
   readonly attempts: AttemptLimit;
   readonly hasher: PasswordHasher;

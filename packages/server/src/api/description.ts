@@ -24,6 +24,7 @@ export function describeApi(version: string): ApiDescription {
     spend: absent(),
     random: absent(),
     rights: absent(),
+    people: absent(),
     authorityFingerprint: "",
   });
   const agents = agentRoutes({
@@ -50,6 +51,7 @@ export function describeApi(version: string): ApiDescription {
     agentRoutes: agents,
     tokens: absent(),
     rights: absent(),
+    people: absent(),
     failures: absent(),
     attempts: absent(),
     hasher: absent(),

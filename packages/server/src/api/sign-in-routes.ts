@@ -95,7 +95,7 @@ function signOutRoute(deps: ApiDeps): GuardedRoute {
             remedy: "Delete it: skerry api-token delete NAME.",
           });
         }
-        const ending = everywhere ? sessionsOf(tx, name) : [own];
+        const ending = everywhere ? sessionsOf(tx, deps.people, name) : [own];
         endSessions(tx, ending);
         return ending.length;
       });

@@ -11,6 +11,7 @@ import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
 import { operationKinds } from "../operations/registry.ts";
 import type { RightsIndex } from "../authorisation/rights-index.ts";
+import type { PeopleIndex } from "../sign-in/people-index.ts";
 import { AddressBook } from "./addressing/address-book.ts";
 import { Allocation } from "./allocation.ts";
 import { Fleet } from "./fleet.ts";
@@ -31,6 +32,7 @@ export interface ControllersDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly rights: RightsIndex;
+  readonly people: PeopleIndex;
   readonly log: Log;
   readonly provisioner: HostProvisioner;
   /** A provider's private key in clear text. */

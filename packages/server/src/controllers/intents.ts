@@ -1,6 +1,7 @@
 import type { IntentTable } from "../intents.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
+import type { PeopleIndex } from "../sign-in/people-index.ts";
 import type { AddressBook } from "./addressing/address-book.ts";
 import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { Allocation } from "./allocation.ts";
@@ -36,6 +37,7 @@ export interface IntentDeps {
   readonly random: Random;
   /** What users, groups and service accounts were given. */
   readonly rights: Pick<RightsIndex, "grantsOf">;
+  readonly people: Pick<PeopleIndex, "userIdOf" | "sessionIdsOf">;
   /** SHA-256 of the zone authority's certificate, hex: goes into join tokens, so that agents trust the right server. */
   readonly authorityFingerprint: string;
 }

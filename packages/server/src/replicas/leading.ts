@@ -21,6 +21,7 @@ import type { Sealer } from "../secrets/sealer.ts";
 import type { AttemptLimit } from "../sign-in/attempt-limit.ts";
 import { openFirstStart } from "../sign-in/first-start.ts";
 import type { PasswordHasher } from "../sign-in/password.ts";
+import { PeopleIndex } from "../sign-in/people-index.ts";
 import { servingOf, type ClosableServing } from "./serving.ts";
 
 /** What a control plane stands on whatever its role. */
@@ -60,12 +61,15 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
   started.defer(await cleanImages(store, images, log));
   const rights = new RightsIndex(store);
   started.defer(() => rights.close());
+  const people = new PeopleIndex(store);
+  started.defer(() => people.close());
   const firstStart = await openFirstStart({ store, rights, clock, ...foundation.firstStart }, isNew);
   const rates = new OwnRateBook(store);
   started.defer(() => rates.close());
   const controllers = makeControllers({
     ...foundation,
     rights,
+    people,
     openKey: (provider: ProviderResource) => openProviderKey(sealer, provider),
     authorityFingerprint: authority.fingerprint,
     heartbeatMs,
@@ -92,6 +96,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     unreachable: (nodeId) => controllers.unreachable(nodeId),
     tokens,
     rights,
+    people,
     firstStart,
     ratesOf: (project) => rates.of(project, rights.roles.organisationOf(project)),
     makeId,

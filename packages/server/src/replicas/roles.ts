@@ -104,6 +104,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },
       random,
       rights: { grantsOf: nobody },
+      people: { userIdOf: nobody, sessionIdsOf: nobody },
       authorityFingerprint: authority.fingerprint,
     }),
     makeId: (prefix) => makeId(prefix, clock.nowMs(), random.bytes(10)),

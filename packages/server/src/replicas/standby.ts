@@ -8,6 +8,7 @@ import { AddressBook } from "../controllers/addressing/address-book.ts";
 import { SpendBook, withSpend } from "../controllers/quotas/spend-book.ts";
 import { UsageBook } from "../controllers/quotas/usage-book.ts";
 import { storedUnreachable, withReachability } from "../controllers/reachability.ts";
+import { PeopleIndex } from "../sign-in/people-index.ts";
 import { makeForward, type ForwardDeps } from "./forward.ts";
 import { servingOf, type ClosableServing } from "./serving.ts";
 
@@ -19,6 +20,7 @@ export interface StandbyDeps
       | "agentRoutes"
       | "tokens"
       | "rights"
+      | "people"
       | "ratesOf"
       | "usage"
       | "fleet"
@@ -33,6 +35,7 @@ export interface StandbyDeps
 export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> {
   const stopping = new AbortController();
   const rights = new RightsIndex(deps.store);
+  const people = new PeopleIndex(deps.store);
   const tokens = makeTokenWatch(deps.store, rights, deps.clock);
   const addresses = new AddressBook(deps.store);
   const usage = new UsageBook(deps.store);
@@ -43,6 +46,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     tokens,
     usage,
     rights,
+    people,
     // What changes anything goes to the leader.
     ratesOf: () => ({}),
     fleet: { in: () => [] },
@@ -72,6 +76,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
       tokens.close();
       spend.close();
       usage.close();
+      people.close();
       rights.close();
       addresses.close();
       await app.close();

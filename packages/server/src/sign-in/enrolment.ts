@@ -9,6 +9,7 @@ import type { Sealer } from "../secrets/sealer.ts";
 import type { FirstStart } from "./first-start.ts";
 import { firstStart, invalidLink, invitedUser, parseInvitation } from "./invitation.ts";
 import { totpOwner, withCredentials } from "./local-credentials.ts";
+import type { PeopleIndex } from "./people-index.ts";
 import { checkNewPassword, type PasswordHasher } from "./password.ts";
 import { makeRecoveryCodes } from "./recovery-codes.ts";
 import { endSessions, openSession, sessionsOf, type OpenedSession } from "./session.ts";
@@ -21,6 +22,7 @@ export interface EnrolmentDeps {
   readonly clock: Clock;
   readonly hasher: PasswordHasher;
   readonly firstStart: FirstStart;
+  readonly people: Pick<PeopleIndex, "sessionIdsOf">;
   readonly makeId: (prefix: string) => string;
 }
 
@@ -100,7 +102,7 @@ export async function enrol(
       const context = { actor: name, cause: note.cause, nowMs, makeId: deps.makeId };
       const user = ownerOf(deps, tx, code) ?? makeAdmin(deps, tx, name, context);
       const totp = { secret: sealer.seal(secret, totpOwner(user.metadata.id)), setAt, lastStep };
-      endSessions(tx, sessionsOf(tx, name));
+      endSessions(tx, sessionsOf(tx, deps.people, name));
       tx.put(withCredentials(user, { password: stored, totp, recoveryHashes: recovery.hashes }));
       return withSession ? openSession(deps, tx, user, {}, { by: "password" }, nowMs) : undefined;
     },

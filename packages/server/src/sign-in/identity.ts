@@ -1,15 +1,19 @@
 import { createHash } from "node:crypto";
 import type { UserResource } from "@skerry/model";
 import type { View } from "@skerry/store";
+import type { PeopleIndex } from "./people-index.ts";
 
 /** The user whom an issuer knows by this subject: the one way in which somebody is recognised. */
-export function userOf(view: Pick<View, "scan">, issuer: string, subject: string): UserResource | undefined {
-  for (const user of view.scan("User")) {
-    const { identity } = user.status;
-    // Kept beyond the scan, as `scan` gives none to keep.
-    if (identity?.issuer === issuer && identity.subject === subject) return user;
-  }
-  return undefined;
+export function userOf(
+  view: Pick<View, "getById">,
+  people: Pick<PeopleIndex, "userIdOf">,
+  issuer: string,
+  subject: string,
+): UserResource | undefined {
+  const id = people.userIdOf(issuer, subject);
+  const user = id === undefined ? undefined : view.getById("User", id);
+  const identity = user?.status.identity;
+  return identity?.issuer === issuer && identity.subject === subject ? user : undefined;
 }
 
 /** A name for somebody new, after what they are called there; never one that is taken, whoever has it. */

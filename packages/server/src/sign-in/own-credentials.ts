@@ -7,10 +7,15 @@ import { wrongCode } from "./enrolment.ts";
 import { totpOwner, withCredentials, type LocalCredentialsDeps, type Proven } from "./local-credentials.ts";
 import { checkNewPassword } from "./password.ts";
 import { makeRecoveryCodes } from "./recovery-codes.ts";
+import type { PeopleIndex } from "./people-index.ts";
 import { endSessions, sessionsOf } from "./session.ts";
 import { fromBase32, stepOf, toBase32, totpSecretBytes } from "./totp.ts";
 
 /* What users change of their own credentials: only with the current ones, whatever token they are known by. */
+
+interface OwnCredentialsDeps extends LocalCredentialsDeps {
+  readonly people: Pick<PeopleIndex, "sessionIdsOf">;
+}
 
 /** Work for the transaction that changes it. */
 export type OwnChange<T> = (tx: Transaction) => T;
@@ -32,7 +37,7 @@ export function ownName({ owner, name, rights }: Principal): string {
 
 /** Sets another password, and ends the user's other sessions. */
 export async function changePassword(
-  { hasher, clock }: LocalCredentialsDeps,
+  { hasher, clock, people }: OwnCredentialsDeps,
   proven: Proven,
   name: string,
   newPassword: string,
@@ -43,7 +48,7 @@ export async function changePassword(
   return (tx) => {
     const { user } = proven.use(tx);
     tx.put(withCredentials(user, { ...user.status.credentials, password }));
-    return endOthers(tx, name, tokenId);
+    return endOthers(tx, people, name, tokenId);
   };
 }
 
@@ -73,7 +78,7 @@ export function beginTotp(
 
 /** The draft's secret is the user's authenticator from now on; their other sessions end. */
 export function confirmTotp(
-  { sealer, clock }: LocalCredentialsDeps,
+  { sealer, clock, people }: OwnCredentialsDeps,
   name: string,
   draft: string,
   totpCode: string,
@@ -95,12 +100,12 @@ export function confirmTotp(
     if (lastStep === undefined) throw wrongCode();
     const totp = { secret: sealer.seal(secret, totpOwner(user.metadata.id)), setAt: timestamp(nowMs), lastStep };
     tx.put(withCredentials(user, { ...credentials, totp }));
-    return endOthers(tx, name, tokenId);
+    return endOthers(tx, people, name, tokenId);
   };
 }
 
-function endOthers(tx: Transaction, user: string, tokenId: string): number {
-  const others = sessionsOf(tx, user).filter(({ metadata }) => metadata.id !== tokenId);
+function endOthers(tx: Transaction, people: Pick<PeopleIndex, "sessionIdsOf">, user: string, tokenId: string): number {
+  const others = sessionsOf(tx, people, user).filter(({ metadata }) => metadata.id !== tokenId);
   endSessions(tx, others);
   return others.length;
 }

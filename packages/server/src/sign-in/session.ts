@@ -2,6 +2,7 @@ import { kinds, type ApiTokenResource, type UserResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import { makeDraft } from "../api/draft.ts";
 import type { IntentTable } from "../intents.ts";
+import { sessionUserOf, type PeopleIndex } from "./people-index.ts";
 
 /* A session is an API token of the user's that the server makes at a sign-in: hashed, limited, expiring, revocable and watched as any. */
 
@@ -13,6 +14,7 @@ export type SessionOrigin = NonNullable<ApiTokenResource["status"]["session"]>;
 export interface SessionDeps {
   readonly intents: Pick<IntentTable, "ApiToken">;
   readonly makeId: (prefix: string) => string;
+  readonly people: Pick<PeopleIndex, "sessionIdsOf">;
 }
 
 /** The token, shown this once. */
@@ -28,7 +30,7 @@ const maxSessions = 50;
 
 /** @throws SkerryError invalid-request where the limit names what is not there */
 export function openSession(
-  { intents, makeId }: SessionDeps,
+  { intents, makeId, people }: SessionDeps,
   tx: Transaction,
   user: UserResource,
   wish: SessionWish,
@@ -49,17 +51,21 @@ export function openSession(
   const made = tx.getById("ApiToken", id);
   if (made === undefined) throw new Error("a session was made and is not there");
   tx.amend({ ...made, status: { ...made.status, session: origin } });
-  endSessions(tx, sessionsOf(tx, name).slice(maxSessions));
+  endSessions(tx, sessionsOf(tx, people, name).slice(maxSessions));
   return { name: key.name, secret, expiresAt: made.status.expiresAt };
 }
 
-/** A user's, newest first. */
-export function sessionsOf(tx: Pick<Transaction, "list">, user: string): readonly ApiTokenResource[] {
-  return tx
-    .list("ApiToken")
-    .filter(
-      ({ spec, status }) => status.session !== undefined && spec.owner?.kind === "User" && spec.owner.name === user,
-    )
+/** A user's, those made in the same transaction too; newest first. */
+export function sessionsOf(
+  tx: Pick<Transaction, "getById" | "written">,
+  people: Pick<PeopleIndex, "sessionIdsOf">,
+  user: string,
+): readonly ApiTokenResource[] {
+  const ids = new Set(people.sessionIdsOf(user));
+  for (const { event } of tx.written) if (event.kind === "ApiToken") ids.add(event.id);
+  return [...ids]
+    .flatMap((id) => tx.getById("ApiToken", id) ?? [])
+    .filter((token) => sessionUserOf(token) === user)
     .toSorted((one, other) => (one.metadata.id < other.metadata.id ? 1 : -1));
 }
 

@@ -20,6 +20,7 @@ import { systemClock, type Clock } from "../../src/operations/clock.ts";
 import { openSealer, type Sealer } from "../../src/secrets/sealer.ts";
 import { AttemptLimit } from "../../src/sign-in/attempt-limit.ts";
 import { noFirstStart } from "../../src/sign-in/first-start.ts";
+import { PeopleIndex } from "../../src/sign-in/people-index.ts";
 import { PasswordHasher } from "../../src/sign-in/password.ts";
 import { plainIntents } from "./plain-intents.ts";
 
@@ -28,6 +29,7 @@ export interface ApiHarness extends AsyncDisposable {
   readonly api: Api;
   readonly store: Store;
   readonly rights: RightsIndex;
+  readonly people: PeopleIndex;
   readonly sealer: Sealer;
   readonly directory: string;
   /** What the server logged. */
@@ -69,6 +71,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
   const store = await openSqliteStore({ path: join(directory, "state.sqlite") });
   const sealer = await openSealer(join(directory, "sealing.key"));
   const rights = new RightsIndex(store);
+  const people = new PeopleIndex(store);
   const tokens = makeTokenWatch(store, rights, clock);
   const logged: unknown[] = [];
   const note = (facts: object, message: string): void => void logged.push({ message, ...facts });
@@ -78,6 +81,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     sealer,
     tokens,
     rights,
+    people,
     // Tests are wrong more often than a person; those of the limit itself bring their own.
     failures: new FailureLimit(clock, 100_000),
     attempts: new AttemptLimit(clock),
@@ -108,6 +112,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     api,
     store,
     rights,
+    people,
     sealer,
     directory,
     logged,

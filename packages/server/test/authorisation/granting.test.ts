@@ -40,13 +40,13 @@ describe("giving rights", () => {
   };
 
   before(async () => {
-    harness = await startApi(({ rights }) => ({
+    harness = await startApi(({ rights, people }) => ({
       intents: {
         ...plainIntents,
         Organisation: organisationIntents,
         Project: projectIntents,
         ApiToken: apiTokenIntents({ random: systemRandom, rights }),
-        User: userIntents({ rights, random: systemRandom }),
+        User: userIntents({ rights, random: systemRandom, people }),
         Group: groupIntents({ rights }),
         ServiceAccount: serviceAccountIntents({ rights }),
         Role: roleIntents({ rights }),

@@ -1,5 +1,6 @@
 import type { Store } from "@skerry/store";
 import { RightsIndex } from "../../src/authorisation/rights-index.ts";
+import { PeopleIndex } from "../../src/sign-in/people-index.ts";
 import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
 import type { HostProvisioner } from "../../src/operations/host-provisioner.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
@@ -54,6 +55,7 @@ export class ModelFleet {
       },
       random: evenRandom,
       rights: new RightsIndex(store),
+      people: new PeopleIndex(store),
       log: quietLog,
       heartbeatMs,
       monotonicMs: () => this.clock.nowMs(),

@@ -63,6 +63,7 @@ describe("the wanted states of all nodes", () => {
           spend: new SpendBook(store),
           random: evenRandom,
           rights: { grantsOf: () => [] },
+          people: { userIdOf: () => undefined, sessionIdsOf: () => [] },
           authorityFingerprint: "f".repeat(64),
         });
         await seedZone(store, intents, startMs);

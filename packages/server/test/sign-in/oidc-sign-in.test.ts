@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import type { IdentityProviderResource } from "@skerry/model";
+import type { IdentityProviderResource, KindName } from "@skerry/model";
+import type { AuditNote, Transaction, View } from "@skerry/store";
 import { startIdentityServer, type IdentityServer } from "@skerry/testkit";
 import type { Answer } from "../api/api-harness.ts";
 import { startSignIn, type SignInHarness } from "./sign-in-harness.ts";
@@ -184,6 +185,49 @@ describe("signing in at an identity provider", { timeout: 120_000 }, () => {
     await harness.ask(harness.admin, "PATCH", `${api}/users/fay-here`, { spec: { disabled: true } });
     assert.equal((await signIn("s-7")).status, 403);
     await change({ createsUsers: true });
+  });
+
+  test("costs what is its user's: looks through neither users nor tokens, by whatever way", async (t) => {
+    const local = await harness.person("ivy");
+    const looked: string[] = [];
+    const watched = <V extends View>(view: V): V =>
+      new Proxy(view, {
+        get(target, key) {
+          const value: unknown = Reflect.get(target, key, target);
+          if (typeof value !== "function") return value;
+          return (...asked: readonly unknown[]): unknown => {
+            if (key === "list" || key === "scan") looked.push(String(asked[0]));
+            return Reflect.apply(value, target, asked);
+          };
+        },
+      });
+    const { store } = harness;
+    const transact = store.transact.bind(store);
+    t.mock.method(store, "transact", <T>(work: (tx: Transaction) => T, note?: AuditNote) =>
+      transact((tx) => work(watched(tx)), note),
+    );
+    for (const key of ["list", "scan"] as const) {
+      const plain = store[key].bind(store);
+      t.mock.method(store, key, (kind: KindName) => (looked.push(kind), plain(kind)));
+    }
+    identity.people.set("s-8", { preferred_username: "gus" });
+    for (const answer of [await signIn("s-8"), await signIn("s-8"), await harness.signIn(local)])
+      assert.equal(answer.status, 201, answer.text);
+    assert.deepEqual(
+      looked.filter((kind) => kind !== "IdentityProvider"),
+      [],
+    );
+    t.mock.restoreAll();
+    const sessions = store.list("ApiToken").filter(({ spec: token }) => token.owner?.name === "gus");
+    assert.equal(sessions.length, 2);
+    assert.deepEqual(
+      [...harness.people.sessionIdsOf("gus")].sort(),
+      sessions.map(({ metadata }) => metadata.id).sort(),
+    );
+    const everywhere = { everywhere: true };
+    const last = await signIn("s-8");
+    assert.equal((await harness.post(last.textAt("token"), "sign-out", everywhere)).at("ended"), 3);
+    assert.deepEqual([...harness.people.sessionIdsOf("gus")], []);
   });
 
   test("goes on when the provider signs by other keys, and ends with the provider", async () => {

@@ -59,7 +59,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
   const firstStartFile = join(folder, "first-start.link");
   // Opened once there is a store.
   const opened = { firstStart: noFirstStart };
-  const harness = await startApi(({ rights }) => ({
+  const harness = await startApi(({ rights, people }) => ({
     clock,
     issuerTimeoutMs: 1000,
     hasher: new PasswordHasher(cost),
@@ -71,7 +71,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
     intents: {
       ...plainIntents,
       ApiToken: apiTokenIntents({ random: systemRandom, rights }),
-      User: userIntents({ rights, random: systemRandom }),
+      User: userIntents({ rights, random: systemRandom, people }),
       Group: groupIntents({ rights }),
       RoleBinding: roleBindingIntents({ rights }),
       IdentityProvider: identityProviderIntents,

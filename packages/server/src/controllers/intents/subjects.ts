@@ -10,6 +10,7 @@ import type { Random } from "../../operations/random.ts";
 import { formatInvitation, invitationMs } from "../../sign-in/invitation.ts";
 import { withCredentials } from "../../sign-in/local-credentials.ts";
 import { userOf } from "../../sign-in/identity.ts";
+import type { PeopleIndex } from "../../sign-in/people-index.ts";
 import { endSessions, sessionsOf } from "../../sign-in/session.ts";
 import type { UserResource, ServiceAccountResource } from "@skerry/model";
 import { referenced } from "../references.ts";
@@ -22,11 +23,12 @@ interface SubjectDeps {
 
 interface UserDeps extends SubjectDeps {
   readonly random: Pick<Random, "bytes">;
+  readonly people: Pick<PeopleIndex, "userIdOf" | "sessionIdsOf">;
 }
 
 /* Whom rights are given to. Whoever changes or removes one must have all that it was given: a lesser admin is none over a greater. */
 
-export function userIntents({ rights, random }: UserDeps): KindIntents<"User"> {
+export function userIntents({ rights, random, people }: UserDeps): KindIntents<"User"> {
   const require = (user: UserResource, context: IntentContext): void =>
     requireCover(context.rights, rights.grantsOf({ kind: "User", name: user.metadata.name }));
   return {
@@ -36,21 +38,21 @@ export function userIntents({ rights, random }: UserDeps): KindIntents<"User"> {
       require(before, context);
       if (after.spec.disabled !== true) return store(tx, after);
       // What was open stays shut when they are let in again.
-      endSessions(tx, sessionsOf(tx, after.metadata.name));
+      endSessions(tx, sessionsOf(tx, people, after.metadata.name));
       const { invitation: _over, ...credentials } = after.status.credentials ?? {};
       return store(tx, after.status.credentials === undefined ? after : withCredentials(after, credentials));
     },
     remove(tx, user, context) {
       require(user, context);
       const { name } = user.metadata;
-      endSessions(tx, sessionsOf(tx, name));
+      endSessions(tx, sessionsOf(tx, people, name));
       const groups = tx.list("Group").filter(({ spec }) => spec.members.includes(name));
       return forgetSubject(tx, user, context, [
         ...groups.map(({ metadata }) => `group ${metadata.name}`),
         ...usesOf(tx, { kind: "User", name }),
       ]);
     },
-    actions: { invite: invite(random), link },
+    actions: { invite: invite(random), link: link(people) },
   };
 }
 
@@ -141,25 +143,27 @@ export function serviceAccountIntents({ rights }: SubjectDeps): KindIntents<"Ser
 }
 
 /** Who says who somebody is could be them: a platform-admin's alone, as an invitation is. */
-const link: ActionIntent<"User"> = {
-  summary: "Has them sign in by an identity provider from now on, as its subject, and by nothing else.",
-  input: strict({ identityProvider: Name, subject: Type.String({ minLength: 1, maxLength: 255 }) }),
-  run(tx, user, input, context) {
-    requireCover(context.rights, [{ role: "platform-admin", scope: {} }]);
-    const [name, subject] = [String(input["identityProvider"]), String(input["subject"])];
-    const provider = tx.get("IdentityProvider", { name });
-    if (provider === undefined) throw missingReference("/identityProvider", "IdentityProvider", name);
-    const { issuer } = provider.spec;
-    const known = userOf(tx, issuer, subject);
-    if (known !== undefined && known.metadata.id !== user.metadata.id)
-      throw conflict(`That is the user ${known.metadata.name}.`, "Give each user a subject of their own.");
-    endSessions(tx, sessionsOf(tx, user.metadata.name));
-    const { credentials: _over, ...status } = user.status;
-    return {
-      resource: tx.put({ ...user, status: { ...status, identity: { identityProvider: name, issuer, subject } } }),
-    };
-  },
-};
+function link(people: UserDeps["people"]): ActionIntent<"User"> {
+  return {
+    summary: "Has them sign in by an identity provider from now on, as its subject, and by nothing else.",
+    input: strict({ identityProvider: Name, subject: Type.String({ minLength: 1, maxLength: 255 }) }),
+    run(tx, user, input, context) {
+      requireCover(context.rights, [{ role: "platform-admin", scope: {} }]);
+      const [name, subject] = [String(input["identityProvider"]), String(input["subject"])];
+      const provider = tx.get("IdentityProvider", { name });
+      if (provider === undefined) throw missingReference("/identityProvider", "IdentityProvider", name);
+      const { issuer } = provider.spec;
+      const known = userOf(tx, people, issuer, subject);
+      if (known !== undefined && known.metadata.id !== user.metadata.id)
+        throw conflict(`That is the user ${known.metadata.name}.`, "Give each user a subject of their own.");
+      endSessions(tx, sessionsOf(tx, people, user.metadata.name));
+      const { credentials: _over, ...status } = user.status;
+      return {
+        resource: tx.put({ ...user, status: { ...status, identity: { identityProvider: name, issuer, subject } } }),
+      };
+    },
+  };
+}
 
 interface Subject {
   readonly kind: string;

@@ -6,6 +6,7 @@ import type { Clock } from "../../operations/clock.ts";
 import type { Log } from "../../operations/log.ts";
 import type { Sealer } from "../../secrets/sealer.ts";
 import { isLoopbackRedirect } from "../issuer-address.ts";
+import type { PeopleIndex } from "../people-index.ts";
 import { openSession, type OpenedSession, type SessionWish } from "../session.ts";
 import { Drafts, overDraft, type Draft } from "./drafts.ts";
 import { verifyIdToken } from "./id-token.ts";
@@ -16,6 +17,7 @@ import { asRefusal, pendingOf } from "./refusal.ts";
 export interface OidcDeps {
   readonly store: Store;
   readonly intents: Pick<IntentTable, "ApiToken" | "User" | "Group">;
+  readonly people: Pick<PeopleIndex, "userIdOf" | "sessionIdsOf">;
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly makeId: (prefix: string) => string;
@@ -217,9 +219,9 @@ export class OidcSignIn {
     wish: SessionWish,
     note: Omit<AuditNote, "actor">,
   ): Promise<SignedInPerson> {
-    const { store, intents, clock, makeId } = this.#deps;
+    const { store, intents, people, clock, makeId } = this.#deps;
     checkAdmitted(provider, person);
-    const name = nameOf(store, provider, person);
+    const name = nameOf(store, people, provider, person);
     const { result } = await store.transact(
       (tx) => {
         const current = tx.getById("IdentityProvider", provider.metadata.id);
@@ -229,7 +231,7 @@ export class OidcSignIn {
         checkAdmitted(current, person);
         const nowMs = clock.nowMs();
         const context = { actor: name, cause: note.cause, nowMs, makeId };
-        const user = welcome(intents, tx, current, person, name, context);
+        const user = welcome({ ...intents, people }, tx, current, person, name, context);
         const origin = { by: "identity-provider", identityProvider: current.metadata.name } as const;
         return openSession(this.#deps, tx, user, wish, origin, nowMs);
       },

@@ -4,6 +4,7 @@ import type { Transaction, View } from "@skerry/store";
 import { makeDraft } from "../../api/draft.ts";
 import type { IntentContext, IntentTable } from "../../intents.ts";
 import { freshName, userOf } from "../identity.ts";
+import type { PeopleIndex } from "../people-index.ts";
 
 /** Somebody as an identity provider tells them: known by issuer and subject, and all else is but words. */
 export interface Person {
@@ -12,6 +13,7 @@ export interface Person {
 }
 
 type Intents = Pick<IntentTable, "User" | "Group">;
+type People = Pick<PeopleIndex, "userIdOf">;
 
 /** @throws SkerryError forbidden where the provider's rules don't let them in */
 export function checkAdmitted({ metadata, spec }: IdentityProviderResource, { claims }: Person): void {
@@ -27,8 +29,13 @@ export function checkAdmitted({ metadata, spec }: IdentityProviderResource, { cl
 }
 
 /** What they are called here; a new name where they are new. @throws SkerryError forbidden where nobody is made a user */
-export function nameOf(view: View, { metadata, spec }: IdentityProviderResource, { subject, claims }: Person): string {
-  const known = userOf(view, spec.issuer, subject);
+export function nameOf(
+  view: View,
+  people: People,
+  { metadata, spec }: IdentityProviderResource,
+  { subject, claims }: Person,
+): string {
+  const known = userOf(view, people, spec.issuer, subject);
   if (known !== undefined) return known.metadata.name;
   if (spec.createsUsers === true) {
     const called = claims[spec.nameClaim ?? "preferred_username"];
@@ -45,7 +52,7 @@ export function nameOf(view: View, { metadata, spec }: IdentityProviderResource,
 
 /** The user that a person is, made where there is none, in the groups that the provider gives them. */
 export function welcome(
-  intents: Intents,
+  intents: Intents & { readonly people: People },
   tx: Transaction,
   provider: IdentityProviderResource,
   person: Person,
@@ -53,7 +60,7 @@ export function welcome(
   context: IntentContext,
 ): UserResource {
   const { issuer } = provider.spec;
-  const known = userOf(tx, issuer, person.subject);
+  const known = userOf(tx, intents.people, issuer, person.subject);
   // Somebody else may have come meanwhile.
   if (known === undefined ? tx.get("User", { name }) !== undefined : known.metadata.name !== name)
     throw new SkerryError("busy", "Somebody of the same name signs in for the first time just now.", {
