@@ -54,6 +54,14 @@ export class RightsIndex implements Tracker {
     return this.#grantsOf(subject);
   }
 
+  /**
+   * What a user may do, by a token without limits.
+   * @param joined groups that a transaction under way has put them into (true) or out of
+   */
+  ofUser(name: string, joined: ReadonlyMap<string, boolean> = new Map()): Rights {
+    return this.#rights(this.#grantsOf({ kind: "User", name }, joined));
+  }
+
   get roles(): Roles {
     return this.#roles;
   }
@@ -170,10 +178,16 @@ export class RightsIndex implements Tracker {
     this.#subjectsOf.delete(id);
   }
 
-  #grantsOf(subject: Subject): readonly Grant[] {
+  #grantsOf(subject: Subject, joined: ReadonlyMap<string, boolean> = new Map()): readonly Grant[] {
     const keys = [subjectKey(subject)];
-    if (subject.kind === "User")
-      for (const group of this.#groupsOf.get(subject.name) ?? []) keys.push(subjectKey({ kind: "Group", name: group }));
+    if (subject.kind === "User") {
+      const groups = new Set(this.#groupsOf.get(subject.name));
+      for (const [group, isIn] of joined) {
+        if (isIn) groups.add(group);
+        else groups.delete(group);
+      }
+      for (const group of groups) keys.push(subjectKey({ kind: "Group", name: group }));
+    }
     return keys.flatMap((key) => [...(this.#bindings.get(key)?.values() ?? [])]);
   }
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { SkerryError, kinds, namePattern, nameWords, type UserResource } from "@skerry/model";
 import type { AuditNote, Store, Transaction } from "@skerry/store";
 import { makeDraft } from "../api/draft.ts";
+import type { RightsIndex } from "../authorisation/rights-index.ts";
 import { hashSecret } from "../authorisation/secret.ts";
 import type { IntentContext, IntentTable } from "../intents.ts";
 import { timestamp, type Clock } from "../operations/clock.ts";
@@ -23,6 +24,7 @@ export interface EnrolmentDeps {
   readonly hasher: PasswordHasher;
   readonly firstStart: FirstStart;
   readonly people: Pick<PeopleIndex, "sessionIdsOf">;
+  readonly rights: Pick<RightsIndex, "ofUser">;
   readonly makeId: (prefix: string) => string;
 }
 

@@ -1,6 +1,8 @@
-import { kinds, type ApiTokenResource, type UserResource } from "@skerry/model";
+import { builtInRoles, kindNames, kinds, type ApiTokenResource, type UserResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import { makeDraft } from "../api/draft.ts";
+import type { RightsIndex } from "../authorisation/rights-index.ts";
+import { missingReference } from "../controllers/refusal.ts";
 import type { IntentTable } from "../intents.ts";
 import { sessionUserOf, type PeopleIndex } from "./people-index.ts";
 
@@ -15,6 +17,7 @@ export interface SessionDeps {
   readonly intents: Pick<IntentTable, "ApiToken">;
   readonly makeId: (prefix: string) => string;
   readonly people: Pick<PeopleIndex, "sessionIdsOf">;
+  readonly rights: Pick<RightsIndex, "ofUser">;
 }
 
 /** The token, shown this once. */
@@ -28,16 +31,18 @@ const defaultLifetimeSeconds = 43_200;
 /** Of one user; the oldest end where there are more. */
 const maxSessions = 50;
 
-/** @throws SkerryError invalid-request where the limit names what is not there */
+/** @throws SkerryError invalid-request where the limit names what is not there, or what the user may not know of */
 export function openSession(
-  { intents, makeId, people }: SessionDeps,
+  deps: SessionDeps,
   tx: Transaction,
   user: UserResource,
   wish: SessionWish,
   origin: SessionOrigin,
   nowMs: number,
 ): OpenedSession {
+  const { intents, makeId, people } = deps;
   const { name } = user.metadata;
+  checkWish(deps, tx, name, wish);
   const id = makeId(kinds.ApiToken.prefix);
   const spec: ApiTokenResource["spec"] = {
     ...wish,
@@ -53,6 +58,28 @@ export function openSession(
   tx.amend({ ...made, status: { ...made.status, session: origin } });
   endSessions(tx, sessionsOf(tx, people, name).slice(maxSessions));
   return { name: key.name, secret, expiresAt: made.status.expiresAt };
+}
+
+/** What lives in projects, and they themselves: who may see any of it in one knows of that. */
+const inProjects = kindNames.filter((kind) => kind === "Project" || kinds[kind].scope === "project");
+
+/** What they may not know of is answered as what is not there: whoever signs in learns no names by it. */
+function checkWish({ rights }: SessionDeps, tx: Transaction, user: string, { role, project }: SessionWish): void {
+  if (role === undefined && project === undefined) return;
+  const joined = tx.written.flatMap(({ event: { object, type } }) =>
+    object.kind === "Group"
+      ? [[object.metadata.name, type !== "deleted" && object.spec.members.includes(user)] as const]
+      : [],
+  );
+  const own = rights.ofUser(user, new Map(joined));
+  if (project !== undefined && !inProjects.some((kind) => own.allow("read", kind, { project })))
+    throw missingReference("/spec/project", "Project", project);
+  const isKnown =
+    role === undefined ||
+    builtInRoles.some((builtIn) => builtIn === role) ||
+    own.allow("read", "Role", {}) ||
+    own.grants.some((grant) => grant.role === role);
+  if (!isKnown) throw missingReference("/spec/role", "Role", role);
 }
 
 /** A user's, those made in the same transaction too; newest first. */

@@ -187,6 +187,46 @@ describe("signing in at an identity provider", { timeout: 120_000 }, () => {
     await change({ createsUsers: true });
   });
 
+  test("limits a session to what its user may know of, and tells of nothing else that there is", async () => {
+    const { admin } = harness;
+    const must = async (path: string, body: object): Promise<void> => {
+      const { status, text } = await harness.ask(admin, "PUT", `${api}/${path}`, { spec: body });
+      assert.equal(status, 201, text);
+    };
+    for (const name of ["web", "hidden"]) await must(`projects/${name}`, { organisation: "acme" });
+    for (const name of ["known", "secret"])
+      await must(`roles/${name}`, {
+        policies: `permit (principal, action == Skerry::Action::"read", resource is Skerry::Volume);`,
+      });
+    const subjects = [{ kind: "Group", name: "builders" }];
+    await must("role-bindings/builders", { role: "known", project: "web", subjects });
+    const local = await harness.person("kay");
+    identity.people.set("s-9", { preferred_username: "lou", groups: ["team-builders"] });
+    const wished = async (wish: object): Promise<Answer> => {
+      const begun = await begin();
+      return finish(begun.textAt("draft"), await identity.visit(begun.textAt("authorizationUrl"), "s-9"), wish);
+    };
+    // At the first sign-in too, by which they come into the group.
+    const first = await wished({ project: "web", role: "known" });
+    assert.equal(first.status, 201, first.text);
+    for (const [field, there, absent] of [
+      ["project", "hidden", "absent"],
+      ["role", "secret", "absent"],
+    ] as const) {
+      for (const ask of [wished, (wish: object) => harness.signIn(local, wish)]) {
+        const [hidden, none] = [await ask({ [field]: there }), await ask({ [field]: absent })];
+        assert.equal(none.status, 400, none.text);
+        assert.deepEqual([hidden.status, hidden.text], [none.status, none.text.replaceAll(absent, there)]);
+      }
+    }
+    assert.equal((await harness.signIn(local, { role: "known" })).status, 400);
+    identity.people.set("s-9", { preferred_username: "lou", groups: [] });
+    // They go out of the group by this one.
+    assert.equal((await wished({ project: "web" })).status, 400);
+    assert.equal((await wished({ role: "viewer" })).status, 201);
+    assert.equal((await harness.ask(admin, "DELETE", `${api}/role-bindings/builders`)).status, 200);
+  });
+
   test("costs what is its user's: looks through neither users nor tokens, by whatever way", async (t) => {
     const local = await harness.person("ivy");
     const looked: string[] = [];

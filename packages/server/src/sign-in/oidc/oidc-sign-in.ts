@@ -1,6 +1,7 @@
 import type { TokenEndpointResponse } from "oauth4webapi";
 import { SkerryError, type IdentityProviderResource } from "@skerry/model";
 import type { AuditNote, Store } from "@skerry/store";
+import type { RightsIndex } from "../../authorisation/rights-index.ts";
 import type { IntentTable } from "../../intents.ts";
 import type { Clock } from "../../operations/clock.ts";
 import type { Log } from "../../operations/log.ts";
@@ -18,6 +19,7 @@ export interface OidcDeps {
   readonly store: Store;
   readonly intents: Pick<IntentTable, "ApiToken" | "User" | "Group">;
   readonly people: Pick<PeopleIndex, "userIdOf" | "sessionIdsOf">;
+  readonly rights: Pick<RightsIndex, "ofUser">;
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly makeId: (prefix: string) => string;
