@@ -88,6 +88,13 @@ function plan(deps: ApiDeps, call: Call): Reply {
   };
   for (const resource of resources) for (const verb of ["put", "patch"] as const) require(verb, resource);
   for (const deletion of deletions) require("delete", deletion);
+  // Each is a change of its project as any rehearsal is; last of who may, as with those.
+  const changes = new Map<string, number>();
+  for (const { kind, metadata } of [...resources, ...deletions]) {
+    const { project } = keyOf(kind, metadata);
+    if (project !== undefined) changes.set(project, (changes.get(project) ?? 0) + 1);
+  }
+  for (const [project, count] of changes) deps.limits.admitChange(project, deps.ratesOf(project), count);
   const writing = { ...contextOf(deps, call, "patch"), checkPreconditions: () => undefined };
   const deleting = { ...contextOf(deps, call, "delete"), checkPreconditions: () => undefined };
   const startedMs = deps.clock.monotonicMs();

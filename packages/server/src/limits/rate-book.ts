@@ -31,11 +31,11 @@ export class RateBook {
   /** Takes `cost` of what `key` has: 0 where there is enough, else how long until there would be, ms, and takes nothing. */
   take(key: string, { perSecond, burst }: Rate, nowMs: number, cost = 1): number {
     const bucket = this.#buckets.get(key) ?? this.#remember(key);
-    // What costs more than a whole burst waits for that.
-    const fullAtMs = Math.max(bucket.fullAtMs, nowMs) + (Math.min(cost, burst) * 1000) / perSecond;
-    const waitMs = fullAtMs - nowMs - (burst * 1000) / perSecond;
+    // What costs more than a whole burst waits for that, and is paid for in full.
+    const fromMs = Math.max(bucket.fullAtMs, nowMs);
+    const waitMs = fromMs - nowMs - ((burst - Math.min(cost, burst)) * 1000) / perSecond;
     if (waitMs > toleranceMs) return waitMs;
-    bucket.fullAtMs = fullAtMs;
+    bucket.fullAtMs = fromMs + (cost * 1000) / perSecond;
     return 0;
   }
 

@@ -82,12 +82,17 @@ export class RequestLimits {
     this.#take("principal", principalKey(principal), this.options.principal, "You have asked", cost);
   }
 
-  /** A change of what lives in a project, or its rehearsal. @throws SkerryError too-many-requests */
-  admitChange(project: string, own: OwnRates): void {
+  /**
+   * Changes of what lives in a project, or their rehearsal.
+   * @param count of a request that makes several
+   * @throws SkerryError too-many-requests
+   */
+  admitChange(project: string, own: OwnRates, count = 1): void {
     const { organisation } = own;
-    this.#take("project", project, own.project ?? this.options.project, `Of the project ${project} changes were asked`);
+    const what = `Of the project ${project} changes were asked`;
+    this.#take("project", project, own.project ?? this.options.project, what, count);
     if (organisation === undefined) return;
-    this.#take("organisation", organisation.name, organisation.rate, "Of its organisation changes were asked");
+    this.#take("organisation", organisation.name, organisation.rate, "Of its organisation changes were asked", count);
   }
 
   /** Somebody who shows no token. @throws SkerryError too-many-requests */

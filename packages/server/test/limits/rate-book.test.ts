@@ -19,10 +19,11 @@ describe("a book of rates", () => {
     assert.ok(book.take("one", rate, 10_000) > 0);
   });
 
-  test("lets through what costs more than a burst once there is a whole one", () => {
+  test("lets through what costs more than a burst once there is a whole one, and has it paid for in full", () => {
     const book = new RateBook();
     assert.equal(book.take("one", rate, 1000, 50), 0);
-    assert.equal(Math.round(book.take("one", rate, 1000, 50)), 500);
+    assert.equal(Math.round(book.take("one", rate, 1000, 50)), 5000);
+    assert.equal(Math.round(book.take("one", rate, 1000)), 4600);
   });
 
   test("never gives more in any time than a burst and what the time brings, and all of that", () => {

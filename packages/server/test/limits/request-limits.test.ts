@@ -167,6 +167,44 @@ describe("whoever asks too much", () => {
     isRefused(await api.ask(api.admin, "GET", "/api/v1/whoami"), "principal");
   });
 
+  test("plans no more in a project than may be changed there, in one plan or in many", async () => {
+    await using zone = await startLimited({ project: { perSecond: 1, burst: 4 } });
+    const { api, clock } = zone;
+    const plan = (token: string, project: string, from: number, count: number, deletions: readonly object[] = []) =>
+      api.ask(token, "POST", "/api/v1/plan", {
+        fieldManager: "files",
+        resources: Array.from({ length: count }, (_, index) => {
+          const metadata = { name: `n-${from + index}`, project };
+          return { kind: "Network", metadata, spec: { cidr: `10.${from + index}.0.0/24` } };
+        }),
+        deletions,
+      });
+    const foreign = await api.token("foreign", "operator", "theirs");
+    assert.equal((await plan(foreign, "ours", 0, 4)).status, 404);
+    assert.equal((await plan(api.admin, "ours", 0, 3)).status, 200);
+    isRefused(await plan(api.admin, "ours", 0, 2), "project");
+    assert.equal((await plan(api.admin, "ours", 0, 1)).status, 200);
+    isRefused(await api.ask(api.admin, "PUT", networks("ours", "n"), { spec: specs.Network }), "project");
+    isRefused(
+      await plan(api.admin, "ours", 0, 0, [{ kind: "Network", metadata: { name: "n", project: "ours" } }]),
+      "project",
+    );
+    // More than may come at once waits for all of that, and the next waits for all of this.
+    assert.equal((await plan(api.admin, "theirs", 0, 10)).status, 200);
+    clock.moveTo(clock.nowMs() + 6000);
+    isRefused(await plan(api.admin, "theirs", 0, 1), "project");
+    clock.moveTo(clock.nowMs() + 1000);
+    assert.equal((await plan(api.admin, "theirs", 0, 1)).status, 200);
+    const rate = { organisation: "acme", mutationsPerSecond: 1000 };
+    await api.store.transact((tx) => tx.put(draft("Project", { name: "free" }, rate, {})));
+    assert.equal(
+      (await api.ask(api.admin, "PATCH", "/api/v1/organisations/acme", { spec: { mutationsPerSecond: 1 } })).status,
+      200,
+    );
+    assert.equal((await plan(api.admin, "free", 0, 5)).status, 200);
+    isRefused(await plan(api.admin, "free", 0, 1), "organisation");
+  });
+
   test("from one address without a token is refused there", async () => {
     await using zone = await startLimited({ address: { perSecond: 1, burst: 2 } });
     const { api } = zone;
