@@ -100,6 +100,12 @@ export const securityLessons: readonly SecurityLesson[] = [
     test: "what is taken away is gone at the next request, and ends what streams",
   },
   {
+    lesson: "an answer that was given once ends with the right to it, too",
+    paid: "CVE-2022-3867",
+    file: `${server}/api/repeated-requests.test.ts`,
+    test: "is not answered again to whom may not see by now what it made, before a restart or after it",
+  },
+  {
     lesson: "a byte stream into a guest ends with its token",
     paid: "CVE-2022-3867",
     file: `${server}/gateway/streams.test.ts`,

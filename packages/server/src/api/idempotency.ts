@@ -1,5 +1,7 @@
 import { hash } from "node:crypto";
-import { SkerryError, type RequestMark } from "@skerry/model";
+import { SkerryError, type KindName, type RequestMark } from "@skerry/model";
+import type { Key } from "@skerry/store";
+import type { Place } from "../authorisation/place.ts";
 import { timestamp } from "../operations/clock.ts";
 import type { Reply } from "./route.ts";
 
@@ -9,9 +11,17 @@ export const keptMs = 3_600_000;
 const keptAnswers = 10_000;
 const keptBytes = 32 * 1024 * 1024;
 
+/** What a request was answered with, and of what. */
+export interface Answer {
+  readonly reply: Reply;
+  readonly kind: KindName;
+  readonly key: Key;
+  readonly place: Place;
+}
+
 interface Asked {
   readonly mark: RequestMark;
-  readonly answer: Promise<Reply>;
+  readonly answer: Promise<Answer>;
 }
 
 interface Answered extends Asked {
@@ -36,8 +46,16 @@ export class IdempotentAnswers {
   readonly #answered = new Map<string, Answered>();
   #bytes = 0;
 
-  /** @throws SkerryError conflict where the key was used for another request */
-  async once(request: IdempotentRequest, nowMs: number, work: (mark: RequestMark) => Promise<Reply>): Promise<Reply> {
+  /**
+   * @param authorise whether who asks again may have this answer by now: throws where not
+   * @throws SkerryError conflict where the key was used for another request
+   */
+  async once(
+    request: IdempotentRequest,
+    nowMs: number,
+    authorise: (answer: Answer) => void,
+    work: (mark: RequestMark) => Promise<Answer>,
+  ): Promise<Reply> {
     const id = `${request.tokenId} ${request.key}`;
     const mark: RequestMark = {
       key: digest(id),
@@ -48,15 +66,18 @@ export class IdempotentAnswers {
     const known = this.#underWay.get(id) ?? this.#answered.get(id);
     if (known !== undefined) {
       checkSame(known.mark, mark);
-      return known.answer;
+      const given = await known.answer;
+      authorise(given);
+      return given.reply;
     }
     const answer = work(mark);
     this.#underWay.set(id, { mark, answer });
     try {
-      const bytes = JSON.stringify(await answer).length;
+      const { reply } = await answer;
+      const bytes = JSON.stringify(reply).length;
       this.#answered.set(id, { mark, answer, untilMs: nowMs + keptMs, bytes });
       this.#bytes += bytes;
-      return await answer;
+      return reply;
     } finally {
       this.#underWay.delete(id);
     }

@@ -7,16 +7,17 @@ import {
   type RequestMark,
   type ResourceOf,
 } from "@skerry/model";
-import type { AuditNote, ChangeEvent, Committed, Key, Transaction } from "@skerry/store";
+import type { AuditNote, ChangeEvent, Committed, Key, Transaction, View } from "@skerry/store";
 import { stillHolds } from "../authorisation/authentication.ts";
-import { authoriseChange, authoriseWish, isHidden, sees } from "../authorisation/authorise.ts";
+import { authoriseAnswer, authoriseChange, authoriseWish, isHidden, sees } from "../authorisation/authorise.ts";
+import { placeOf } from "../authorisation/place.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import type { Verb } from "../authorisation/verbs.ts";
 import { monthOf } from "../controllers/metering/month.ts";
 import { noteOf } from "./audit-note.ts";
 import { costEffects } from "./cost-effect.ts";
 import type { ApiDeps } from "./deps.ts";
-import { readIdempotencyKey, type IdempotentAnswers } from "./idempotency.ts";
+import { readIdempotencyKey, type Answer, type IdempotentAnswers } from "./idempotency.ts";
 import { TouchedObjects, type PlannedChange } from "./plan.ts";
 import { quotaEffects } from "./quota-effect.ts";
 import { recording, type RecordedRequests } from "./recorded-requests.ts";
@@ -53,22 +54,42 @@ export async function mutate(deps: ApiDeps, mutated: Mutated, call: Call, write:
   if (call.query.dryRun === "true") {
     return { status: 200, body: deps.store.rehearse((tx) => rehearsed(deps, tx, call.principal, run)).result };
   }
-  const commit = async (mark?: RequestMark): Promise<Reply> => {
+  const answerOf = (resource: ResourceOf<KindName>, reply: Reply): Answer => {
+    const { kind, metadata } = resource;
+    return { reply, kind, key: keyOf(metadata), place: placeOf(resource, call.principal.rights) };
+  };
+  const commit = async (mark?: RequestMark): Promise<Answer> => {
     const { result, changes } = await commitAs(deps, call, note, (tx) => {
       const outcome = mark === undefined ? run(tx) : recording(tx, mark, run);
       const { kind, metadata } = outcome.resource;
       return { ...outcome, stored: tx.getById(kind, metadata.id) };
     });
-    return replyOf(result, result.stored, changes);
+    return answerOf(result.resource, replyOf(result, result.stored, changes));
   };
   const { method, url } = call.request;
   const key = readIdempotencyKey(call.headers["idempotency-key"]);
-  if (key === undefined) return commit();
+  if (key === undefined) return (await commit()).reply;
   const nowMs = deps.clock.nowMs();
-  return mutated.answers.once({ tokenId: call.principal.tokenId, key, method, url, body: call.body }, nowMs, (mark) => {
-    const before = mutated.recorded.find(mark, mutated.kind, mutated.key, nowMs);
-    return before === undefined ? commit(mark) : Promise.resolve(replyOf(before, before.resource));
+  // What is answered once more is authorised once more: where the thing was may not be theirs any longer.
+  const again = (answer: Answer): void => {
+    checkHolds(deps, deps.store, call);
+    authoriseAnswer(call.principal, mutated.verb, answer.kind, answer.place, answer.key);
+  };
+  const { tokenId } = call.principal;
+  return mutated.answers.once({ tokenId, key, method, url, body: call.body }, nowMs, again, async (mark) => {
+    const there = deps.store.get(mutated.kind, mutated.key);
+    // Whose mark it has is not told either.
+    const isKnown = there === undefined || !isHidden(call.principal, mutated.verb, there);
+    const before = isKnown ? mutated.recorded.find(mark, mutated.kind, mutated.key, nowMs) : undefined;
+    if (before === undefined) return commit(mark);
+    const answer = answerOf(before.resource, replyOf(before, before.resource));
+    again(answer);
+    return answer;
   });
+}
+
+function keyOf({ project, name }: Key): Key {
+  return project === undefined ? { name } : { project, name };
 }
 
 /** One transaction of somebody's request. @throws SkerryError unauthenticated where their token does not hold any more */
@@ -80,11 +101,19 @@ export function commitAs<T>(
 ): Promise<Committed<T>> {
   return deps.store.transact((tx) => {
     // The token may have gone while the body was on its way, or while earlier transactions ran.
-    if (!stillHolds(tx, deps.rights, principal, deps.clock.nowMs())) {
-      throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
-    }
+    checkHolds(deps, tx, { principal });
     return work(tx);
   }, note);
+}
+
+/** @throws SkerryError unauthenticated */
+function checkHolds(
+  { rights, clock }: Pick<ApiDeps, "rights" | "clock">,
+  view: View,
+  { principal }: Pick<Call, "principal">,
+): void {
+  if (stillHolds(view, rights, principal, clock.nowMs())) return;
+  throw new SkerryError("unauthenticated", "The token has expired, was deleted, or has other rights now.");
 }
 
 /** What a write would come to, as far as who asks may see it. Secrets are not shown: none is made that would hold. */

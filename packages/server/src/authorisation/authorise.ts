@@ -56,6 +56,13 @@ export function authoriseChange(principal: Principal, verb: Verb, resource: Reso
   authorise(principal, verb, resource.kind, placeOf(resource, principal.rights), resource.metadata);
 }
 
+/** The same of what a write was answered with, that is asked for once more: whoever may not know of it by now is told that it is not there. */
+export function authoriseAnswer(principal: Principal, verb: Verb, kind: KindName, place: Place, key: Key): void {
+  const decision = decide(principal, verb, kind, place);
+  if (decision === "allowed") return;
+  throw decision === "hidden" ? notFound(kind, key) : forbidden(principal, verb, kind, place);
+}
+
 /** The same of a resource as it would be: whoever says where it is to be is told that they may not put it there. */
 export function authoriseWish(principal: Principal, verb: Verb, resource: ResourceOf<KindName>): void {
   const place = placeOf(resource, principal.rights);

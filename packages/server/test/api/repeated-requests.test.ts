@@ -108,6 +108,42 @@ describe("a request that is asked for again after a restart", () => {
     assert.ok(!JSON.stringify(second.body).includes("skt1."));
   });
 
+  test("is not answered again to whom may not see by now what it made, before a restart or after it", async () => {
+    const { admin } = harness;
+    await harness.ask(admin, "PUT", "/api/v1/projects/other", { spec: specs.Project });
+    await harness.ask(admin, "PUT", "/api/v1/users/zoe", { spec: {} });
+    const [subjects, others] = [[{ kind: "User", name: "zoe" }], [{ kind: "User", name: "yan" }]];
+    for (const project of ["shop", "other"])
+      await harness.ask(admin, "PUT", `/api/v1/role-bindings/zoe-${project}`, {
+        spec: { role: "admin", subjects, project },
+      });
+    const owner = { kind: "User", name: "zoe" };
+    const zoe = (await harness.ask(admin, "PUT", "/api/v1/api-tokens/zoe", { spec: { owner } })).textAt("secret");
+    const requests = [
+      ["/api/v1/role-bindings/given", { spec: { role: "viewer", subjects: others, project: "shop" } }],
+      ["/api/v1/api-tokens/made", { spec: { role: "viewer", project: "shop" } }],
+    ] as const;
+    const put = (number: number) => {
+      const [path, body] = requests[number] ?? assert.fail("there are two");
+      return harness.ask(zoe, "PUT", path, body, { "idempotency-key": `of-zoe-${number}` });
+    };
+    const first = [await put(0), await put(1)];
+    assert.deepEqual([(await put(0)).text, (await put(1)).text], [first[0]?.text, first[1]?.text]);
+    await harness.ask(admin, "DELETE", "/api/v1/role-bindings/zoe-shop");
+    for (const number of [0, 1]) {
+      const { status, text } = await put(number);
+      assert.equal(status, 404, text);
+    }
+    await restart();
+    for (const [number, [url, body]] of requests.entries()) {
+      const headers = { authorization: `Bearer ${zoe}`, "content-type": "application/json" };
+      const asked = { ...headers, "idempotency-key": `of-zoe-${number}` };
+      const answer = await next.app.inject({ method: "PUT", url, headers: asked, payload: JSON.stringify(body) });
+      assert.equal(answer.statusCode, 403, answer.body);
+      assert.ok(!answer.body.includes("metadata"), answer.body);
+    }
+  });
+
   test("is told where what it made is gone since", async () => {
     const own = { "idempotency-key": "of-the-gone" };
     await harness.ask(harness.admin, "PUT", `${instances}/gone`, { spec: specs.Instance });
