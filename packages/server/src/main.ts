@@ -141,7 +141,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     if (options.bundleAgent !== undefined) opened.defer(prepareAhead(store, provisioner.prepare, log));
     log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
     // Before the first request waits for it, and after whoever waits for the start.
-    setImmediate(loadPolicyEngine);
+    loadPolicyEngine();
 
     const close = closeOnce(opened, log, signal);
     const { certificateFile: caFile } = authority;

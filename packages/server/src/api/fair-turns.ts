@@ -1,7 +1,10 @@
 import { performance } from "node:perf_hooks";
 
-/** How long requests may hold the event loop before whoever else waits for it has a turn. */
-const sliceMs = 20;
+/**
+ * How long requests may hold the event loop before whoever else waits for it has a turn. Short, so that what they wrote is on its way
+ * to the disk while the next are served, and what they made is garbage before it has grown old.
+ */
+const sliceMs = 5;
 
 /**
  * Keeps a crowd of requests that came at once from holding the event loop until the last of them is done: agents' links, streams,
