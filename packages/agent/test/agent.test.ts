@@ -262,19 +262,37 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     assert.ok((node.runs(leased.id).at(-1)?.leaseEndsAtMs ?? 0) > Date.now());
   });
 
-  test("speaks the version of a server that is one older, and asks it for no leases", async () => {
+  test("speaks the version of a server that is one older", async () => {
     await using world = await openWorld(1);
     const { gateway } = world;
     const { nodeId } = onlyNode(world);
     assert.equal(gateway.node(nodeId).spoken, protocolVersion);
     await gateway.vanish();
     gateway.version = protocolVersion - 1;
-    const { links, beats } = gateway.node(nodeId);
+    const { links } = gateway.node(nodeId);
     await gateway.listen();
     await eventually("a new link", () => gateway.node(nodeId).links > links);
     delete gateway.node(nodeId).observed;
     await eventually("a report", () => gateway.node(nodeId).observed);
-    assert.deepEqual([gateway.node(nodeId).spoken, gateway.node(nodeId).beats], [protocolVersion - 1, beats]);
+    assert.equal(gateway.node(nodeId).spoken, protocolVersion - 1);
+  });
+
+  test("begins a new link with a whole wanted state where it is sent a change of one that it does not have", async () => {
+    await using world = await openWorld(1);
+    const { gateway } = world;
+    const node = onlyNode(world);
+    const [disk, other] = [wantedVolume(), wantedVolume()];
+    node.want({ volumes: [disk] });
+    await eventually("a disk", () => node.volume(disk.id)?.state === "ready");
+    const { links } = gateway.node(node.nodeId);
+    gateway.miscount(node.nodeId);
+    node.want({ volumes: [disk, other] });
+    await eventually("both disks", () => node.volume(other.id)?.state === "ready");
+    assert.equal(gateway.node(node.nodeId).links, links + 1);
+    const guest = wantedInstance(disk.id);
+    node.want({ volumes: [disk, other], instances: [guest] });
+    await eventually("a guest, by a change", () => node.instance(guest.id)?.state === "running");
+    assert.equal(gateway.node(node.nodeId).links, links + 1);
   });
 
   test("comes back after the server refused it or went away", async () => {

@@ -1,4 +1,5 @@
 export * from "./wanted.ts";
+export * from "./wanted-change.ts";
 export * from "./observed.ts";
 export * from "./messages.ts";
 export * from "./lease.ts";

@@ -2,12 +2,13 @@ import { Type, type Static } from "typebox";
 import { Id, Name, Labels, oneOf, optional, parserOf, strict } from "@skerry/model";
 import { ObservedState } from "./observed.ts";
 import { WantedState } from "./wanted.ts";
+import { WantedChange } from "./wanted-change.ts";
 
 /** Raised with each change of the messages; a server talks to agents of its own version and the one before. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
-/** The first version whose nodes and servers know leases. */
-export const leaseVersion = 2;
+/** The first version whose agents take changes of a wanted state. */
+export const changeVersion = 3;
 
 /** Where an agent joins and dials, below the server's URL. */
 export const joinPath = "/agent/v1/join";
@@ -75,6 +76,8 @@ export const ServerMessage = Type.Union([
   /** The link is refused for good (unknown node, wrong key, versions too far apart); the agent backs off long. */
   strict({ type: oneOf(["refused"] as const), code: Type.String(), detail: Type.String() }),
   strict({ type: oneOf(["wanted"] as const), state: WantedState }),
+  /** Of what this link was last sent as wanted; only to agents that take it. */
+  strict({ type: oneOf(["wanted-change"] as const), change: WantedChange }),
   strict({
     type: oneOf(["open-stream"] as const),
     streamId: Type.String({ pattern: "^[A-Za-z0-9_-]{16,64}$" }),
@@ -101,7 +104,7 @@ export const AgentMessage = Type.Union([
   /** A stream could not be opened on the node. */
   strict({ type: oneOf(["stream-failed"] as const), streamId: Type.String(), detail: Type.String() }),
   strict({ type: oneOf(["pong"] as const) }),
-  /** Asks for a lease, counted from when this was sent; only to servers that know leases. */
+  /** Asks for a lease, counted from when this was sent. */
   strict({ type: oneOf(["beat"] as const), beat: Beat }),
 ]);
 export type AgentMessage = Static<typeof AgentMessage>;

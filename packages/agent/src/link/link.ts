@@ -1,5 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { ObservedState, ServerMessage, WantedState } from "@skerry/protocol";
+import {
+  changedWanted,
+  type ObservedState,
+  type ServerMessage,
+  type WantedChange,
+  type WantedState,
+} from "@skerry/protocol";
 import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import { retryDelayMs } from "../retry-delay.ts";
@@ -35,6 +41,8 @@ const maxSilentBeats = 3;
 export class Link {
   readonly #deps: LinkDeps;
   #session: Session | undefined;
+  /** What came last over this session: what changes are of. */
+  #wanted: WantedState | undefined;
   #lastSent = "";
   #lastSentMs = -spacingMs;
   #pushTimer: NodeJS.Timeout | undefined;
@@ -53,8 +61,7 @@ export class Link {
 
   /** Asks the server for leases now. */
   askLeases(): void {
-    const session = this.#session;
-    if (session?.knowsLeases === true) session.send({ type: "beat", beat: this.#deps.beat() });
+    this.#session?.send({ type: "beat", beat: this.#deps.beat() });
   }
 
   /** What is observed may have changed: it is sent soon if it did. */
@@ -119,6 +126,7 @@ export class Link {
     const session = await opening;
     const sinceMs = performance.now();
     this.#session = session;
+    this.#wanted = undefined;
     this.localAddress = session.localAddress;
     this.#lastSent = "";
     const { heartbeatMs } = session.welcome;
@@ -153,8 +161,16 @@ export class Link {
     const { onWanted, onGranted, onOpenStream } = this.#deps;
     switch (message.type) {
       case "wanted":
+        this.#wanted = message.state;
         onWanted(message.state);
         return;
+      case "wanted-change": {
+        const state = this.#changed(message.change);
+        // The next session begins with a whole one.
+        if (state === undefined) session.close("a change of a wanted state that was not sent");
+        else onWanted(state);
+        return;
+      }
       case "granted":
         onGranted(message.beat, message.wantedRevision);
         return;
@@ -169,6 +185,12 @@ export class Link {
       case "ping":
         return; // Only meant before, or answered by the session.
     }
+  }
+
+  #changed(change: WantedChange): WantedState | undefined {
+    if (this.#wanted?.revision !== change.since) return undefined;
+    this.#wanted = changedWanted(this.#wanted, change);
+    return this.#wanted;
   }
 
   /** @param beat also where nothing changed */

@@ -1,13 +1,6 @@
 import { WebSocket } from "ws";
 import { SkerryError } from "@skerry/model";
-import {
-  decodeServerMessage,
-  encodeMessage,
-  helloPayload,
-  leaseVersion,
-  linkPath,
-  protocolVersion,
-} from "@skerry/protocol";
+import { decodeServerMessage, encodeMessage, helloPayload, linkPath, protocolVersion } from "@skerry/protocol";
 import type { AgentMessage, ServerMessage } from "@skerry/protocol";
 import { agentVersion } from "../agent-version.ts";
 import { signWith } from "../identity.ts";
@@ -25,8 +18,6 @@ const verdictMs = 20_000;
 /** One connection to the server, after the server's verdict on this node. */
 export interface Session {
   readonly welcome: Welcome;
-  /** Whether the server is of a version that grants leases. */
-  readonly knowsLeases: boolean;
   /** This host's address on the way to the server. */
   readonly localAddress: string | undefined;
   /** Bytes that wait to be taken by the network. */
@@ -73,7 +64,6 @@ export async function openSession(
   const { promise: closed, resolve: settleClosed } = Promise.withResolvers<SessionEnd>();
   let localAddress: string | undefined;
   let welcomed = false;
-  let serverVersion = 0;
   /** Why this side hangs up, and what the library found wrong. */
   let ownReason: string | undefined;
   let fault: string | undefined;
@@ -95,9 +85,8 @@ export async function openSession(
     if (message.type === "challenge") {
       const { nodeId, key } = identity;
       const signature = signWith(key, helloPayload(message.nonce, nodeId));
-      serverVersion = message.protocolVersion;
       // A server that is older than this agent takes its own version and the one before.
-      const spoken = Math.min(protocolVersion, serverVersion);
+      const spoken = Math.min(protocolVersion, message.protocolVersion);
       send({ type: "hello", nodeId, protocolVersion: spoken, agentVersion, signature, wantedRevision });
     } else if (message.type === "refused") fail(new LinkRefused(message, identity.server));
     else if (message.type === "welcome") {
@@ -115,7 +104,6 @@ export async function openSession(
       };
       resolve({
         welcome: message,
-        knowsLeases: serverVersion >= leaseVersion,
         localAddress,
         bufferedBytes: () => socket.bufferedAmount,
         send,

@@ -1,5 +1,6 @@
 import { createPublicKey, randomBytes, verify } from "node:crypto";
 import { once } from "node:events";
+import { isDeepStrictEqual } from "node:util";
 import { createServer } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -17,10 +18,11 @@ import {
   joinPath,
   joinPayload,
   linkPath,
+  changeVersion,
   protocolVersion,
   streamPath,
 } from "@skerry/protocol";
-import type { ObservedState, ServerMessage, StreamTarget, WantedState } from "@skerry/protocol";
+import type { ObservedState, ServerMessage, StreamTarget, WantedChange, WantedState } from "@skerry/protocol";
 import { newId } from "../contract/ids.ts";
 import { makeZoneAuthority } from "./zone-authority.ts";
 import type { ZoneAuthority } from "./zone-authority.ts";
@@ -31,6 +33,8 @@ interface KnownNode {
   readonly publicKey: string;
   readonly token: string;
   wanted?: WantedState;
+  /** What its link was sent last. */
+  sent?: WantedState;
   observed?: ObservedState;
   socket?: WebSocket;
   sessionToken?: string;
@@ -39,6 +43,27 @@ interface KnownNode {
   /** The version that it last greeted with, and how often it has asked for leases. */
   spoken?: number;
   beats?: number;
+}
+
+function changeOf(before: WantedState, now: WantedState): WantedChange {
+  const changed = <T extends { readonly id: string }>(old: readonly T[], all: readonly T[]): T[] =>
+    all.filter(
+      (one) =>
+        !isDeepStrictEqual(
+          one,
+          old.find(({ id }) => id === one.id),
+        ),
+    );
+  const { node, peers, networks } = now;
+  const left = new Set([...now.volumes, ...now.instances].map(({ id }) => id));
+  return {
+    since: before.revision,
+    revision: now.revision,
+    surroundings: { node, peers, networks },
+    volumes: changed(before.volumes, now.volumes),
+    instances: changed(before.instances, now.instances),
+    unmentioned: [...before.volumes, ...before.instances].map(({ id }) => id).filter((id) => !left.has(id)),
+  };
 }
 
 /** The server's side of the protocol, as little as agents need: for tests of the agent without a server. */
@@ -126,7 +151,16 @@ export class TestGateway {
   want(nodeId: string, wanted: WantedState): void {
     const node = this.node(nodeId);
     node.wanted = wanted;
-    this.#send(node, { type: "wanted", state: wanted });
+    const { sent } = node;
+    if (sent === undefined || this.version < changeVersion) this.#send(node, { type: "wanted", state: wanted });
+    else this.#send(node, { type: "wanted-change", change: changeOf(sent, wanted) });
+    node.sent = wanted;
+  }
+
+  /** As a server that has lost count of what it sent. */
+  miscount(nodeId: string): void {
+    const { sent } = this.node(nodeId);
+    if (sent !== undefined) this.node(nodeId).sent = { ...sent, revision: sent.revision + 1000 };
   }
 
   /** What it last reported in answer to what it was last sent. */
@@ -238,7 +272,8 @@ export class TestGateway {
       node.links += 1;
       node.sessionToken = randomBytes(24).toString("base64url");
       this.#send(node, { type: "welcome", sessionToken: node.sessionToken, heartbeatMs: 500 });
-      if (node.wanted !== undefined) this.#send(node, { type: "wanted", state: node.wanted });
+      delete node.sent;
+      if (node.wanted !== undefined) this.want(message.nodeId, node.wanted);
       return;
     }
     const node = [...this.nodes.values()].find((each) => each.socket === socket);

@@ -121,6 +121,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
       wantedStateOf: (nodeId) => wanted.get(nodeId),
+      wantedChangeOf: (nodeId, since) => wanted.changeSince(nodeId, since),
       connected: (nodeId) => watch.linked(nodeId),
       disconnected: (nodeId) => watch.unlinked(nodeId),
       grant: (nodeId) => (leases.grant(nodeId) ? wanted.revisionOf(nodeId) : undefined),

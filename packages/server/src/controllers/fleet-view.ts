@@ -12,6 +12,9 @@ export interface FleetView {
   /** Volumes that the node owns or has a copy of, in order of their ids. */
   volumesOn(nodeId: string): readonly VolumeResource[];
   volumeIdsOn(nodeId: string): readonly string[];
+  /** One of those; undefined where it is none of them. */
+  instanceOn(nodeId: string, id: string): InstanceResource | undefined;
+  volumeOn(nodeId: string, id: string): VolumeResource | undefined;
   rootVolume(instance: InstanceResource): VolumeResource | undefined;
   network(project: string | undefined, name: string): NetworkResource | undefined;
   networkById(id: string): NetworkResource | undefined;

@@ -3,10 +3,11 @@ import type { Before, ChangeEvent, Documents, OutlinedKind, View } from "@skerry
 import { instanceFootprint, networkKey, volumeFootprint, type FleetView, type Footprint } from "./fleet-view.ts";
 import { rootVolumeOf } from "./reap.ts";
 import { findImage } from "./references.ts";
+import { Touches, type Touched } from "./touches.ts";
 
 /**
  * Finds by node what concerns it, kept up with the store's changes: a change costs what it touches, never the whole fleet.
- * Tells which nodes' wanted states a change may alter.
+ * Tells what a change may alter in which nodes' wanted states.
  */
 export class NodeIndex implements FleetView {
   readonly #view: View & { readonly documents: Documents };
@@ -64,6 +65,16 @@ export class NodeIndex implements FleetView {
     return this.#idsOn("Volume", nodeId, this.#volumes);
   }
 
+  instanceOn(nodeId: string, id: string): InstanceResource | undefined {
+    const instance = this.#view.getById("Instance", id);
+    return instance !== undefined && instanceFootprint(instance).nodes.includes(nodeId) ? instance : undefined;
+  }
+
+  volumeOn(nodeId: string, id: string): VolumeResource | undefined {
+    const volume = this.#view.getById("Volume", id);
+    return volume !== undefined && volumeFootprint(volume).nodes.includes(nodeId) ? volume : undefined;
+  }
+
   rootVolume(instance: InstanceResource): VolumeResource | undefined {
     return rootVolumeOf(this.#view, instance);
   }
@@ -84,34 +95,49 @@ export class NodeIndex implements FleetView {
     return findImage(this.#view, project ?? "", reference);
   }
 
-  /** Takes durable changes in and returns the nodes whose wanted states they may alter. */
-  apply(events: readonly ChangeEvent[], before: Before): ReadonlySet<string> {
-    const affected = new Set<string>();
-    for (const [index, event] of events.entries())
-      for (const nodeId of this.#applyOne(event, before[index])) affected.add(nodeId);
-    return affected;
+  /** Takes durable changes in and returns what they may alter in the wanted states of nodes. */
+  apply(events: readonly ChangeEvent[], before: Before): ReadonlyMap<string, Touched> {
+    const touches = new Touches();
+    for (const [index, event] of events.entries()) this.#applyOne(event, before[index], touches);
+    return touches.byNode;
   }
 
-  #applyOne(event: ChangeEvent, before: Before[number]): readonly string[] {
+  #applyOne(event: ChangeEvent, before: Before[number], touches: Touches): void {
     switch (event.kind) {
       case "Instance": {
         const [old, now] = [before, event.object] as [InstanceResource | undefined, InstanceResource];
         const footprint = event.type === "deleted" ? undefined : instanceFootprint(now);
         this.#instances.put(event.id, strayNodes(now, footprint));
-        return this.#move(old === undefined ? undefined : instanceFootprint(old), footprint);
+        const oldFootprint = old === undefined ? undefined : instanceFootprint(old);
+        for (const nodeId of oldFootprint?.nodes ?? []) touches.instance(nodeId, event.id);
+        for (const nodeId of footprint?.nodes ?? []) touches.instance(nodeId, event.id);
+        for (const nodeId of this.#recount(oldFootprint, footprint)) touches.surroundings(nodeId);
+        return;
       }
       case "Volume": {
         const [old, now] = [before, event.object] as [VolumeResource | undefined, VolumeResource];
         const footprint = event.type === "deleted" ? undefined : volumeFootprint(now);
         this.#volumes.put(event.id, strayNodes(now, footprint));
-        return this.#move(old === undefined ? undefined : volumeFootprint(old), footprint);
+        const oldFootprint = old === undefined ? undefined : volumeFootprint(old);
+        // Those who exchange a volume are each other's peers.
+        const isOffered = old?.assignment?.offeredTo !== undefined || now.assignment?.offeredTo !== undefined;
+        for (const nodeId of [...(oldFootprint?.nodes ?? []), ...(footprint?.nodes ?? [])]) {
+          touches.volume(nodeId, event.id);
+          if (isOffered) touches.surroundings(nodeId);
+        }
+        if (old === undefined || event.type === "deleted" || old.spec.instance !== now.spec.instance) {
+          this.#touchOwner(old ?? now, touches);
+          this.#touchOwner(now, touches);
+        }
+        return;
       }
       case "Network": {
-        const key = networkKey(event.project, event.name);
-        return this.#carriers(key);
+        for (const nodeId of this.#carriers(networkKey(event.project, event.name))) touches.everything(nodeId);
+        return;
       }
       case "Node":
-        return this.#applyNode(event);
+        for (const nodeId of this.#applyNode(event)) touches.surroundings(nodeId);
+        return;
       case "Image":
       case "Organisation":
       case "Project":
@@ -127,7 +153,7 @@ export class NodeIndex implements FleetView {
       case "RoleBinding":
       case "IdentityProvider":
       case "Meter":
-        return [];
+        return;
     }
   }
 
@@ -152,14 +178,24 @@ export class NodeIndex implements FleetView {
     return others.length === 0 ? ids : unique([...ids, ...others]).sort();
   }
 
-  #move(before: Footprint | undefined, footprint: Footprint | undefined): readonly string[] {
-    const affected = [...(before?.nodes ?? []), ...(footprint?.nodes ?? [])];
-    if (before !== undefined && footprint !== undefined && sameFootprint(before, footprint)) return affected;
-    // What a node carries now and did not before, or the other way round.
+  /** Nodes that carry other networks now, or share one with other nodes than before. */
+  #recount(before: Footprint | undefined, footprint: Footprint | undefined): readonly string[] {
+    if (before !== undefined && footprint !== undefined && sameFootprint(before, footprint)) return [];
     const left = before === undefined ? [] : this.#count(before, -1);
     const entered = footprint === undefined ? [] : this.#count(footprint, 1);
-    for (const key of [...left, ...entered]) affected.push(...this.#carriers(key));
-    return affected;
+    const changed = [...left, ...entered];
+    if (changed.length === 0) return [];
+    const carriers = changed.flatMap((key) => this.#carriers(key));
+    return [...(before?.networkNodes ?? []), ...(footprint?.networkNodes ?? []), ...carriers];
+  }
+
+  /** An instance is wanted where it has its root volume. */
+  #touchOwner(volume: VolumeResource, touches: Touches): void {
+    const { project } = volume.metadata;
+    const name = volume.spec.instance;
+    const owner = name === undefined ? undefined : this.#view.get("Instance", { project, name });
+    if (owner === undefined) return;
+    for (const nodeId of instanceFootprint(owner).nodes) touches.instance(nodeId, owner.metadata.id);
   }
 
   #nodesOf(key: string): Map<string, number> {
@@ -218,7 +254,9 @@ function faceOf(node: NodeResource): string {
 /** All nodes that an object concerns, where it concerns others than the one that it is assigned to. */
 function strayNodes(object: InstanceResource | VolumeResource, footprint: Footprint | undefined): readonly string[] {
   const { nodes } = footprint ?? nothing;
-  return nodes.every((nodeId) => nodeId === object.assignment?.nodeId) ? [] : nodes;
+  // The store does not find what is removed by the node that it was removed from.
+  const own = object.assignment?.removal?.done === true ? undefined : object.assignment?.nodeId;
+  return nodes.every((nodeId) => nodeId === own) ? [] : nodes;
 }
 
 const nothing: Footprint = { nodes: [], networks: [], networkNodes: [] };

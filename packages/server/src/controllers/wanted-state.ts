@@ -25,6 +25,9 @@ import { instanceFootprint, type FleetView } from "./fleet-view.ts";
 /** What a node is to be, but for the revision at which that was decided. */
 export type WantedContent = Omit<WantedState, "revision">;
 
+/** Who the node is, and what it shares with others. */
+export type Surroundings = Pick<WantedState, "node" | "peers" | "networks">;
+
 /**
  * What the server wants of one node, whole; undefined for a node that has not joined. Pure and in a fixed order, so that equal
  * wishes are equal texts. What must go is mentioned as absent until it was seen gone.
@@ -35,16 +38,49 @@ export function wantedStateOf(fleet: FleetView, nodeId: string): WantedContent |
   if (node === undefined || index === undefined || node.metadata.deletedAt !== undefined) return undefined;
   const instances = fleet.instancesOn(nodeId);
   const volumes = fleet.volumesOn(nodeId);
-  const networks = networksOf(fleet, node, instances);
   return {
-    node: { id: nodeId, name: node.metadata.name, overlayAddress: overlayAddress(index), overlayPrefixLength },
-    peers: peersOf(fleet, nodeId, networks, volumes),
-    networks,
+    ...surroundings(fleet, node, index, instances, volumes),
     volumes: volumes.map((volume) => wantedVolume(fleet, volume, nodeId)).filter((volume) => volume !== undefined),
     instances: instances
       .map((instance) => wantedInstance(fleet, instance, nodeId))
       .filter((instance) => instance !== undefined),
   };
+}
+
+/** All but its volumes and instances; undefined as `wantedStateOf` is. */
+export function wantedSurroundingsOf(fleet: FleetView, nodeId: string): Surroundings | undefined {
+  const node = fleet.node(nodeId);
+  const index = node?.status.overlayIndex;
+  if (node === undefined || index === undefined || node.metadata.deletedAt !== undefined) return undefined;
+  return surroundings(fleet, node, index, fleet.instancesOn(nodeId), fleet.volumesOn(nodeId));
+}
+
+function surroundings(
+  fleet: FleetView,
+  node: NodeResource,
+  overlayIndex: number,
+  instances: readonly InstanceResource[],
+  volumes: readonly VolumeResource[],
+): Surroundings {
+  const { id, name } = node.metadata;
+  const networks = networksOf(fleet, node, instances);
+  return {
+    node: { id, name, overlayAddress: overlayAddress(overlayIndex), overlayPrefixLength },
+    peers: peersOf(fleet, id, networks, volumes),
+    networks,
+  };
+}
+
+/** As a node's wanted state has it; undefined where that does not mention it. */
+export function wantedVolumeOf(fleet: FleetView, id: string, nodeId: string): WantedVolume | undefined {
+  const volume = fleet.volumeOn(nodeId, id);
+  return volume === undefined ? undefined : wantedVolume(fleet, volume, nodeId);
+}
+
+/** As a node's wanted state has it; undefined where that does not mention it. */
+export function wantedInstanceOf(fleet: FleetView, id: string, nodeId: string): WantedInstance | undefined {
+  const instance = fleet.instanceOn(nodeId, id);
+  return instance === undefined ? undefined : wantedInstance(fleet, instance, nodeId);
 }
 
 function wantedVolume(fleet: FleetView, volume: VolumeResource, nodeId: string): WantedVolume | undefined {

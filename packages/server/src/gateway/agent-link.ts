@@ -5,12 +5,11 @@ import {
   encodeMessage,
   helloPayload,
   maxMessageBytes,
-  leaseVersion,
+  changeVersion,
   protocolVersion,
   type AgentMessage,
   type ObservedState,
   type ServerMessage,
-  type WantedState,
 } from "@skerry/protocol";
 import { mintSecret } from "../authorisation/secret.ts";
 import type { Clock } from "../operations/clock.ts";
@@ -59,8 +58,8 @@ export class AgentLink {
   readonly #deps: AgentLinkDeps;
   readonly #nonce = mintSecret().secret;
   #nodeId: string | undefined;
-  /** Whether the agent is of a version that knows leases. */
-  #knowsLeases = false;
+  /** Whether the agent is of a version that takes changes of a wanted state. */
+  #takesChanges = false;
   #heardMs: number;
   #cancelTimer: () => void;
   #ended = false;
@@ -89,12 +88,22 @@ export class AgentLink {
     return this.#nodeId;
   }
 
-  /** Sends the node's wanted state as it is now, unless this link has sent it already. */
+  /** Brings the agent's wanted state up to what it is now: by what has changed of what this link sent last, else whole. */
   sendWanted(): void {
-    const state = this.#nodeId === undefined ? undefined : this.#deps.delegate.wantedStateOf(this.#nodeId);
+    if (this.#nodeId === undefined) return;
+    const { delegate } = this.#deps;
+    const since = this.#takesChanges ? this.#sentRevision : undefined;
+    const change = since === undefined ? undefined : delegate.wantedChangeOf(this.#nodeId, since);
+    if (change !== undefined) {
+      if (change.revision === since) return;
+      this.#sentRevision = change.revision;
+      this.#send({ type: "wanted-change", change });
+      return;
+    }
+    const state = delegate.wantedStateOf(this.#nodeId);
     if (state === undefined || state.revision === this.#sentRevision) return;
     this.#sentRevision = state.revision;
-    this.#send({ type: "wanted", state: this.#knowsLeases ? state : withoutLeased(state) });
+    this.#send({ type: "wanted", state });
   }
 
   sendOpenStream(message: Extract<ServerMessage, { type: "open-stream" }>): void {
@@ -189,7 +198,7 @@ export class AgentLink {
       return;
     }
     this.#nodeId = hello.nodeId;
-    this.#knowsLeases = hello.protocolVersion >= leaseVersion;
+    this.#takesChanges = hello.protocolVersion >= changeVersion;
     this.#deps.proved(this, hello.nodeId);
     this.#send({ type: "welcome", sessionToken: this.session.secret, heartbeatMs });
     this.sendWanted();
@@ -250,10 +259,4 @@ export class AgentLink {
     this.#cancelTimer();
     this.#deps.ended(this, end);
   }
-}
-
-/** An agent that knows no leases would run these whatever happens: it is not told to. What runs already it leaves alone. */
-function withoutLeased(state: WantedState): WantedState {
-  const instances = state.instances.filter(({ lease }) => lease === undefined);
-  return instances.length === state.instances.length ? state : { ...state, instances };
 }

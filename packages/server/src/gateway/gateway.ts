@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { ObservedState, StreamTarget, WantedState } from "@skerry/protocol";
+import type { ObservedState, StreamTarget, WantedChange, WantedState } from "@skerry/protocol";
 
 /** The agents' links, as the rest of the server sees them. */
 export interface Gateway {
@@ -20,6 +20,8 @@ export interface GatewayDelegate {
   /** Undefined for an unknown node. */
   publicKeyOf(nodeId: string): string | undefined;
   wantedStateOf(nodeId: string): WantedState | undefined;
+  /** What has changed of it since a revision that was its own; undefined where only the whole of it would tell. */
+  wantedChangeOf(nodeId: string, since: number): WantedChange | undefined;
   connected(nodeId: string): Promise<void>;
   disconnected(nodeId: string): Promise<void>;
   /** Grants the node its leases where it may have them, and gives the revision of the wanted state that they are for. */

@@ -33,6 +33,7 @@ describe("failed attempts", () => {
       const delegate = {
         publicKeyOf: () => undefined,
         wantedStateOf: () => undefined,
+        wantedChangeOf: () => undefined,
         connected: async () => undefined,
         disconnected: async () => undefined,
         grant: () => undefined,

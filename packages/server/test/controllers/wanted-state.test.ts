@@ -99,6 +99,8 @@ function fleet(
     instanceIdsOn: () => instances.map(({ metadata }) => metadata.id),
     volumeIdsOn: () => (objects.volume === undefined ? [] : [objects.volume.metadata.id]),
     volumesOn: () => (objects.volume === undefined ? [] : [objects.volume]),
+    instanceOn: () => objects.instance,
+    volumeOn: () => objects.volume,
     rootVolume: () => objects.volume,
     network: () => network,
     networkById: (networkId) => (networkId === network.metadata.id ? network : undefined),

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { InstanceResource, NodeResource, VolumeResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import { changedWanted, type WantedState } from "@skerry/protocol";
 import { seed } from "@skerry/testkit/seed";
 import { AddressBook } from "../../src/controllers/addressing/address-book.ts";
 import { Fleet } from "../../src/controllers/fleet.ts";
@@ -22,7 +23,10 @@ const startMs = Date.UTC(2026, 0, 1);
 /** Where an instance and its disk are and may be, of three nodes; undefined where they are nowhere. */
 const situation = fc.record({
   instance: fc.nat({ max: 3 }),
+  /** What is written; each alone too. */
+  of: fc.constantFrom("both", "instance", "volume"),
   gone: fc.boolean(),
+  removed: fc.boolean(),
   networks: fc.constantFrom<string[]>([], ["lan"]),
   owner: fc.nat({ max: 2 }),
   target: fc.option(fc.nat({ max: 2 }), { nil: undefined }),
@@ -47,7 +51,7 @@ describe("the wanted states of all nodes", () => {
     () => startMs,
   );
 
-  test("follow every change as if they were made anew, tell of each node whose state changed, and rise in revision only then", async (t) => {
+  test("follow every change as if they were made anew, tell of each node whose state changed, rise in revision only then, and lead from one to the next by their changes", async (t) => {
     t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 15 }), async (changes) => {
@@ -70,7 +74,8 @@ describe("the wanted states of all nodes", () => {
         const nodes = store.list("Node");
         const told = new Set<string>();
         const states = new WantedStates(store, (nodeId) => told.add(nodeId));
-        for (const node of nodes) states.get(node.metadata.id);
+        const sent = new Map<string, WantedState | undefined>();
+        for (const { metadata } of nodes) sent.set(metadata.id, states.get(metadata.id));
         for (const next of changes) {
           const before = new Map(nodes.map(({ metadata }) => [metadata.id, fresh(store, metadata.id)]));
           const revisions = new Map(nodes.map(({ metadata }) => [metadata.id, states.get(metadata.id)?.revision]));
@@ -87,6 +92,15 @@ describe("the wanted states of all nodes", () => {
               `whether ${metadata.name} has a new revision`,
             );
             if (changed) assert.ok(told.has(metadata.id), `${metadata.name} is told`);
+          }
+          // Not each time, so that one change covers several.
+          for (const { metadata } of nodes.slice(0, changes.indexOf(next) % 4)) {
+            const before = sent.get(metadata.id);
+            if (before === undefined) continue;
+            const change = states.changeSince(metadata.id, before.revision);
+            const after = change === undefined ? undefined : changedWanted(before, change);
+            assert.deepEqual(after, states.get(metadata.id));
+            sent.set(metadata.id, after);
           }
         }
         states.close();
@@ -113,13 +127,14 @@ async function apply(store: Store, nodes: readonly NodeResource[], next: Change)
     const name = `web${next.instance}`;
     const key = { project: "shop", name };
     const [instance, volume] = [tx.get("Instance", key), tx.get("Volume", key)];
-    if (next.gone) {
-      if (instance !== undefined) tx.delete("Instance", instance.metadata.id);
-      if (volume !== undefined) tx.delete("Volume", volume.metadata.id);
-      return;
+    if (next.of !== "volume") {
+      if (!next.gone) tx.put(instanceLike(next, name, instance, nodes));
+      else if (instance !== undefined) tx.delete("Instance", instance.metadata.id);
     }
-    tx.put(instanceLike(next, name, instance, nodes));
-    tx.put(volumeLike(next, name, volume, nodes));
+    if (next.of !== "instance") {
+      if (!next.gone) tx.put(volumeLike(next, name, volume, nodes));
+      else if (volume !== undefined) tx.delete("Volume", volume.metadata.id);
+    }
   });
 }
 
@@ -138,7 +153,9 @@ function metadataLike(prefix: string, name: string) {
 
 function assignmentLike(next: Situation, nodes: readonly NodeResource[]) {
   const owner = place(nodes, next.owner) ?? { node: "none", nodeId: "nod_none" };
-  return { ...owner, epoch: 1, since: new Date(startMs).toISOString(), reason: "" };
+  // What is offered is there.
+  const removal = next.removed && !next.offered ? { removal: { since: 0, done: true } } : {};
+  return { ...owner, epoch: 1, since: new Date(startMs).toISOString(), reason: "", ...removal };
 }
 
 function instanceLike(

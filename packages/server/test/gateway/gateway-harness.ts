@@ -1,4 +1,4 @@
-import type { ObservedState, WantedState } from "@skerry/protocol";
+import type { ObservedState, WantedChange, WantedState } from "@skerry/protocol";
 import { formatJoinToken } from "@skerry/protocol";
 import type { JoinTokenResource } from "@skerry/model";
 import { listen } from "../../src/api/listener.ts";
@@ -24,6 +24,8 @@ export interface GatewayHarness extends AsyncDisposable {
 
 export interface RecordingDelegate extends GatewayDelegate {
   readonly wanted: Map<string, WantedState>;
+  /** What has changed since the one before. */
+  readonly changes: Map<string, WantedChange>;
   readonly told: string[];
   readonly reports: ObservedState[];
   /** Awaited before a report counts as recorded. */
@@ -41,11 +43,13 @@ export async function startGateway(
   let authority: Authority | undefined;
   const delegate: RecordingDelegate = {
     wanted: new Map(),
+    changes: new Map(),
     told: [],
     reports: [],
     holdReports: Promise.resolve(),
     publicKeyOf: (nodeId) => api.store.getById("Node", nodeId)?.status.publicKey,
     wantedStateOf: (nodeId) => delegate.wanted.get(nodeId),
+    wantedChangeOf: (nodeId) => delegate.changes.get(nodeId),
     connected: async (nodeId) => void delegate.told.push(`connected ${nodeId}`),
     disconnected: async (nodeId) => void delegate.told.push(`disconnected ${nodeId}`),
     grant: (nodeId) => delegate.wanted.get(nodeId)?.revision,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate, createPublicKey, randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { SkerryError, makeId as makeIdAt } from "@skerry/model";
+import { protocolVersion } from "@skerry/protocol";
 import { nodeIntents } from "../../src/controllers/intents/node.ts";
 import { join } from "../../src/gateway/join.ts";
 import { systemClock } from "../../src/operations/clock.ts";
@@ -158,7 +159,7 @@ describe("join", { timeout: 60_000 }, () => {
     assert.equal(codeOf(await post("{")), "invalid-request");
     assert.equal((await post(`"${"x".repeat(20_000)}"`)).status, 413);
     const rsa = {
-      protocolVersion: 1,
+      protocolVersion,
       token: await zone.joinToken("t13"),
       publicKey: "AAAA",
       signature: "AAAA",

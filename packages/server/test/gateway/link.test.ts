@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { SkerryError } from "@skerry/model";
-import { leaseVersion, linkPath, maxMessageBytes, type WantedInstance } from "@skerry/protocol";
+import { changeVersion, linkPath, maxMessageBytes, type WantedInstance } from "@skerry/protocol";
 import { ManualClock } from "../fakes/manual-clock.ts";
 import { emptyWanted, heartbeatMs, startGateway, type GatewayHarness } from "./gateway-harness.ts";
 import { SmallAgent, idleReport, joinAs, makeAgentKey, type AgentKey } from "./small-agent.ts";
@@ -14,7 +14,8 @@ interface Enrolled {
   readonly key: AgentKey;
 }
 
-const anInstance: Omit<WantedInstance, "id"> = {
+const anInstance: WantedInstance = {
+  id: `ins_${"a".repeat(26)}`,
   presence: "present",
   epoch: 1,
   generation: 1,
@@ -86,21 +87,24 @@ describe("links", { timeout: 60_000 }, () => {
     agent.webSocket.close();
   });
 
-  test("an agent of the version before is not told to run what needs a lease, which it could not keep", async () => {
-    const { nodeId, key } = await enrol("before-leases");
-    const instance: WantedInstance = { ...anInstance, id: `ins_${"a".repeat(26)}`, lease: { seconds: 60 } };
-    const kept: WantedInstance = { ...anInstance, id: `ins_${"b".repeat(26)}` };
-    zone.delegate.wanted.set(nodeId, { ...emptyWanted(nodeId, 5), instances: [instance, kept] });
-    for (const [version, told] of [
-      [leaseVersion - 1, [kept.id]],
-      [leaseVersion, [instance.id, kept.id]],
-    ] as const) {
+  test("what changes after the first wanted state is sent as a change, to an agent of the version before as a whole", async () => {
+    const { nodeId, key } = await enrol("changes");
+    for (const version of [changeVersion - 1, changeVersion]) {
+      zone.delegate.wanted.set(nodeId, emptyWanted(nodeId, 5));
       const agent = new SmallAgent(zone.access);
       await agent.hello(nodeId, key, { protocolVersion: version });
-      assert.deepEqual(
-        (await agent.next("wanted")).state.instances.map(({ id }) => id),
-        told,
-      );
+      assert.equal((await agent.next("wanted")).state.revision, 5);
+      const change = { since: 5, revision: 6, volumes: [], instances: [anInstance], unmentioned: [] };
+      zone.delegate.wanted.set(nodeId, { ...emptyWanted(nodeId, 6), instances: [anInstance] });
+      zone.delegate.changes.set(nodeId, change);
+      zone.gateway.push(nodeId);
+      if (version === changeVersion) assert.deepEqual((await agent.next("wanted-change")).change, change);
+      else assert.deepEqual((await agent.next("wanted")).state.instances, [anInstance]);
+      // What is known only as a whole comes as one.
+      zone.delegate.changes.delete(nodeId);
+      zone.delegate.wanted.set(nodeId, emptyWanted(nodeId, 7));
+      zone.gateway.push(nodeId);
+      assert.equal((await agent.next("wanted")).state.revision, 7);
       agent.webSocket.close();
     }
   });
