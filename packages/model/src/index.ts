@@ -6,6 +6,7 @@ export * from "./kinds.ts";
 export * from "./problem.ts";
 export * from "./quota.ts";
 export { CostEffect, MonthlyCost, pricedItems } from "./cost-effect.ts";
+export { MoveForecast } from "./move-forecast.ts";
 export { planLimits } from "./plan-limits.ts";
 export * from "./id.ts";
 export { sealedMark, withoutSecrets } from "./shown.ts";

@@ -1,5 +1,6 @@
 import type { Of } from "./kind.ts";
 import { Group, Role, RoleBinding, ServiceAccount, User } from "./kinds/access.ts";
+import { DisruptionBudget } from "./kinds/disruption-budget.ts";
 import { IdentityProvider } from "./kinds/identity-provider.ts";
 import { Image } from "./kinds/image.ts";
 import { Instance } from "./kinds/instance.ts";
@@ -37,6 +38,7 @@ export const kinds = {
   RoleBinding,
   IdentityProvider,
   Meter,
+  DisruptionBudget,
 } as const;
 
 export type KindName = keyof typeof kinds;
@@ -62,6 +64,7 @@ interface Resources {
   readonly RoleBinding: Of<typeof RoleBinding>;
   readonly IdentityProvider: Of<typeof IdentityProvider>;
   readonly Meter: Of<typeof Meter>;
+  readonly DisruptionBudget: Of<typeof DisruptionBudget>;
 }
 
 /** The resource type of a kind: `ResourceOf<"Instance">`. */
@@ -86,6 +89,7 @@ export type RoleResource = ResourceOf<"Role">;
 export type RoleBindingResource = ResourceOf<"RoleBinding">;
 export type IdentityProviderResource = ResourceOf<"IdentityProvider">;
 export type MeterResource = ResourceOf<"Meter">;
+export type DisruptionBudgetResource = ResourceOf<"DisruptionBudget">;
 
 export const kindNames = Object.keys(kinds) as readonly KindName[];
 

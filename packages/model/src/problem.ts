@@ -14,6 +14,7 @@ export const errorCatalogue = {
   irreversible: { status: 409, title: "It can not be taken back" },
   busy: { status: 409, title: "An operation is already working on it" },
   "quota-exceeded": { status: 409, title: "It is more than the quota allows" },
+  "disruption-budget": { status: 409, title: "A disruption budget does not allow it now" },
   "revision-too-old": { status: 410, title: "Changes since that revision are no longer kept" },
   "too-large": { status: 413, title: "The request is too large" },
   "too-many-requests": { status: 429, title: "Too many requests" },

@@ -44,6 +44,7 @@ export function withoutSecrets(resource: ResourceOf<KindName>): ResourceOf<KindN
     case "Role":
     case "RoleBinding":
     case "Meter":
+    case "DisruptionBudget":
       return resource;
   }
 }

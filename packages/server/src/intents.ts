@@ -1,4 +1,4 @@
-import type { KindName, OperationResource, ResourceOf } from "@skerry/model";
+import type { KindName, MoveForecast, OperationResource, ResourceOf } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { TObject } from "typebox";
 import type { Rights } from "./authorisation/rights.ts";
@@ -21,6 +21,8 @@ export interface IntentOutcome {
   readonly resource: ResourceOf<KindName>;
   /** The long-running rest of it; the API then answers 202. */
   readonly operation?: OperationResource;
+  /** What many moves would come to: asked for in a rehearsal alone, once all else has been looked at. */
+  readonly forecast?: (tx: Transaction) => MoveForecast;
   /** A secret shown this once (a token). */
   readonly secret?: string;
 }

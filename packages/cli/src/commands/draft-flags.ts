@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import { providerDrivers, type KindName } from "@skerry/model";
+import { labelsOf } from "./labels.ts";
 import { accessFlags } from "./access-flags.ts";
 import { instanceFlags } from "./instance-flags.ts";
 import { given, plain, readFlagFile, toNumber, type DraftFlags } from "./flag-values.ts";
@@ -109,6 +110,20 @@ export const draftFlags: { readonly [K in KindName]?: DraftFlags<K> } = {
         .option("--node <name>", "its name; the host's own where absent")
         .option("--lifetime <seconds>", "how long it may be used", toNumber),
     ({ site, node, lifetime }) => ({ site, node, lifetimeSeconds: lifetime }),
+  ),
+  DisruptionBudget: plain(
+    "DisruptionBudget",
+    (command) =>
+      command
+        .requiredOption("--max-unavailable <number>", "how many may be down at once", toNumber)
+        .option(
+          "--selector <key=value...>",
+          "of the project's instances those with all of these labels; all where absent",
+        ),
+    ({ maxUnavailable, selector }) => ({
+      maxUnavailable,
+      ...(Array.isArray(selector) ? { selector: labelsOf(selector) } : {}),
+    }),
   ),
   ...accessFlags,
 };

@@ -36,6 +36,7 @@ const summaries: Record<KindName, string> = {
   Role: "what may be done, as Cedar policies",
   IdentityProvider: "who else says who somebody is, by OpenID Connect",
   RoleBinding: "gives a role to some, somewhere",
+  DisruptionBudget: "how many of some instances may be down at once while nodes are drained",
   Meter: "what usage reports take besides what is there; see: skerry usage",
 };
 

@@ -178,6 +178,16 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "STATE", cell: (row) => (row.spec.disabled === true ? "disabled" : "enabled") },
       age,
     ],
+    DisruptionBudget: [
+      name,
+      project,
+      { title: "SELECTOR", drop: 1, cell: (row) => labelWords(row.spec.selector) },
+      { title: "MAX UNAVAILABLE", align: "right", cell: (row) => String(row.spec.maxUnavailable) },
+      { title: "INSTANCES", align: "right", cell: (row) => String(row.status.instances ?? "-") },
+      { title: "UNAVAILABLE", align: "right", cell: (row) => String(row.status.unavailable ?? "-") },
+      { title: "ALLOWED", align: "right", cell: (row) => String(row.status.allowed ?? "-") },
+      age,
+    ],
     Meter: [
       name,
       project,
@@ -210,6 +220,14 @@ function usageColumn(
       return `${used === undefined ? "-" : words(used)}${limit === undefined ? "" : ` / ${words(limit)}`}`;
     },
   };
+}
+
+function labelWords(labels: Readonly<Record<string, string>> | undefined): string {
+  return (
+    Object.entries(labels ?? {})
+      .map(([label, value]) => `${label}=${value}`)
+      .join(",") || "(all)"
+  );
 }
 
 /** The first few, and how many more. */

@@ -22,6 +22,7 @@ export function describeApi(version: string): ApiDescription {
     fleet: absent(),
     usage: absent(),
     spend: absent(),
+    residents: absent(),
     random: absent(),
     rights: absent(),
     people: absent(),

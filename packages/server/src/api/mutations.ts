@@ -3,6 +3,7 @@ import {
   kinds,
   type KindName,
   type CostEffect,
+  type MoveForecast,
   type QuotaEffect,
   type RequestMark,
   type ResourceOf,
@@ -123,26 +124,29 @@ interface Rehearsal {
   readonly operation?: ResourceOf<"Operation">;
   readonly quota: readonly QuotaEffect[];
   readonly cost: readonly CostEffect[];
+  readonly moves?: MoveForecast;
 }
 
 export function rehearsed(
   { usage, fleet, clock }: Pick<ApiDeps, "usage" | "fleet" | "clock">,
   tx: Transaction,
   principal: Principal,
-  run: (tx: Transaction) => Pick<WriteOutcome, "resource" | "operation">,
+  run: (tx: Transaction) => Pick<WriteOutcome, "resource" | "operation" | "forecast">,
 ): Rehearsal {
   const touched = new TouchedObjects(tx);
-  const { resource, operation } = run(touched.transaction());
+  const { resource, operation, forecast } = run(touched.transaction());
   const { kind, metadata } = resource;
   // As it will be once nodes have done their part.
   touched.finishDeletions();
-  return {
+  const effects = {
     plan: touched.plan(principal),
     resource: represent(tx.getById(kind, metadata.id) ?? resource),
     ...(operation === undefined ? {} : { operation }),
     quota: quotaEffects(usage, tx, principal),
     cost: costEffects(fleet, tx, principal, monthOf(clock.nowMs())),
   };
+  // It goes on with the rehearsal, and so comes last.
+  return forecast === undefined ? effects : { ...effects, moves: forecast(tx) };
 }
 
 export function contextOf(deps: ApiDeps, call: Call, verb: Verb): WriteContext {

@@ -1,6 +1,7 @@
 import {
   CostEffect,
   MetadataInput,
+  MoveForecast,
   Problem,
   QuotaEffect,
   errorCatalogue,
@@ -131,11 +132,13 @@ function componentSchemas(): Record<string, object> {
         operation: { ...schemaRef("Operation"), description: "that would go on with it, by a name made for this plan" },
         quota: { type: "array", items: schemaRef("QuotaEffect") },
         cost: { type: "array", items: schemaRef("CostEffect") },
+        moves: { ...schemaRef("MoveForecast"), description: "of what moves many instances" },
       },
       ["plan", "quota", "cost"],
     ),
     QuotaEffect,
     CostEffect,
+    MoveForecast,
     Undo: undoSchema,
     ImageOrPlan: { oneOf: [schemaRef("Image"), schemaRef("Plan")] },
     ErrorCode: {

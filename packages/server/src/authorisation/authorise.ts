@@ -111,6 +111,7 @@ export function seesDocument(principal: Principal, kind: KindName, document: Sto
     case "Network":
     case "Instance":
     case "ServiceAccount":
+    case "DisruptionBudget":
       return principal.rights.allow("read", kind, { project });
     case "Project":
       return principal.rights.allow("read", kind, { project: name });

@@ -54,6 +54,7 @@ export function placeOf(resource: ResourceOf<KindName>, atlas: Atlas): Place {
     case "Instance":
     case "ServiceAccount":
     case "Meter":
+    case "DisruptionBudget":
       return { project: resource.metadata.project };
     case "User":
     case "Group":

@@ -8,12 +8,14 @@ import type { HostProvisioner } from "../operations/host-provisioner.ts";
 import type { Log } from "../operations/log.ts";
 import type { NodeSight } from "../operations/node-sight.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
+import type { ConvoyDeps } from "../operations/kinds/convoy/convoy.ts";
 import type { Random } from "../operations/random.ts";
 import { operationKinds } from "../operations/registry.ts";
 import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { PeopleIndex } from "../sign-in/people-index.ts";
 import { AddressBook } from "./addressing/address-book.ts";
 import { Allocation } from "./allocation.ts";
+import { BudgetBook } from "./disruption/budget-book.ts";
 import { Fleet } from "./fleet.ts";
 import { makeIntents } from "./intents.ts";
 import { LeaseBook } from "./lease-book.ts";
@@ -79,6 +81,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   const usage = new UsageBook(store);
   const spend = new SpendBook(store);
   const metering = new Metering(store);
+  const budgets = new BudgetBook(store);
   const wanted = new WantedStates(store, (nodeId) => gateway?.push(nodeId));
   const sight: NodeSight = {
     report: (nodeId) => reports.get(nodeId)?.state,
@@ -93,8 +96,24 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     onChange: (listener) => reports.onChange(listener),
   };
   const leases = new LeaseBook(deps);
-  const kinds = operationKinds({ ...deps, sight, leases, fleet });
-  const engine = makeOperationEngine({ store, clock, random, log, kinds, wakeSources: [sight.onChange] });
+  // Operations that begin others, of which the engine is made in turn.
+  const begun: ConvoyDeps["engine"] = {
+    submit: (tx, request) => engine.submit(tx, request),
+    requireIdle: (tx, subject) => engine.requireIdle(tx, subject),
+    cancel: (tx, operation, actor) => engine.cancel(tx, operation, actor),
+  };
+  const kinds = operationKinds({
+    ...deps,
+    ...{ sight, leases, fleet, residents: wanted.fleet, convoys: { engine: begun, fleet } },
+  });
+  const engine: OperationEngine = makeOperationEngine({
+    store,
+    clock,
+    random,
+    log,
+    kinds,
+    wakeSources: [sight.onChange],
+  });
   const isLinked = (nodeId: string) => gateway?.isConnected(nodeId) === true;
   const watch = new NodeWatch({
     store,
@@ -114,7 +133,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   };
   let unsubscribe = () => {};
   return {
-    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage, spend }),
+    intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage, spend, residents: wanted.fleet }),
     engine,
     usage,
     fleet,
@@ -132,7 +151,9 @@ export function makeControllers(deps: ControllersDeps): Controllers {
         spend,
         store,
         clock.nowMs(),
-        usage.counted(addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable))),
+        usage.counted(
+          budgets.counted(addresses.counted(withReachability(withFreshSeenAt(reports, resource), unreachable))),
+        ),
       ),
     unreachable,
     seenAtMs: (nodeId, objectId) => reports.seenAtMs(nodeId, objectId),

@@ -1,4 +1,5 @@
 import type { IntentTable } from "../intents.ts";
+import type { Residents } from "../operations/kinds/convoy/scope.ts";
 import type { OperationEngine } from "../operations/operation-kind.ts";
 import type { Random } from "../operations/random.ts";
 import type { PeopleIndex } from "../sign-in/people-index.ts";
@@ -10,6 +11,7 @@ import { withinQuotas } from "./quotas/quota-guard.ts";
 import type { SpendBook } from "./quotas/spend-book.ts";
 import type { UsageBook } from "./quotas/usage-book.ts";
 import { apiTokenIntents } from "./intents/api-token.ts";
+import { disruptionBudgetIntents } from "./intents/disruption-budget.ts";
 import { identityProviderIntents } from "./intents/identity-provider.ts";
 import { imageIntents } from "./intents/image.ts";
 import { instanceIntents } from "./intents/instance.ts";
@@ -33,6 +35,7 @@ export interface IntentDeps {
   readonly fleet: Pick<Fleet, "in" | "placerIn" | "size">;
   readonly usage: Pick<UsageBook, "in">;
   readonly spend: Pick<SpendBook, "of">;
+  readonly residents: Residents;
   readonly engine: Pick<OperationEngine, "submit" | "cancel" | "requireIdle">;
   readonly random: Random;
   /** What users, groups and service accounts were given. */
@@ -47,8 +50,8 @@ export function makeIntents(deps: IntentDeps): IntentTable {
   return {
     Organisation: organisationIntents,
     Project: projectIntents,
-    Provider: providerIntents,
-    Site: siteIntents,
+    Provider: providerIntents(deps),
+    Site: siteIntents(deps),
     Node: nodeIntents(deps),
     Image: imageIntents,
     Volume: volumeIntents,
@@ -64,5 +67,6 @@ export function makeIntents(deps: IntentDeps): IntentTable {
     RoleBinding: roleBindingIntents(deps),
     IdentityProvider: identityProviderIntents,
     Meter: meterIntents,
+    DisruptionBudget: disruptionBudgetIntents,
   };
 }

@@ -153,6 +153,7 @@ export class NodeIndex implements FleetView {
       case "RoleBinding":
       case "IdentityProvider":
       case "Meter":
+      case "DisruptionBudget":
         return;
     }
   }

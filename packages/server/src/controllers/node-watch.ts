@@ -206,6 +206,7 @@ export function withFreshSeenAt<R extends ResourceOf<KindName>>(reports: NodeRep
     case "RoleBinding":
     case "IdentityProvider":
     case "Meter":
+    case "DisruptionBudget":
       return resource;
   }
 }

@@ -10,6 +10,8 @@ export interface StepContext {
   readonly notes: Readonly<Record<string, unknown>>;
   /** Records facts durably and resolves once they are. */
   note(facts: Readonly<Record<string, unknown>>): Promise<void>;
+  /** The same as part of a transaction of the step's own. */
+  noteIn(tx: Transaction, facts: Readonly<Record<string, unknown>>): void;
   /** Coalesced; may be lost at a kill. */
   progress(update: { message?: string; done?: number; total?: number; unit?: "bytes" | "items" }): void;
   /**

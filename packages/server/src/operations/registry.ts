@@ -1,3 +1,4 @@
+import { evacuationKinds, type EvacuationDeps } from "./kinds/evacuation.ts";
 import { instanceDeleteKind } from "./kinds/instance-delete.ts";
 import { instanceMigrateKind, type MigrationDeps } from "./kinds/instance-migrate.ts";
 import { instanceWatchKinds } from "./kinds/instance-watch.ts";
@@ -5,7 +6,7 @@ import { instanceReplaceKind, type ReplaceKindDeps } from "./kinds/instance-repl
 import { nodeProvisionKind, type ProvisioningKindDeps } from "./kinds/node-provision.ts";
 import type { OperationKind } from "./operation-kind.ts";
 
-export type OperationKindsDeps = MigrationDeps & ProvisioningKindDeps & ReplaceKindDeps;
+export type OperationKindsDeps = MigrationDeps & ProvisioningKindDeps & ReplaceKindDeps & EvacuationDeps;
 
 /**
  * Every kind of operation there is. Whatever is listed here is killed at each of its steps by
@@ -18,5 +19,6 @@ export function operationKinds(deps: OperationKindsDeps): readonly OperationKind
     instanceMigrateKind(deps),
     instanceReplaceKind(deps),
     nodeProvisionKind(deps),
+    ...evacuationKinds(deps),
   ];
 }

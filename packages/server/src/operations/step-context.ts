@@ -23,6 +23,12 @@ export function makeStepContext(
   const { id } = operation.metadata;
   const notes: Record<string, unknown> = { ...operation.status.notes };
   const store = fenced(deps.store, signal);
+  const noteIn: StepContext["noteIn"] = (tx, facts) => {
+    const current = tx.getById("Operation", id);
+    if (current === undefined) return;
+    const status = deps.progress.take(current);
+    tx.put({ ...current, status: { ...status, notes: { ...status.notes, ...facts } } });
+  };
   let said: ProgressUpdate = operation.status.steps[step] ?? {};
   return {
     operation,
@@ -30,14 +36,10 @@ export function makeStepContext(
     notes,
     nowMs: () => deps.clock.nowMs(),
     async note(facts) {
-      await store.transact((tx) => {
-        const current = tx.getById("Operation", id);
-        if (current === undefined) return;
-        const status = deps.progress.take(current);
-        tx.put({ ...current, status: { ...status, notes: { ...status.notes, ...facts } } });
-      });
+      await store.transact((tx) => noteIn(tx, facts));
       Object.assign(notes, facts);
     },
+    noteIn,
     progress(update) {
       if (signal.aborted || addsNothing(said, update)) return;
       said = { ...said, ...update };

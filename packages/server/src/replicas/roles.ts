@@ -101,6 +101,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
       fleet: { in: nobody, placerIn: nobody, size: 0 },
       usage: { in: nobody },
       spend: { of: nobody },
+      residents: { instanceIdsOn: nobody },
       engine: { submit: nobody, cancel: nobody, requireIdle: nobody },
       random,
       rights: { grantsOf: nobody },

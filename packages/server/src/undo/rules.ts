@@ -54,6 +54,8 @@ function refusal(why: string, remedy: (name: string) => string): Refusal {
 
 const deleting = { way: "delete" } as const;
 const restoring = { way: "restore" } as const;
+/** Of what empties nodes. */
+const lifting = { ...restoring, note: "The cordon goes; what has been moved away stays where it is now." } as const;
 const anew = { way: "make again", note: "It has a new id." } as const;
 
 /** Of what lives in the store alone. */
@@ -109,8 +111,9 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
       unless: ({ before }) => (before?.spec.ssh?.privateKey === sealedMark ? keyGone : undefined),
       but: "not where it had a private key: the log never has keys",
     },
+    actions: { evacuate: lifting },
   },
-  Site: plain,
+  Site: { ...plain, actions: { evacuate: lifting } },
   Node: {
     create: {
       ...deleting,
@@ -131,6 +134,7 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
       but: "not where its agent had joined: the zone has forgotten its key",
     },
     actions: {
+      drain: lifting,
       provision: {
         ...never(
           "what was installed on its host stays there",
@@ -237,6 +241,7 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
     },
   },
   Meter: { create: record, update: record, delete: record, actions: {} },
+  DisruptionBudget: plain,
 };
 
 function fixedOfInstance(

@@ -235,6 +235,7 @@ export const specs = {
   User: {},
   Group: { members: [] },
   ServiceAccount: {},
+  DisruptionBudget: { maxUnavailable: 1 },
   Role: { policies: "permit (principal, action, resource);" },
   IdentityProvider: { issuer: "https://id.example", clientId: "skerry" },
   RoleBinding: { role: "viewer", subjects: [{ kind: "User", name: "ana" }] },

@@ -28,6 +28,7 @@ const initialStatuses: { readonly [K in KindName]: ResourceOf<K>["status"] } = {
   RoleBinding: {},
   IdentityProvider: {},
   Meter: { sites: [] },
+  DisruptionBudget: {},
 };
 
 function plain<K extends KindName>(kind: K, actions: KindIntents<K>["actions"] = {}): KindIntents<K> {
@@ -118,4 +119,5 @@ export const plainIntents: IntentTable = {
   RoleBinding: plain("RoleBinding"),
   IdentityProvider: plain("IdentityProvider"),
   Meter: plain("Meter"),
+  DisruptionBudget: plain("DisruptionBudget"),
 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Capacity, InstanceResource } from "@skerry/model";
-import type { View } from "@skerry/store";
+import type { Capacity, InstanceResource, ResourceOf } from "@skerry/model";
+import type { Transaction, View } from "@skerry/store";
 import { isOver } from "../../src/operations/transitions.ts";
 import type { ModelFleet } from "./model-fleet.ts";
 import { checkUsage } from "./usage-count.ts";
@@ -93,11 +93,18 @@ function checkRoom(fleet: ModelFleet): void {
       const spec = { ...instanceSpec, ...wanted, placement: { nodes: [name] } };
       const { intents } = fleet.controllers;
       const wish = { name: "filler", project: "shop" };
-      fleet.store.rehearse((tx) => create(tx, intents, "Instance", wish, spec, fleet.clock.nowMs()));
+      fleet.store.rehearse((tx) => {
+        for (const kind of ["Node", "Site", "Provider"] as const) for (const one of tx.list(kind)) uncordon(tx, one);
+        create(tx, intents, "Instance", wish, spec, fleet.clock.nowMs());
+      });
     };
     assert.doesNotThrow(() => fill(left), `room on ${name} is not given back`);
     assert.throws(() => fill({ ...left, vcpus: left.vcpus + 1 }), { code: "no-placement" });
   }
+}
+
+function uncordon(tx: Transaction, one: ResourceOf<"Node" | "Site" | "Provider">): void {
+  if (one.spec.schedulable === false) tx.put({ ...one, spec: { ...one.spec, schedulable: true } } as typeof one);
 }
 
 function takenOn(instances: readonly InstanceResource[], view: View, nodeId: string): Capacity {

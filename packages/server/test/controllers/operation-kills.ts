@@ -5,12 +5,21 @@ import { placesOf } from "./operation-moments.ts";
 import { nameOfAll, type Kill, type Play, type Trouble, type Victim } from "./operation-play.ts";
 import type { Scenario } from "./operation-scenarios.ts";
 
+const unasked = (): never => {
+  throw new Error("nobody runs these");
+};
+
 /** From the registry that the server uses. */
 export const registeredKinds: readonly OperationKind[] = operationKinds({
   sight: { report: () => undefined, answers: () => false, onChange: () => () => {} },
   random: evenRandom,
   leases: { isOver: () => false, withhold: () => undefined, release: () => undefined },
   fleet: { in: () => [] },
+  residents: { instanceIdsOn: () => [] },
+  convoys: {
+    engine: { submit: unasked, requireIdle: unasked, cancel: unasked },
+    fleet: { in: () => [], placerIn: unasked, size: 0 },
+  },
   authorityFingerprint: "",
   openKey: () => undefined,
   provisioner: { steps: () => [] },

@@ -163,6 +163,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     // Where its node came back in time it is left there.
     check: (fleet) => runsAs(fleet, {}),
   },
+  "node.drain": emptying("Node", "drain", (fleet) => firstOwnerOfWeb(fleet) ?? ""),
+  "site.evacuate": emptying("Site", "evacuate", siteOfWeb),
+  "provider.evacuate": emptying(
+    "Provider",
+    "evacuate",
+    (fleet) => fleet.store.get("Site", { name: siteOfWeb(fleet) })?.spec.provider ?? "",
+  ),
   "node.provision": {
     ownerOf: (fleet) => fleet.nodes.find(({ name }) => name === "bil-1"),
     async prepare(fleet) {
@@ -188,6 +195,37 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     },
   },
 };
+
+/** Of a node, or of what it stands in: only that one is there. */
+function emptying(kind: "Node" | "Site" | "Provider", verb: string, nameIn: (fleet: ModelFleet) => string): Scenario {
+  const subject = (fleet: ModelFleet) =>
+    fleet.store.get(kind, { name: nameIn(fleet) }) ?? assert.fail(`there is no ${kind}`);
+  return {
+    ownerOf: (fleet) => fleet.nodes.find(({ name }) => name === firstOwnerOfWeb(fleet)),
+    withOther: true,
+    prepare: makeRunning,
+    ask: (fleet) =>
+      ask(fleet, (tx) =>
+        act(tx, fleet.controllers.intents, subject(fleet), verb, { deadlineSeconds: 1800 }, fleet.clock.nowMs()),
+      ),
+    fault(fleet) {
+      for (const node of fleet.nodes) if (!node.runs) node.sick = true;
+    },
+    check(fleet) {
+      runsAs(fleet, {});
+      assert.notEqual(ownerOfWeb(fleet)?.name, firstOwnerOfWeb(fleet));
+      assert.equal(subject(fleet).spec.schedulable, false);
+    },
+    checkBack(fleet) {
+      runsAs(fleet, {});
+      assert.equal(subject(fleet).spec.schedulable, undefined, "the cordon went with it");
+    },
+  };
+}
+
+function siteOfWeb(fleet: ModelFleet): string {
+  return fleet.store.get("Node", { name: firstOwnerOfWeb(fleet) ?? "" })?.spec.site ?? "";
+}
 
 function ownerOfWeb(fleet: ModelFleet): ModelNode | undefined {
   const nodeId = fleet.store.get("Instance", key)?.assignment?.nodeId;

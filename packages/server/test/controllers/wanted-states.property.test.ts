@@ -60,6 +60,7 @@ describe("the wanted states of all nodes", () => {
         const allocation = new Allocation(store);
         const intents = makeIntents({
           engine,
+          residents: { instanceIdsOn: () => assert.fail() },
           allocation,
           addresses: new AddressBook(store),
           fleet: new Fleet(store, allocation),

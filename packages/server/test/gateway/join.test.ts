@@ -135,9 +135,12 @@ describe("join", { timeout: 60_000 }, () => {
       tx.put(draft("Provider", { name: "p1" }, specs.Provider, { conditions: [] }));
       tx.put({ ...picky, assignment });
     });
-    const engine = { submit: () => assert.fail("a join submits no operation") };
+    const asked = () => assert.fail("a join moves nothing");
+    const engine = { submit: asked, requireIdle: asked };
+    const fleet = { in: asked, placerIn: asked, size: 0 };
+    const nodes = nodeIntents({ engine, fleet, residents: { instanceIdsOn: asked } });
     const { authority } = zone;
-    const deps = { store, intents: { Node: nodeIntents({ engine }) }, authority, clock: systemClock, makeId };
+    const deps = { store, intents: { Node: nodes }, authority, clock: systemClock, makeId };
     const again = async (name: string, labels: Record<string, string>) =>
       join(deps, joinRequest(await zone.joinToken(name, { labels }), key, "n14"));
     const labels = () => store.get("Node", { name: "n14" })?.metadata.labels;

@@ -74,6 +74,8 @@ const closed = (path: string): UndoCases => ({
   delete: { closed: refused("DELETE", path) },
 });
 
+const nova = { driver: "manual", country: "PT" } as const;
+const porto = { ...specs.Site, provider: "iberica", city: "Porto" };
 const makeAna = put("/users/ana", {});
 
 /** Every verb of every kind; what is expected of each, the rules themselves say. */
@@ -84,14 +86,19 @@ export const undoCases: { readonly [K in KindName]: UndoCases } = {
     { organisation: "acme" },
     { spec: { displayName: "Store", quota: { instances: 2 } } },
   ),
-  Provider: plain("/providers/nova", { driver: "manual", country: "PT" }, { spec: { sovereigntyLevel: 3 } }),
-  Site: plain(
-    "/sites/porto",
-    { ...specs.Site, provider: "iberica", city: "Porto" },
-    { spec: { city: null, carbonGramsPerKWh: 12, prices: [{ from: "2026-01", currency: "EUR", vcpuHour: "0.1" }] } },
-  ),
+  Provider: {
+    ...plain("/providers/nova", nova, { spec: { sovereigntyLevel: 3, schedulable: false } }),
+    evacuate: { prepare: put("/providers/nova", nova), ask: post("/providers/nova:evacuate") },
+  },
+  Site: {
+    ...plain("/sites/porto", porto, {
+      spec: { city: null, carbonGramsPerKWh: 12, prices: [{ from: "2026-01", currency: "EUR", vcpuHour: "0.1" }] },
+    }),
+    evacuate: { prepare: put("/sites/porto", porto), ask: post("/sites/porto:evacuate") },
+  },
   Node: {
     ...plain("/nodes/por-1", { site: "madrid" }, { spec: { schedulable: false } }),
+    drain: { prepare: put("/nodes/por-1", { site: "madrid" }), ask: post("/nodes/por-1:drain") },
     provision: {
       async prepare(zone) {
         await put("/providers/metal", ssh)(zone);
@@ -217,6 +224,11 @@ export const undoCases: { readonly [K in KindName]: UndoCases } = {
     },
   },
   Meter: closed(`${shop}/meters/m`),
+  DisruptionBudget: plain(
+    `${shop}/disruption-budgets/web`,
+    { maxUnavailable: 1 },
+    { spec: { maxUnavailable: 2, selector: { app: "web" } } },
+  ),
 };
 
 /** By what an answer's change is undone. */

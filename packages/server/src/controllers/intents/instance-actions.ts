@@ -2,11 +2,10 @@ import { Type } from "typebox";
 import { Name, optional, strict, type InstanceResource } from "@skerry/model";
 import type { Transaction } from "@skerry/store";
 import type { ActionIntent, IntentContext, IntentOutcome } from "../../intents.ts";
-import { chooseNode, requestOf, type Target } from "../placing.ts";
-import { rootVolumeOf } from "../reap.ts";
-import { referenced } from "../references.ts";
+import type { Target } from "../placing.ts";
 import { conflict } from "../refusal.ts";
-import { powerOf, refuseDeleted, submitChange, targetsOf } from "./instance-change.ts";
+import { powerOf, refuseDeleted, submitChange } from "./instance-change.ts";
+import { checkTarget, startMove } from "./instance-move.ts";
 import type { InstanceIntentDeps } from "./instance.ts";
 
 type InstanceAction = ActionIntent<"Instance">;
@@ -62,7 +61,17 @@ export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<strin
         /** When to give up and take everything back; from the disk's size where absent. */
         deadlineSeconds: optional(Type.Integer({ minimum: 10, maximum: 604_800 })),
       }),
-      run: (tx, instance, input, context) => migrate(deps, tx, instance, input, context),
+      run(tx, instance, input, context) {
+        const { deadlineSeconds, ...target } = input as Target & { readonly deadlineSeconds?: number };
+        checkTarget(tx, target);
+        return startMove(
+          deps,
+          tx,
+          instance,
+          { target, ...(deadlineSeconds === undefined ? {} : { deadlineSeconds }) },
+          context,
+        );
+      },
     },
   };
 }
@@ -71,76 +80,6 @@ export function instanceActions(deps: InstanceIntentDeps): Readonly<Record<strin
 function graceOf({ force, graceSeconds }: Readonly<Record<string, unknown>>): number | undefined {
   if (force === true) return 0;
   return typeof graceSeconds === "number" ? graceSeconds * 1000 : undefined;
-}
-
-/** Fifteen minutes and a second for each 4 MiB of disk. */
-const migrationBaseMs = 15 * 60_000;
-const migrationMsPerMiB = 250;
-
-/** Chooses where to and keeps the room there in the same transaction; nothing is stopped before that. */
-function migrate(
-  deps: InstanceIntentDeps,
-  tx: Transaction,
-  instance: InstanceResource,
-  input: Readonly<Record<string, unknown>>,
-  context: IntentContext,
-): IntentOutcome {
-  refuseDeleted(instance);
-  const { name, project, id } = instance.metadata;
-  const { assignment } = instance;
-  const subject = { kind: "Instance", name, ...(project === undefined ? {} : { project }) };
-  deps.engine.requireIdle(tx, subject);
-  const volume = rootVolumeOf(tx, instance);
-  if (assignment === undefined || volume?.assignment?.filled !== true) {
-    throw conflict(`The disk of ${name} is not ready yet.`, "Wait until the instance has been created.");
-  }
-  const { deadlineSeconds, ...target } = input as Target & { readonly deadlineSeconds?: number };
-  // A copy on hold may be replaced: whoever asks to move there knows that it is out of date.
-  const leaving = (volume.assignment.copies ?? []).filter(({ purpose }) => purpose !== "hold").map(({ node }) => node);
-  checkTarget(tx, target, assignment.node, leaving);
-  const { reason, ...to } = chooseNode(
-    deps.fleet.in(tx),
-    { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving] },
-    target,
-  );
-  const operation = deps.engine.submit(tx, {
-    type: "instance.migrate",
-    targets: targetsOf(instance, to.node),
-    actor: context.actor,
-    cause: context.cause,
-    input: {
-      instanceId: id,
-      volumeId: volume.metadata.id,
-      from: { node: assignment.node, nodeId: assignment.nodeId },
-      to,
-      reason,
-    },
-    deadlineMs:
-      deadlineSeconds === undefined
-        ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB
-        : deadlineSeconds * 1000,
-  });
-  const resource = tx.put({ ...instance, assignment: { ...assignment, movingTo: to } });
-  return { resource, operation };
-}
-
-/** @throws SkerryError invalid-request for what does not exist, conflict for where it can't go now */
-function checkTarget(
-  tx: Transaction,
-  { toProvider, toSite, toNode }: Target,
-  present: string,
-  leaving: readonly string[],
-): void {
-  if (toProvider !== undefined) referenced(tx, "Provider", toProvider, "/toProvider");
-  if (toSite !== undefined) referenced(tx, "Site", toSite, "/toSite");
-  if (toNode !== undefined) referenced(tx, "Node", toNode, "/toNode");
-  if (toNode === present) throw conflict(`It is on ${present} already.`, "Name another node, or none.");
-  if (toNode !== undefined && leaving.includes(toNode)) {
-    throw conflict(
-      `${toNode} still has an earlier copy of its disk, which must go first.`,
-      "Try again in a moment; if the node is away, bring it back first.",
-    );
-  }
 }
 
 function withPower(

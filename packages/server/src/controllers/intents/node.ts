@@ -1,14 +1,14 @@
 import { strict, type NodeResource, type ProviderResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { KindIntents } from "../../intents.ts";
-import type { OperationEngine } from "../../operations/operation-kind.ts";
 import { refuseViolations } from "../placing.ts";
 import { reapInstance, reapNetwork } from "../reap.ts";
 import { referenced } from "../references.ts";
 import { conflict, inUse, refuseChanges } from "../refusal.ts";
+import { evacuateAction, type EvacuatingDeps } from "./evacuating.ts";
 import { forget, store } from "./zone-kind.ts";
 
-export function nodeIntents(deps: { readonly engine: Pick<OperationEngine, "submit"> }): KindIntents<"Node"> {
+export function nodeIntents(deps: EvacuatingDeps): KindIntents<"Node"> {
   return {
     initialStatus: { connected: false, conditions: [] },
     create(tx, draft) {
@@ -41,6 +41,7 @@ export function nodeIntents(deps: { readonly engine: Pick<OperationEngine, "subm
       return outcome;
     },
     actions: {
+      drain: evacuateAction(deps, "Node", "Cordon the node, and move every instance away from it"),
       provision: {
         summary: "Turn the bare host at the node's address into a node, over SSH",
         input: strict({}),

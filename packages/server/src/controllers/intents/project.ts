@@ -5,7 +5,14 @@ import { inUse, refuseChanges } from "../refusal.ts";
 import { bindingsAt } from "./role-binding.ts";
 import { forget, store } from "./zone-kind.ts";
 
-const held = ["Instance", "Volume", "Network", "Image", "ServiceAccount"] as const satisfies readonly KindName[];
+const held = [
+  "Instance",
+  "Volume",
+  "Network",
+  "Image",
+  "ServiceAccount",
+  "DisruptionBudget",
+] as const satisfies readonly KindName[];
 
 export const projectIntents: KindIntents<"Project"> = {
   initialStatus: {},

@@ -1,0 +1,57 @@
+import type { SkerryError } from "@skerry/model";
+
+/** Why an instance has not been moved yet, and when it is tried again. */
+export interface Trouble {
+  readonly why: string;
+  readonly attempts: number;
+  readonly againMs: number;
+  /** Whether it is so for good, as far as can be known, for those who do not want to wait. */
+  readonly isLasting: boolean;
+  /** Nodes at which its moves have failed. */
+  readonly avoid: readonly string[];
+}
+
+interface Manner {
+  readonly firstMs: number;
+  readonly longestMs: number;
+  /** After how many attempts it counts as lasting. */
+  readonly lastingAfter: number;
+}
+
+const secondMs = 1000;
+/** What stands in the way of a move, by the code of its refusal. */
+const manners: Readonly<Record<string, Manner>> = {
+  // Whatever works on it has a deadline.
+  busy: { firstMs: 5 * secondMs, longestMs: 30 * secondMs, lastingAfter: Number.POSITIVE_INFINITY },
+  "no-placement": { firstMs: 5 * secondMs, longestMs: 60 * secondMs, lastingAfter: 1 },
+  "disruption-budget": { firstMs: 5 * secondMs, longestMs: 15 * secondMs, lastingAfter: 3 },
+};
+const otherwise: Manner = { firstMs: 5 * secondMs, longestMs: 5 * 60 * secondMs, lastingAfter: 3 };
+/** Of a move that was begun and has failed: the guest was stopped for it. */
+const failed: Manner = { firstMs: 30 * secondMs, longestMs: 10 * 60 * secondMs, lastingAfter: 3 };
+
+/** Of an instance whose move was not begun. */
+export function refused(error: SkerryError, before: Trouble | undefined, nowMs: number): Trouble {
+  const manner = manners[error.code] ?? otherwise;
+  // Moves that are under way give their places back.
+  const passes = error.code === "disruption-budget" && error.facts?.["moving"] !== 0;
+  return next(error.message, passes ? { ...manner, lastingAfter: Number.POSITIVE_INFINITY } : manner, before, nowMs);
+}
+
+/** Of an instance whose move came to nothing. */
+export function broken(why: string, target: string | undefined, before: Trouble | undefined, nowMs: number): Trouble {
+  const avoid = [...(before?.avoid ?? []), ...(target === undefined ? [] : [target])];
+  return { ...next(why, failed, before, nowMs), avoid };
+}
+
+function next(why: string, manner: Manner, before: Trouble | undefined, nowMs: number): Trouble {
+  const attempts = (before?.attempts ?? 0) + 1;
+  const waitMs = Math.min(manner.longestMs, manner.firstMs * 2 ** Math.min(attempts - 1, 16));
+  return {
+    why,
+    attempts,
+    againMs: nowMs + waitMs,
+    isLasting: attempts >= manner.lastingAfter,
+    avoid: before?.avoid ?? [],
+  };
+}
