@@ -2,6 +2,7 @@ import { SkerryError, fromProblem, kindWord, type KindName, type OperationResour
 import type { Mutation, PlannedMutation, ResourceKey } from "@skerry/sdk";
 import { costLines } from "./output/cost-lines.ts";
 import { formatDuration } from "./output/duration.ts";
+import { moveLines } from "./output/move-lines.ts";
 import { openProgress, type ProgressLine } from "./output/progress.ts";
 import { changeLines, quotaLines } from "./output/plan-lines.ts";
 import { printLines, renderValue } from "./output/render.ts";
@@ -107,11 +108,16 @@ export async function showPlan<K extends KindName>(
   mutation: PlannedMutation<K>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { changes, quota, cost } = await session.client.plan(kind, key, mutation, signal);
-  if (session.output !== "table") return renderValue(terminal, { plan: changes, quota, cost }, session.output);
+  const { changes, quota, cost, moves } = await session.client.plan(kind, key, mutation, signal);
+  if (session.output !== "table")
+    return renderValue(
+      terminal,
+      { plan: changes, quota, cost, ...(moves === undefined ? {} : { moves }) },
+      session.output,
+    );
   if (changes.length === 0) terminal.err.write("Nothing would change.\n");
   for (const change of changes) printLines(terminal, changeLines(terminal, change));
-  const effects = [...quotaLines(quota), ...costLines(cost)];
+  const effects = [...quotaLines(quota), ...costLines(cost), ...moveLines(moves)];
   if (effects.length > 0) printLines(terminal, effects);
 }
 

@@ -73,6 +73,20 @@ describe("the command line", { timeout: 400_000 }, () => {
     await rm(folder, { recursive: true });
   });
 
+  test("a site is cordoned, emptied and opened again, and its list says so", async () => {
+    await done("site", "cordon", "cadiz");
+    assert.match(await done("site", "list"), /CORDONED\n.*cadiz.*yes/);
+    await done("site", "uncordon", "cadiz");
+    assert.doesNotMatch(await done("site", "list"), /CORDONED/);
+    assert.match(
+      await done("site", "evacuate", "cadiz", "--plan"),
+      /schedulable +false[\s\S]*0 to move, 0 B; 0 held up/,
+    );
+    assert.match(await done("site", "evacuate", "cadiz", "--on-blocked", "skip", "--wait"), /0 moved, 0 B; 0 left/);
+    assert.equal((await client.get("Site", { name: "cadiz" })).spec.schedulable, false);
+    await done("site", "uncordon", "cadiz");
+  });
+
   test("an image that is created is uploaded, so that instances can be made from it", async () => {
     const file = join(folder, "disk.raw");
     await writeFile(file, randomBytes(300_000));

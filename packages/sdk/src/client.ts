@@ -1,4 +1,12 @@
-import type { CostEffect, KindName, OperationResource, QuotaEffect, ResourceOf, UsageReport } from "@skerry/model";
+import type {
+  CostEffect,
+  KindName,
+  MoveForecast,
+  OperationResource,
+  QuotaEffect,
+  ResourceOf,
+  UsageReport,
+} from "@skerry/model";
 
 /** Names one object: by project and name for kinds in a project, else by name. */
 export interface ResourceKey {
@@ -84,6 +92,8 @@ export interface Plan {
   readonly quota: readonly QuotaEffect[];
   /** What things would cost more or less in a month; empty of a server that does not tell. */
   readonly cost: readonly CostEffect[];
+  /** Of what moves many instances. */
+  readonly moves?: MoveForecast;
 }
 
 /** A mutation that somebody asked for: the one that submitted an operation, or that made the change of a revision. */

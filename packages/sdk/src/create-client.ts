@@ -149,8 +149,8 @@ export function createClient(options: ClientOptions): Client {
 }
 
 function planOf(answer: unknown): Plan {
-  const { plan, quota = [], cost = [] } = answer as Partial<Omit<Plan, "changes">> & { plan: Plan["changes"] };
-  return { changes: plan, quota, cost };
+  const { plan, quota = [], cost = [], moves } = answer as Partial<Omit<Plan, "changes">> & { plan: Plan["changes"] };
+  return { changes: plan, quota, cost, ...(moves === undefined ? {} : { moves }) };
 }
 
 function undoCall(change: UndoneChange, options: UndoOptions, signal: AbortSignal | undefined): Call {

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { MoveForecast } from "@skerry/model";
+import { startApi, type ApiHarness } from "../api/api-harness.ts";
+import { fill, wideZone } from "./evacuation-play.ts";
+import { ModelFleet } from "./model-fleet.ts";
+import { create } from "./zone-fixture.ts";
+
+describe("the plan of an evacuation", () => {
+  let api: ApiHarness;
+  let fleet: ModelFleet;
+  const suite = () => ({ store: api.store, fleet });
+
+  before(async () => {
+    let wide: Promise<void> | undefined;
+    api = await startApi(({ store }) => {
+      fleet = new ModelFleet(store);
+      wide = fleet.startServer();
+      return { intents: fleet.controllers.intents, freshen: (resource) => fleet.controllers.freshen(resource) };
+    });
+    await wide;
+    await wideZone(1)(suite());
+    await fill(suite(), "mad-1", ["a-0", "a-1", "a-2"]);
+    await fill(suite(), "mad-1", ["guarded"], { labels: { app: "web" } });
+    await fill(suite(), "mad-1", ["pinned"], { project: "lab", stays: true });
+    await api.store.transact((tx) =>
+      create(
+        tx,
+        fleet.controllers.intents,
+        "DisruptionBudget",
+        { name: "web", project: "shop" },
+        { selector: { app: "web" }, maxUnavailable: 0 },
+        fleet.clock.nowMs(),
+      ),
+    );
+  });
+  after(async () => {
+    fleet.killServer();
+    await api[Symbol.asyncDispose]();
+  });
+
+  const plan = async (token: string, input: object = {}): Promise<MoveForecast> => {
+    const { revision } = api.store;
+    const answer = await api.ask(token, "POST", "/api/v1/nodes/mad-1:drain?dryRun=true", input);
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(api.store.revision, revision, "nothing is changed");
+    assert.match(answer.text, /"path":"\/spec\/schedulable"/);
+    return (JSON.parse(answer.text) as { readonly moves: MoveForecast }).moves;
+  };
+
+  test("says what would go where, as if each took its room, what is held up by what, and how many bytes", async () => {
+    const { moves, blocked, bytes, experience } = await plan(api.admin);
+    assert.deepEqual(
+      moves.map(({ instance, from }) => [instance, from]),
+      ["a-0", "a-1", "a-2"].map((name) => [name, "mad-1"]),
+    );
+    assert.equal(new Set(moves.map(({ to }) => to)).size, 3, "spread over what is emptiest");
+    assert.deepEqual([bytes, experience], [3 * 64 * 1024 * 1024, 0]);
+    assert.deepEqual(
+      blocked.map(({ project, instance, code }) => [project, instance, code]),
+      [
+        ["lab", "pinned", "no-placement"],
+        ["shop", "guarded", "disruption-budget"],
+      ],
+    );
+    assert.match(blocked[0]?.why ?? "", /No node fits: .*are not mad-1/);
+    assert.equal((await plan(api.admin, { ignoreBudgets: true })).moves.length, 4);
+  });
+
+  test("names nothing that whoever asks may not see", async () => {
+    await api.store.transact((tx) => {
+      const provider = { role: "provider", provider: "iberica", subjects: [{ kind: "User" as const, name: "pia" }] };
+      create(tx, fleet.controllers.intents, "User", { name: "pia" }, {}, fleet.clock.nowMs());
+      create(tx, fleet.controllers.intents, "RoleBinding", { name: "pia" }, provider, fleet.clock.nowMs());
+    });
+    const { secret = "" } = (
+      await api.store.transact((tx) =>
+        create(
+          tx,
+          fleet.controllers.intents,
+          "ApiToken",
+          { name: "pia" },
+          { owner: { kind: "User", name: "pia" } },
+          fleet.clock.nowMs(),
+        ),
+      )
+    ).result;
+    const { moves, blocked, hidden, bytes } = await plan(secret);
+    assert.deepEqual([moves, blocked, hidden, bytes], [[], [], 5, 0]);
+  });
+
+  test("a budget tells how many it is for, and how many more may be down", async () => {
+    const answer = await api.ask(api.admin, "GET", "/api/v1/projects/shop/disruption-budgets/web");
+    assert.deepEqual(answer.at("status"), { instances: 1, unavailable: 0, allowed: 0 });
+  });
+});
