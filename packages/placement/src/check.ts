@@ -36,12 +36,16 @@ function refusal(
   return { reason, asked, nodes: failing.length, nearest: { value, opens, advice }, sentence };
 }
 
-/** A property that must be one of some words; `relation` stands before them, as in `is not [in ]ES or FR`. */
+/**
+ * A property that must be one of some words; `relation` stands before them, as in `is not [in ]ES or FR`.
+ * @param print what is said of a node that has another; the word where absent
+ */
 export function wordCheck(
   reason: RefusalReason,
   relation: string,
   allowed: readonly string[],
   wordOf: (node: Candidate) => string,
+  print: (node: Candidate) => string = wordOf,
 ): Check {
   const words = new Set(allowed);
   const verdict = `not ${relation}${allowed.join(" or ")}`;
@@ -49,8 +53,12 @@ export function wordCheck(
     reason,
     fails: (node) => !words.has(wordOf(node)),
     explain(failing, only, total) {
-      const most = mostFrequent(only.map(wordOf));
-      const nearest = most && { ...most, words: most.value, advice: `allow ${reason} ${most.value}` };
+      const most = mostFrequent(only.map(print));
+      const nearest = most && {
+        ...most,
+        words: most.value,
+        advice: `allow ${wordOf === print ? `${reason} ` : ""}${most.value}`,
+      };
       return refusal(
         {
           reason,
@@ -115,15 +123,14 @@ export function stateCheck(
   asked: string,
   verdict: readonly [string, string],
   fails: (node: Candidate) => boolean,
-  way?: { readonly words: string; readonly nameOf?: (node: Candidate) => string; advise(names: string): string },
+  way?: { readonly words: string; readonly nameOf: (node: Candidate) => string; advise(names: string): string },
 ): Check {
   return {
     reason,
     fails,
     explain(failing, only, total) {
       if (way === undefined || only.length === 0) return refusal({ reason, asked, verdict }, failing, total);
-      const { nameOf = ({ name }: Candidate) => name } = way;
-      const names = [...new Set(only.map(nameOf))].sort();
+      const names = [...new Set(only.map(way.nameOf))].sort();
       const value = names.length > 3 ? `${names.slice(0, 3).join(", ")} or others` : names.join(" or ");
       const nearest = { value, opens: only.length, words: way.words, advice: way.advise(value) };
       return refusal({ reason, asked, verdict, nearest }, failing, total);

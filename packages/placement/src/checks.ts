@@ -13,15 +13,16 @@ import {
 } from "./special-checks.ts";
 import { roundTripMs } from "./latency.ts";
 import type { Peers } from "./peers.ts";
+import { byName, type Naming } from "./naming.ts";
 import { placeOf } from "./places.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { memory, milliseconds } from "./wording.ts";
 
 /** Everything that a request asks of a node, cheapest first; what it does not ask is not checked. */
-export function checksFor(request: PlacementRequest, peers: Peers): readonly Check[] {
+export function checksFor(request: PlacementRequest, peers: Peers, naming: Naming = byName): readonly Check[] {
   return [
-    ...stateChecks(request),
-    ...propertyChecks(request),
+    ...stateChecks(request, naming),
+    ...propertyChecks(request, naming),
     ...latencyChecks(request),
     ...affinityChecks(request, peers),
     ...capacityChecks(request),
@@ -29,7 +30,7 @@ export function checksFor(request: PlacementRequest, peers: Peers): readonly Che
   ];
 }
 
-function stateChecks({ excludeNodes = [] }: PlacementRequest): Check[] {
+function stateChecks({ excludeNodes = [] }: PlacementRequest, naming: Naming): Check[] {
   const excluded = new Set(excludeNodes);
   return [
     stateCheck("excluded", `not ${excludeNodes.join(", ")}`, ["is ruled out", "are ruled out"], (node) =>
@@ -37,6 +38,7 @@ function stateChecks({ excludeNodes = [] }: PlacementRequest): Check[] {
     ),
     stateCheck("unhealthy", "a healthy node", ["is not healthy", "are not healthy"], (node) => !node.healthy, {
       words: "health",
+      nameOf: naming,
       advise: (names) => `bring ${names} back to health`,
     }),
     stateCheck(
@@ -46,14 +48,17 @@ function stateChecks({ excludeNodes = [] }: PlacementRequest): Check[] {
       (node) => !node.schedulable,
       {
         words: "uncordoning",
-        nameOf: ({ name, cordonedBy }) => cordonedBy ?? name,
+        nameOf: (node) => node.cordonedBy ?? naming(node),
         advise: (names) => `uncordon ${names}`,
       },
     ),
   ];
 }
 
-function propertyChecks({ constraints, residency, tolerations = [], networks, storage }: PlacementRequest): Check[] {
+function propertyChecks(
+  { constraints, residency, tolerations = [], networks, storage }: PlacementRequest,
+  naming: Naming,
+): Check[] {
   const { nodes, sites, providers, countries, jurisdictions, tiers, minSovereigntyLevel, architecture, labels } =
     constraints;
   const checks: Check[] = [];
@@ -65,7 +70,8 @@ function propertyChecks({ constraints, residency, tolerations = [], networks, st
   ): void => {
     if (allowed !== undefined) checks.push(wordCheck(reason, relation, allowed, of));
   };
-  words("node", "", nodes, (node) => node.name);
+  const nameOf = (node: Candidate): string => node.name;
+  if (nodes !== undefined) checks.push(wordCheck("node", "", nodes, nameOf, naming === byName ? nameOf : naming));
   words("site", "at ", sites, (node) => node.site);
   words("provider", "of ", providers, (node) => node.provider);
   words("country", "in ", countries, (node) => node.country);

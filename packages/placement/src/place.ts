@@ -8,16 +8,21 @@ import { roundTripMs } from "./latency.ts";
 import type { RoundTrip } from "./latency.ts";
 import { NodeFleet } from "./fleet/fleet.ts";
 import { Placer } from "./placer.ts";
+import { scoreParts, type ScoreParts } from "./explanation/score-parts.ts";
+import { byName, type Naming } from "./naming.ts";
 import { placeOf } from "./places.ts";
 import type { Refusal, RefusalReason, Refused } from "./refusal.ts";
 import { scoreOf, useOf } from "./score.ts";
 import type { Score } from "./score.ts";
+import { finish, type Steps } from "./steps.ts";
 import { count, memory, milliseconds } from "./wording.ts";
 
 export interface Placed {
   readonly outcome: "placed";
   readonly node: Candidate;
   readonly score: Score;
+  /** What each thing added to what it costs, which is the sum (see Weights). */
+  readonly parts: ScoreParts;
   /** From each place that the request names. */
   readonly latencies: readonly RoundTrip[];
   readonly considered: number;
@@ -37,11 +42,11 @@ const fittingCounted = 256;
  * about 0.3 us each, 1.5 us where it ends in a refusal; what weighs more than how nodes are used has the fleet laid out, 10 us each.
  * @throws SkerryError invalid-request where a named place is not known
  */
-export function place(request: PlacementRequest, fleet: readonly Candidate[]): Decision {
+export function place(request: PlacementRequest, fleet: readonly Candidate[], naming: Naming = byName): Decision {
   const { weights, affinity, stayPut, seed } = request;
   if (weights !== undefined || affinity !== undefined || stayPut !== undefined || seed !== undefined)
-    return decide(new Placer(new NodeFleet(fleet)), request);
-  const checks = checksFor(request, peersIn([]));
+    return decide(new Placer(new NodeFleet(fleet)), request, naming);
+  const checks = checksFor(request, peersIn([]), naming);
   let best: Candidate | undefined;
   let bestUse = Number.POSITIVE_INFINITY;
   let fitting = 0;
@@ -53,24 +58,37 @@ export function place(request: PlacementRequest, fleet: readonly Candidate[]): D
     best = node;
     bestUse = use;
   }
-  return best === undefined ? refused(checks, fleet) : placedOn(best, request, fleet.length, fitting);
+  if (best === undefined) return finish(refusedSteps(checks, fleet, fleet.length));
+  return placedOn(best, request, fleet.length, fitting, peersIn([]));
 }
 
 /** The same with a fleet that is kept. A refusal looks at each node. */
-export function decide(placer: Placer, request: PlacementRequest): Decision {
-  const { fleet } = placer;
-  const { slot } = placer.best(request);
-  if (slot < 0) return refused(checksFor(request, fleet), [...fleet.nodes()]);
-  const fitting = fleet.size <= fittingCounted ? placer.fitting(request).nodes : undefined;
-  return placedOn(fleet.at(slot), request, fleet.size, fitting);
+export function decide(placer: Placer, request: PlacementRequest, naming: Naming = byName): Decision {
+  return finish(decideSteps(placer, request, naming));
 }
 
-function placedOn(node: Candidate, request: PlacementRequest, considered: number, fitting: number | undefined): Placed {
+/** The same, of which a refusal in a large fleet takes long. Nothing may change meanwhile. */
+export function* decideSteps(placer: Placer, request: PlacementRequest, naming: Naming): Steps<Decision> {
+  const { fleet } = placer;
+  const { slot } = placer.best(request);
+  if (slot < 0) return yield* refusedSteps(checksFor(request, fleet, naming), fleet.nodes(), fleet.size);
+  const fitting = fleet.size <= fittingCounted ? placer.fitting(request).nodes : undefined;
+  return placedOn(fleet.at(slot), request, fleet.size, fitting, fleet);
+}
+
+function placedOn(
+  node: Candidate,
+  request: PlacementRequest,
+  considered: number,
+  fitting: number | undefined,
+  peers: Peers,
+): Placed {
   const latencies = latenciesTo(node, request);
   return {
     outcome: "placed",
     node,
     score: scoreOf(node, request),
+    parts: scoreParts(request, node, peers),
     latencies,
     considered,
     ...(fitting === undefined ? {} : { fitting }),
@@ -85,12 +103,12 @@ function failsAny(checks: readonly Check[], node: Candidate): boolean {
 
 /** What stands in the way on all nodes that do not fit, also where others do: why not there, and what would change it. */
 export function explain(request: PlacementRequest, fleet: readonly Candidate[]): readonly Refusal[] {
-  return explainChecks(checksFor(request, peersIn(fleet)), fleet);
+  return finish(explainChecks(checksFor(request, peersIn(fleet)), fleet, fleet.length));
 }
 
 /** The same of a fleet that is kept. */
-export function explainNodes(request: PlacementRequest, fleet: NodeFleet): readonly Refusal[] {
-  return explainChecks(checksFor(request, fleet), [...fleet.nodes()]);
+export function explainNodes(request: PlacementRequest, fleet: NodeFleet, naming: Naming): Steps<readonly Refusal[]> {
+  return explainChecks(checksFor(request, fleet, naming), fleet.nodes(), fleet.size);
 }
 
 /**
@@ -112,26 +130,32 @@ function peersIn(fleet: readonly Candidate[]): Peers {
   return { named: (name) => byName.get(name) };
 }
 
-function refused(checks: readonly Check[], fleet: readonly Candidate[]): Refused {
-  const refusals = explainChecks(checks, fleet);
-  const why = fleet.length === 0 ? "there are no nodes yet" : refusals.map((refusal) => refusal.sentence).join("; ");
-  return { outcome: "refused", considered: fleet.length, refusals, reason: `No node fits: ${why}.` };
+function* refusedSteps(checks: readonly Check[], nodes: Iterable<Candidate>, considered: number): Steps<Refused> {
+  const refusals = yield* explainChecks(checks, nodes, considered);
+  const why = considered === 0 ? "there are no nodes yet" : refusals.map((refusal) => refusal.sentence).join("; ");
+  return { outcome: "refused", considered, refusals, reason: `No node fits: ${why}.` };
 }
 
-function explainChecks(checks: readonly Check[], fleet: readonly Candidate[]): Refusal[] {
+const nodesPerStep = 256;
+
+function* explainChecks(checks: readonly Check[], nodes: Iterable<Candidate>, considered: number): Steps<Refusal[]> {
   const failing = checks.map((): Candidate[] => []);
   const only = checks.map((): Candidate[] => []);
-  for (const node of fleet) {
+  let seen = 0;
+  for (const node of nodes) {
+    if (++seen % nodesPerStep === 0) yield;
     const failed = [...checks.keys()].filter((index) => checks[index]?.fails(node));
     for (const index of failed) failing[index]?.push(node);
     if (failed.length === 1) only[failed[0] ?? 0]?.push(node);
   }
-  return checks
-    .flatMap((check, index) => {
-      const nodes = failing[index] ?? [];
-      return nodes.length === 0 ? [] : [check.explain(nodes, only[index] ?? [], fleet.length)];
-    })
-    .sort((a, b) => (b.nearest?.opens ?? 0) - (a.nearest?.opens ?? 0) || b.nodes - a.nodes);
+  const refusals: Refusal[] = [];
+  for (const [index, check] of checks.entries()) {
+    const some = failing[index] ?? [];
+    if (some.length === 0) continue;
+    yield;
+    refusals.push(check.explain(some, only[index] ?? [], considered));
+  }
+  return refusals.sort((a, b) => (b.nearest?.opens ?? 0) - (a.nearest?.opens ?? 0) || b.nodes - a.nodes);
 }
 
 function latenciesTo(node: Candidate, { constraints }: PlacementRequest): RoundTrip[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { NodeFleet, Placer, explainDecision } from "@skerry/placement";
+import { NodeFleet, Placer, decide, explainDecision, explainSteps, finish, hiding } from "@skerry/placement";
 import type { Candidate, PlacementRequest, RefusalReason } from "@skerry/placement";
 import { seededRandom } from "@skerry/testkit";
 import { seed } from "@skerry/testkit/seed";
@@ -199,5 +199,66 @@ describe("an explanation", () => {
 
   test("of a placement that nothing would better names nothing", () => {
     assert.deepEqual(explainOf(request({ countries: ["FR"] }, { weights: { carbon: 1 } })).changes, []);
+  });
+});
+
+describe("what would change a decision", () => {
+  test("does when the engine decides it with that change: it goes where the explanation says, as well as it says", (t) => {
+    t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
+    const counts = { opened: 0, improved: 0 };
+    for (let number = 0; number < 600; number++) {
+      const dice = diceOf(seededRandom(seed + number));
+      const make = makeNodes(dice, 12);
+      const nodes = Array.from({ length: 1 + dice.whole(11) }, (_, serial) => make(serial));
+      const placer = new Placer(new NodeFleet(nodes));
+      const asked = randomRequest(dice, nodes);
+      const { chosen, changes } = explainDecision(placer, asked);
+      for (const { request: otherwise, node: where, site, gain, sentence } of changes) {
+        const decision = decide(placer, otherwise);
+        const story = `${sentence} ${JSON.stringify({ asked, nodes })}`;
+        assert.ok(decision.outcome === "placed", story);
+        const then = explainDecision(placer, otherwise).chosen;
+        assert.equal(then?.node, decision.node.name);
+        if (gain === undefined) {
+          assert.equal(chosen, undefined, story);
+          counts.opened++;
+        } else {
+          counts.improved++;
+          assert.ok((then?.score ?? 0) < (chosen?.score ?? 0), story);
+        }
+        assert.deepEqual([decision.node.name, decision.node.site], [where, site], story);
+      }
+    }
+    assert.ok(counts.opened > 60 && counts.improved > 20, JSON.stringify(counts));
+  });
+
+  test("names no node to those who may not know of it, and still says at which site", () => {
+    const nodes = [
+      node("secret-1", "Madrid", { used: { vcpus: 3, memoryMiB: 0, diskMiB: 0 } }),
+      node("secret-2", "Lisbon", { healthy: false }),
+      node("secret-3", "Lisbon", { schedulable: false }),
+      node("known-1", "Paris"),
+    ];
+    const naming = hiding(({ name }) => name.startsWith("secret"));
+    const placer = new Placer(new NodeFleet(nodes));
+    const words = (asked: PlacementRequest): string => {
+      const { refusals, changes, alternatives } = finish(explainSteps(placer, asked, naming));
+      const told = [
+        ...refusals.map(({ nearest, sentence }) => [nearest, sentence]),
+        changes.map((one) => one.sentence),
+      ];
+      const refused = decide(placer, { ...asked, vcpus: 5 }, naming);
+      return JSON.stringify([told, alternatives.map((one) => one.sentence), refused]);
+    };
+    const all = [
+      request(),
+      request({ nodes: ["known-1"] }, { vcpus: 4 }),
+      request({ countries: ["PT"] }),
+      request({ nodes: ["known-2"] }),
+      request({ maxLatency: [{ from: "Lisbon", milliseconds: 4 }] }, { weights: { latency: 1 } }),
+    ].map(words);
+    for (const text of all) assert.doesNotMatch(text, /secret/, text);
+    assert.match(all.join(" "), /bring a node at lisbon back to health/);
+    assert.match(all.join(" "), /a node at madrid too|allow a node at madrid/);
   });
 });

@@ -1,5 +1,6 @@
 import type { Candidate } from "../candidate.ts";
 import { roundTripMs } from "../latency.ts";
+import { byName, type Naming } from "../naming.ts";
 import { placeOf } from "../places.ts";
 import type { RefusalReason } from "../refusal.ts";
 import type { AffinityTerm, PlacementRequest } from "../request.ts";
@@ -17,16 +18,20 @@ export interface Relaxation {
 }
 
 /** Every constraint of a request, each dropped by itself. What is asked of the size of nodes is in `smaller`. */
-export function relaxations(request: PlacementRequest, taintsKnown: readonly string[]): readonly Relaxation[] {
+export function relaxations(
+  request: PlacementRequest,
+  taintsKnown: readonly string[],
+  naming: Naming = byName,
+): readonly Relaxation[] {
   return [
-    ...wordRelaxations(request),
+    ...wordRelaxations(request, naming),
     ...itemRelaxations(request, taintsKnown),
     ...latencyRelaxations(request),
     ...affinityRelaxations(request),
   ];
 }
 
-function wordRelaxations(request: PlacementRequest): Relaxation[] {
+function wordRelaxations(request: PlacementRequest, naming: Naming): Relaxation[] {
   const { constraints: wish, residency } = request;
   const found: Relaxation[] = [];
   const constrained = (constraints: PlacementRequest["constraints"]): PlacementRequest => ({ ...request, constraints });
@@ -34,6 +39,7 @@ function wordRelaxations(request: PlacementRequest): Relaxation[] {
     reason: RefusalReason,
     field: "nodes" | "sites" | "providers" | "countries" | "jurisdictions" | "tiers",
     of: (node: Candidate) => string,
+    print: (node: Candidate) => string = (node) => `${reason} ${of(node)}`,
   ): void => {
     const { [field]: asked, ...rest } = wish;
     if (asked === undefined) return;
@@ -43,11 +49,16 @@ function wordRelaxations(request: PlacementRequest): Relaxation[] {
       without: constrained(rest),
       towards: (node) => ({
         request: constrained({ ...wish, [field]: [...asked, of(node)] }),
-        instead: `${reason} ${of(node)} too`,
+        instead: `${print(node)} too`,
       }),
     });
   };
-  add("node", "nodes", (node) => node.name);
+  add(
+    "node",
+    "nodes",
+    ({ name }) => name,
+    (node) => (naming(node) === node.name ? `node ${node.name}` : naming(node)),
+  );
   add("site", "sites", (node) => node.site);
   add("provider", "providers", (node) => node.provider);
   add("country", "countries", (node) => node.country);

@@ -121,6 +121,13 @@ export function makeColumns(limits: Limits, shared: boolean): Columns {
   return columnsOver(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes), limits);
 }
 
+/** Columns of their own with the same numbers. */
+export function copyColumns({ buffer, limits }: Columns): Columns {
+  const copy = new ArrayBuffer(buffer.byteLength);
+  new Uint8Array(copy).set(new Uint8Array(buffer));
+  return columnsOver(copy, limits);
+}
+
 /** Views of a buffer that `makeColumns` has made, here or in another thread. */
 export function columnsOver(buffer: ArrayBuffer | SharedArrayBuffer, limits: Limits): Columns {
   let offset = 0;

@@ -1,10 +1,14 @@
 /** Words and the numbers that stand for them in columns, from 0 on; none is ever taken out. */
 export class Dictionary {
-  readonly words: string[] = [];
-  readonly #numbers = new Map<string, number>();
+  readonly words: string[];
+  readonly #numbers: Map<string, number>;
 
-  constructor(words: readonly string[] = []) {
-    for (const word of words) this.number(word);
+  /** @param like a dictionary that it is a copy of, or its first words */
+  constructor(like: Dictionary | readonly string[] = []) {
+    const isCopy = like instanceof Dictionary;
+    this.words = isCopy ? [...like.words] : [];
+    this.#numbers = new Map(isCopy ? like.#numbers : []);
+    if (!isCopy) for (const word of like) this.number(word);
   }
 
   /** Of a word, new or known. */

@@ -3,10 +3,16 @@ import type { Columns, Level } from "./columns.ts";
 
 /** Nodes in the order of their names, which is what decides between equal ones; kept as a rank of each. */
 export class NameOrder {
-  #names: string[] = [];
-  readonly #slots = new Map<string, number>();
+  #names: string[];
+  readonly #slots: Map<string, number>;
   readonly #added: string[] = [];
   #isSettled = true;
+
+  /** @param like a settled one, which it is a copy of */
+  constructor(like?: NameOrder) {
+    this.#names = like === undefined ? [] : [...like.#names];
+    this.#slots = new Map(like === undefined ? [] : like.#slots);
+  }
 
   slotOf(name: string): number | undefined {
     return this.#slots.get(name);

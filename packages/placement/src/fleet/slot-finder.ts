@@ -5,13 +5,18 @@ import { slotsPerBlock } from "./columns.ts";
 /** Which slots are free, and which of them lies beside nodes that are like a new one: bounds of blocks of like nodes are tight. */
 export class SlotFinder {
   readonly #slots: number;
-  #used = 0;
-  readonly #returned: number[] = [];
+  #used: number;
+  readonly #returned: number[];
   /** Blocks with room that were begun for nodes like these, since the first ones were laid out. */
-  readonly #begun = new Map<string, { next: number; readonly end: number }>();
+  readonly #begun: Map<string, { next: number; readonly end: number }>;
 
-  constructor(slots: number) {
+  /** @param like which it is a copy of */
+  constructor(slots: number, like?: SlotFinder) {
     this.#slots = slots;
+    this.#used = like === undefined ? 0 : like.#used;
+    this.#returned = like === undefined ? [] : [...like.#returned];
+    const begun = like === undefined ? [] : [...like.#begun];
+    this.#begun = new Map(begun.map(([key, block]) => [key, { ...block }]));
   }
 
   /** For laying out many: those of one size in a row, of these those of one country, tier, provider and site. */

@@ -29,21 +29,38 @@ export interface WordSet {
 /** What the numbers in a fleet's columns stand for. Grows, and is never taken back. */
 export class Words {
   /** Of sites, and of the law of providers. */
-  readonly countries = new Dictionary();
-  readonly providers = new Dictionary();
-  readonly sites = new Dictionary();
-  readonly tiers = new Dictionary();
+  readonly countries: Dictionary;
+  readonly providers: Dictionary;
+  readonly sites: Dictionary;
+  readonly tiers: Dictionary;
   /** `key=value`. */
-  readonly labels = new Dictionary();
-  readonly taints = new Dictionary();
+  readonly labels: Dictionary;
+  readonly taints: Dictionary;
   /** `network:name` and `storage:name`; the first two say that all are reached. */
-  readonly reach = new Dictionary([everyNetwork, everyStorage]);
-  readonly devices = new Dictionary();
-  readonly locales: Locale[] = [];
-  readonly labelSets = new WordSets(this.labels);
-  readonly taintSets = new WordSets(this.taints);
-  readonly reachSets = new WordSets(this.reach);
-  readonly #localeNumbers = new Map<string, number>();
+  readonly reach: Dictionary;
+  readonly devices: Dictionary;
+  readonly locales: Locale[];
+  readonly labelSets: WordSets;
+  readonly taintSets: WordSets;
+  readonly reachSets: WordSets;
+  readonly #localeNumbers: Map<string, number>;
+
+  /** @param like whose numbers these are too, of all words so far */
+  constructor(like?: Words) {
+    this.countries = new Dictionary(like?.countries);
+    this.providers = new Dictionary(like?.providers);
+    this.sites = new Dictionary(like?.sites);
+    this.tiers = new Dictionary(like?.tiers);
+    this.labels = new Dictionary(like?.labels);
+    this.taints = new Dictionary(like?.taints);
+    this.reach = new Dictionary(like?.reach ?? [everyNetwork, everyStorage]);
+    this.devices = new Dictionary(like?.devices);
+    this.locales = [...(like?.locales ?? [])];
+    this.labelSets = new WordSets(this.labels, like?.labelSets);
+    this.taintSets = new WordSets(this.taints, like?.taintSets);
+    this.reachSets = new WordSets(this.reach, like?.reachSets);
+    this.#localeNumbers = new Map(like === undefined ? [] : like.#localeNumbers);
+  }
 
   /** How many there are of all kinds: rises with each new one. */
   get size(): number {
@@ -125,12 +142,14 @@ export function bitsOf(numbers: Iterable<number>): { low: number; high: number }
 
 /** Sets of words, each kept once; the number of the empty one is 0. */
 class WordSets {
-  readonly list: WordSet[] = [{ numbers: new Set(), low: 0, high: 0 }];
+  readonly list: WordSet[];
   readonly #dictionary: Dictionary;
-  readonly #numbers = new Map<string, number>([["", 0]]);
+  readonly #numbers: Map<string, number>;
 
-  constructor(dictionary: Dictionary) {
+  constructor(dictionary: Dictionary, like?: WordSets) {
     this.#dictionary = dictionary;
+    this.list = like === undefined ? [{ numbers: new Set(), low: 0, high: 0 }] : [...like.list];
+    this.#numbers = new Map(like === undefined ? [["", 0]] : like.#numbers);
   }
 
   number(words: readonly string[]): number {
