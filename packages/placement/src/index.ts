@@ -17,7 +17,6 @@ export {
   type Choice,
   type Explanation,
 } from "./explanation/explanation.ts";
-export { scorePartNames, type ScorePart, type ScoreParts } from "./explanation/score-parts.ts";
 export type { FleetChange, SiteFacts } from "./simulation/fleet-change.ts";
 export { simulateSteps, type Simulated, type Simulation, type Subject } from "./simulation/simulation.ts";
 export { placeGang, type GangDecision, type GangMember, type GangTerm } from "./gang.ts";
@@ -29,4 +28,4 @@ export { shortfalls } from "./shortfall.ts";
 export { finish, type Steps } from "./steps.ts";
 export type { Score } from "./score.ts";
 export { distanceKm, latencyModel, modelledRoundTripMs, type Coordinates, type RoundTrip } from "./latency.ts";
-export { findPlace, places, type Place } from "./places.ts";
+export { findPlace, placeOf, places, type Place } from "./places.ts";

@@ -1,3 +1,4 @@
+import type { ScoreParts } from "@skerry/model";
 import { freeOn } from "./candidate.ts";
 import type { Candidate } from "./candidate.ts";
 import type { PlacementRequest } from "./request.ts";
@@ -8,7 +9,7 @@ import { roundTripMs } from "./latency.ts";
 import type { RoundTrip } from "./latency.ts";
 import { NodeFleet } from "./fleet/fleet.ts";
 import { Placer } from "./placer.ts";
-import { scoreParts, type ScoreParts } from "./explanation/score-parts.ts";
+import { scoreParts } from "./explanation/score-parts.ts";
 import { byName, type Naming } from "./naming.ts";
 import { placeOf } from "./places.ts";
 import type { Refusal, RefusalReason, Refused } from "./refusal.ts";
@@ -26,6 +27,8 @@ export interface Placed {
   /** From each place that the request names. */
   readonly latencies: readonly RoundTrip[];
   readonly considered: number;
+  /** The best of all others that fit; absent where it was not looked for, since that costs more than to decide. */
+  readonly next?: { readonly node: Candidate; readonly parts: ScoreParts };
   /** How many nodes satisfy everything; absent in a large fleet. */
   readonly fitting?: number;
   /** Why here, in a sentence. */
@@ -49,17 +52,25 @@ export function place(request: PlacementRequest, fleet: readonly Candidate[], na
   const checks = checksFor(request, peersIn([]), naming);
   let best: Candidate | undefined;
   let bestUse = Number.POSITIVE_INFINITY;
+  let next: Candidate | undefined;
+  let nextUse = Number.POSITIVE_INFINITY;
   let fitting = 0;
   for (const node of fleet) {
     if (failsAny(checks, node)) continue;
     fitting++;
     const use = useOf(node, request);
-    if (best !== undefined && (use > bestUse || (use === bestUse && node.name >= best.name))) continue;
+    if (next !== undefined && (use > nextUse || (use === nextUse && node.name >= next.name))) continue;
+    if (best !== undefined && (use > bestUse || (use === bestUse && node.name >= best.name))) {
+      next = node;
+      nextUse = use;
+      continue;
+    }
+    [next, nextUse] = [best, bestUse];
     best = node;
     bestUse = use;
   }
   if (best === undefined) return finish(refusedSteps(checks, fleet, fleet.length));
-  return placedOn(best, request, fleet.length, fitting, peersIn([]));
+  return placedOn(best, next, request, fleet.length, fitting, peersIn([]));
 }
 
 /** The same with a fleet that is kept. A refusal looks at each node. */
@@ -73,11 +84,12 @@ export function* decideSteps(placer: Placer, request: PlacementRequest, naming: 
   const { slot } = placer.best(request);
   if (slot < 0) return yield* refusedSteps(checksFor(request, fleet, naming), fleet.nodes(), fleet.size);
   const fitting = fleet.size <= fittingCounted ? placer.fitting(request).nodes : undefined;
-  return placedOn(fleet.at(slot), request, fleet.size, fitting, fleet);
+  return placedOn(fleet.at(slot), undefined, request, fleet.size, fitting, fleet);
 }
 
 function placedOn(
   node: Candidate,
+  next: Candidate | undefined,
   request: PlacementRequest,
   considered: number,
   fitting: number | undefined,
@@ -91,6 +103,7 @@ function placedOn(
     parts: scoreParts(request, node, peers),
     latencies,
     considered,
+    ...(next === undefined ? {} : { next: { node: next, parts: scoreParts(request, next, peers) } }),
     ...(fitting === undefined ? {} : { fitting }),
     reason: reasonFor(node, latencies, fitting, considered),
   };

@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 import { CountryCode, Id, Labels, Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Assignment, Condition, OrderRevision, Removal } from "../metadata.ts";
+import { PlacementDecision } from "../placement-decision.ts";
 import { SovereigntyLevel } from "./provider.ts";
 import { accelerators, computeDrivers } from "./node.ts";
 import { defineKind } from "../kind.ts";
@@ -96,6 +97,8 @@ export type InstanceLease = Static<typeof InstanceLease>;
 /** Which node runs an instance, and what operations have asked of it besides its spec. */
 export const InstanceAssignment = strict({
   ...Assignment.properties,
+  /** How that node was chosen; absent where the server chose none, as when a move goes back. */
+  decision: optional(PlacementDecision),
   /** The operation that keeps it stopped, whatever `spec.power` says. */
   heldBy: optional(Id),
   /** Where a move in progress will take it; what it needs is kept free there. */

@@ -1,3 +1,4 @@
+import { scorePartNames, type ScorePartName, type ScoreParts } from "@skerry/model";
 import type { Candidate } from "../candidate.ts";
 import { byName, type Naming } from "../naming.ts";
 import { explainNodes } from "../place.ts";
@@ -8,8 +9,7 @@ import { scoreOf } from "../score.ts";
 import { finish, type Steps } from "../steps.ts";
 import { count, milliseconds } from "../wording.ts";
 import { relaxations, smaller } from "./relaxation.ts";
-import { scoreParts, scorePartNames, slowestMs } from "./score-parts.ts";
-import type { ScorePart, ScoreParts } from "./score-parts.ts";
+import { scoreParts, slowestMs } from "./score-parts.ts";
 
 /** Why here, why not there, and what would change it. */
 export interface Explanation {
@@ -35,7 +35,7 @@ export interface Choice {
 
 export interface Alternative extends Choice {
   /** What makes it worse than the chosen one, most first, as parts of the score and by how much. */
-  readonly losesBy: readonly { readonly part: ScorePart; readonly difference: number }[];
+  readonly losesBy: readonly { readonly part: ScorePartName; readonly difference: number }[];
   readonly sentence: string;
 }
 
@@ -130,7 +130,7 @@ function* alternatives(
   return found;
 }
 
-const partWords: Readonly<Record<ScorePart, string>> = {
+const partWords: Readonly<Record<ScorePartName, string>> = {
   spread: "fuller by",
   pack: "emptier by",
   price: "dearer by",

@@ -1,3 +1,4 @@
+import { scorePartNames, type ScorePartName, type ScoreParts } from "@skerry/model";
 import type { Candidate } from "../candidate.ts";
 import { roundTripMs } from "../latency.ts";
 import type { Peers } from "../peers.ts";
@@ -7,16 +8,12 @@ import type { AffinityTerm, PlacementRequest } from "../request.ts";
 import { scoreOf } from "../score.ts";
 
 /** What each thing adds to a node's score, less being better; those that count nothing are left out. */
-export type ScoreParts = Readonly<Partial<Record<ScorePart, number>>>;
-export const scorePartNames = ["spread", "pack", "price", "carbon", "latency", "affinity", "stayPut"] as const;
-export type ScorePart = (typeof scorePartNames)[number];
-
 export function scoreParts(request: PlacementRequest, node: Candidate, peers: Peers): ScoreParts {
   const { weights = { spread: 1 }, affinity = [], stayPut } = request;
   const { use } = scoreOf(node, request);
   const price = (node.eurosPerVcpuHour ?? scoreReferences.eurosPerVcpuHour) / scoreReferences.eurosPerVcpuHour;
   const carbon = (node.carbonGramsPerKWh ?? scoreReferences.carbonGramsPerKWh) / scoreReferences.carbonGramsPerKWh;
-  const parts = {
+  const all = {
     spread: (weights.spread ?? 0) * use,
     pack: (weights.pack ?? 0) * (1 - use),
     price: (weights.price ?? 0) * price,
@@ -26,7 +23,9 @@ export function scoreParts(request: PlacementRequest, node: Candidate, peers: Pe
     stayPut:
       stayPut !== undefined && stayPut.node !== node.name && peers.named(stayPut.node) !== undefined ? stayPut.cost : 0,
   };
-  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== 0));
+  const parts: Partial<Record<ScorePartName, number>> = {};
+  for (const part of scorePartNames) if (all[part] !== 0) parts[part] = all[part];
+  return parts;
 }
 
 /** The slowest round trip of those that count, or are limited. */

@@ -8,6 +8,7 @@ import { eventRoute } from "./event-stream.ts";
 import { imageUploadRoute } from "./image-upload.ts";
 import { oidcRoutes } from "./oidc-routes.ts";
 import { openApiDocument } from "./openapi.ts";
+import { placementRoutes } from "./placement-routes.ts";
 import { planRoute } from "./plan-route.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
@@ -40,6 +41,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     ...enrolmentPageRoutes(deps),
     ...resourceRoutes(deps),
     planRoute(deps),
+    ...placementRoutes(deps),
     undoRoute(deps),
     ...usageRoutes(deps),
     imageUploadRoute(deps),

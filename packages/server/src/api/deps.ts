@@ -31,8 +31,8 @@ export interface ApiDeps {
   readonly unreachable: (nodeId: string) => Condition | undefined;
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
-  /** Nodes as placement sees them: for what plans may cost. */
-  readonly fleet: Pick<Fleet, "in">;
+  /** Nodes as placement sees them: for what plans may cost, and for explanations and simulations. */
+  readonly fleet: Pick<Fleet, "in" | "snapshot">;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

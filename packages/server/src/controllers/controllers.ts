@@ -57,7 +57,7 @@ export interface Controllers {
   readonly delegate: GatewayDelegate;
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
-  readonly fleet: Pick<Fleet, "in">;
+  readonly fleet: Pick<Fleet, "in" | "snapshot">;
   /** The resource with the age of what was seen as of now: for replies. */
   freshen<R extends ResourceOf<KindName>>(resource: R): R;
   /** When the node last reported an object that it owns, milliseconds since 1970. */

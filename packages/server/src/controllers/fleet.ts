@@ -1,10 +1,10 @@
 import type { Capacity } from "@skerry/model";
-import { NodeFleet, Placer, type Candidate } from "@skerry/placement";
+import { NodeFleet, Placer, type Candidate, type PlacementRequest } from "@skerry/placement";
 import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
 import type { Allocation } from "./allocation.ts";
 import { OwnChanges } from "../own-changes.ts";
-import { candidateOf, few, fleetOf, idle } from "./placing.ts";
-import { PlacerKept } from "./placer-kept.ts";
+import { candidateOf, fleetOf, idle } from "./placing.ts";
+import { PlacerKept, type FleetSnapshot } from "./placer-kept.ts";
 
 /**
  * Every node as placement sees it, kept from one decision to the next: one is made anew when it has changed, all when a site or a
@@ -50,12 +50,16 @@ export class Fleet implements Tracker {
 
   applied(events: readonly ChangeEvent[]): void {
     for (const event of events) {
+      const { kind, type, name } = event;
       if (concernsAll(event)) this.#seats = undefined;
-      else if (event.kind === "Node") {
+      else if (kind === "Node") {
         this.#seats?.reseat(this.#newest, event.id);
         this.#placer.changed(event.id);
       }
-      if (concernsAll(event)) this.#placer.reset(this.#newest);
+      if (kind === "Site" && type === "updated") this.#placer.changedWhere(({ site }) => site === name);
+      else if (kind === "Provider" && type === "updated")
+        this.#placer.changedWhere(({ provider }) => provider === name);
+      else if (concernsAll(event)) this.#placer.reset(this.#newest);
     }
   }
 
@@ -68,15 +72,25 @@ export class Fleet implements Tracker {
     return this.#kept().list.length;
   }
 
-  /** Makes what is kept of a large fleet, for which the first decision would wait: 30 us a node. */
+  /** Makes what is kept of the fleet, for which the first decision would wait: 30 us a node. */
   prepare(): void {
-    if (this.size > few) this.placerIn(this.#newest);
+    this.placerIn(this.#newest);
   }
 
   /** What chooses among them, as this transaction has them; any other view is taken for the newest. Good until the next call. */
   placerIn(view: View & Partial<Pick<Transaction, "written">>): Placer {
     const own = view.written === undefined ? undefined : this.#own.of(view.written, view).seats;
     return own === undefined ? this.#placer.in(view) : new Placer(new NodeFleet(this.in(view)));
+  }
+
+  /** Remembers what was asked of `placerIn` just now. */
+  decided(revision: number, request: PlacementRequest): void {
+    this.#placer.decided(revision, request);
+  }
+
+  /** The newest state, to look at closely while others go on to decide; and, of a decision's revision, what it was then. */
+  snapshot(revision?: number): FleetSnapshot {
+    return this.#placer.snapshot(this.#newest, revision);
   }
 
   /** The candidates as this transaction has them; any other view is taken for the newest. Good until the next call. */

@@ -3,6 +3,7 @@ import {
   type Capacity,
   type InstanceResource,
   type NodeResource,
+  type PlacementDecision,
   type ProviderResource,
   type SiteResource,
 } from "@skerry/model";
@@ -12,7 +13,10 @@ import {
   place,
   refusalError,
   shortfalls,
+  byName,
   type Candidate,
+  type Naming,
+  type Placed,
   type PlacementRequest,
   type Placer,
   type RefusalReason,
@@ -29,6 +33,14 @@ export interface Target {
   readonly toNode?: string;
 }
 
+/** A node, why it, and what of the decision is kept. */
+export interface Chosen {
+  readonly node: string;
+  readonly nodeId: string;
+  readonly reason: string;
+  readonly decision: Omit<PlacementDecision, "revision" | "generation">;
+}
+
 /**
  * Chooses a node by hard constraints and by what is free in this very transaction.
  * @throws SkerryError no-placement with what stands in the way, and what would change it
@@ -37,7 +49,8 @@ export function chooseNode(
   candidates: readonly Candidate[],
   request: PlacementRequest,
   target: Target = {},
-): { readonly node: string; readonly nodeId: string; readonly reason: string } {
+  naming: Naming = byName,
+): Chosen {
   const { toProvider, toSite, toNode } = target;
   const isAnywhere = toProvider === undefined && toSite === undefined && toNode === undefined;
   const fleet = isAnywhere
@@ -53,9 +66,8 @@ export function chooseNode(
       remedy: "Name another provider, site or node; see what there is: skerry node list",
     });
   }
-  const decision = place(request, fleet);
-  if (decision.outcome === "placed")
-    return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
+  const decision = place(request, fleet, naming);
+  if (decision.outcome === "placed") return chosen(decision);
   if (fleet.length > 0 || isAnywhere) throw refusalError(decision);
   throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
     remedy: "See what there is: skerry node list",
@@ -65,16 +77,44 @@ export function chooseNode(
 /** Up to so many nodes a look at each costs no more than what is kept to spare it. */
 export const few = 64;
 
-/** Chooses among all nodes, as a transaction has them. @throws SkerryError no-placement as above */
-export function chooseAnywhere<V>(
-  fleet: { readonly size: number; in(view: V): readonly Candidate[]; placerIn(view: V): Placer },
+/** Chooses among all nodes, as a transaction has them, and remembers how. @throws SkerryError no-placement as above */
+export function chooseAnywhere<V extends { readonly revision: number }>(
+  fleet: ChoosableFleet<V>,
   view: V,
   request: PlacementRequest,
-): ReturnType<typeof chooseNode> {
-  if (fleet.size <= few) return chooseNode(fleet.in(view), request);
-  const decision = decide(fleet.placerIn(view), request);
+  naming: Naming = byName,
+): Chosen {
+  const placer = fleet.placerIn(view);
+  const isLooked = fleet.size <= few && isPlain(request);
+  const decision = isLooked ? place(request, fleet.in(view), naming) : decide(placer, request, naming);
   if (decision.outcome === "refused") throw refusalError(decision);
-  return { node: decision.node.name, nodeId: decision.node.id, reason: decision.reason.slice(0, 2048) };
+  fleet.decided(view.revision, request);
+  return chosen(decision);
+}
+
+interface ChoosableFleet<V> {
+  readonly size: number;
+  in(view: V): readonly Candidate[];
+  placerIn(view: V): Placer;
+  decided(revision: number, request: PlacementRequest): void;
+}
+
+function isPlain({ weights, affinity, stayPut, seed }: PlacementRequest): boolean {
+  return weights === undefined && affinity === undefined && stayPut === undefined && seed === undefined;
+}
+
+function chosen({ node, reason, considered, fitting, parts, next }: Placed): Chosen {
+  return {
+    node: node.name,
+    nodeId: node.id,
+    reason: reason.slice(0, 2048),
+    decision: {
+      considered,
+      ...(fitting === undefined ? {} : { fitting }),
+      parts,
+      ...(next === undefined ? {} : { next: { nodeId: next.node.id, parts: next.parts } }),
+    },
+  };
 }
 
 /** A node that would take it now, other than those it is on; undefined where none would. For advice. */
@@ -149,13 +189,22 @@ export function refuseViolations(view: View, concerns: (candidate: Candidate) =>
 
 /** What an instance asks of its node. */
 export function requestOf(view: View, instance: InstanceResource): PlacementRequest {
-  const { vcpus, memoryMiB, placement: { weights, ...placement } = {}, image } = instance.spec;
+  const { placement, image } = instance.spec;
   const source = findImage(view, instance.metadata.project ?? "", image);
   // Once the volume is filled its image may be gone; then it is what the present node can run.
   const node = instance.assignment === undefined ? undefined : view.getById("Node", instance.assignment.nodeId);
-  const architecture = placement.architecture ?? source?.spec.architecture ?? node?.status.facts?.architecture;
+  const architecture = placement?.architecture ?? source?.spec.architecture ?? node?.status.facts?.architecture;
   const diskMiB =
     rootVolumeOf(view, instance)?.spec.sizeMiB ?? instance.spec.diskMiB ?? source?.spec.virtualSizeMiB ?? 1;
+  return requestFor({ ...instance.spec, diskMiB }, architecture);
+}
+
+/** The same of something that is not there. */
+export function requestFor(
+  spec: Pick<InstanceResource["spec"], "vcpus" | "memoryMiB" | "placement"> & { readonly diskMiB: number },
+  architecture = spec.placement?.architecture,
+): PlacementRequest {
+  const { vcpus, memoryMiB, diskMiB, placement: { weights, ...placement } = {} } = spec;
   return {
     vcpus,
     memoryMiB,

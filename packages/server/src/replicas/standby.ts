@@ -49,7 +49,12 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     people,
     // What changes anything goes to the leader.
     ratesOf: () => ({}),
-    fleet: { in: () => [] },
+    fleet: {
+      in: () => [],
+      snapshot: () => {
+        throw new SkerryError("unavailable", "This replica places nothing.");
+      },
+    },
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
     },
@@ -86,5 +91,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
 }
 
 function isRead({ method, url = "" }: IncomingMessage): boolean {
+  // Why things are where they are the leader alone remembers.
+  if (/^[^?]*\/instances\/[^/?]*\/placement(\?|$)/.test(url)) return false;
   return method === "GET" && (url.startsWith("/api/v1/") || url === "/livez");
 }

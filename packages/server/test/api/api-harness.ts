@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LightMyRequestResponse } from "fastify";
 import { kinds, makeId, type ApiTokenResource, type KindName, type ResourceOf } from "@skerry/model";
+import { NodeFleet, Placer } from "@skerry/placement";
 import { openSqliteStore, type Store } from "@skerry/store";
 import { buildApi, type Api } from "../../src/api/app.ts";
 import type { ApiDeps } from "../../src/api/deps.ts";
@@ -99,7 +100,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     seenAtMs: () => undefined,
     unreachable: () => undefined,
     usage: { changesIn: () => [] },
-    fleet: { in: () => [] },
+    fleet: { in: () => [], snapshot: () => ({ revision: 0, placer: new Placer(new NodeFleet()) }) },
     agentRoutes: [],
     log: { info: note, warn: note, error: note },
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),

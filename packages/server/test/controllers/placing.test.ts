@@ -29,16 +29,27 @@ test("in a fleet of any size a node is chosen, and refused, as a look at all nod
     const some = nodes.slice(0, count);
     const placer = new Placer(new NodeFleet(some));
     let looks = 0;
+    let decided = 0;
     const fleet = {
       size: count,
       in: () => (looks++, some),
       placerIn: () => placer,
+      decided: () => void decided++,
     };
-    assert.deepEqual(chooseAnywhere(fleet, undefined, asked), chooseNode(some, asked));
-    const messages = [() => chooseAnywhere(fleet, undefined, tooMuch), () => chooseNode(some, tooMuch)].map(messageOf);
+    const { next, ...decision } = chooseNode(some, asked).decision;
+    assert.ok(next !== undefined && next.nodeId !== chooseNode(some, asked).nodeId);
+    const looked = count <= 64 ? { next } : {};
+    assert.deepEqual(chooseAnywhere(fleet, { revision: 7 }, asked), {
+      ...chooseNode(some, asked),
+      decision: { ...decision, ...looked },
+    });
+    const messages = [() => chooseAnywhere(fleet, { revision: 7 }, tooMuch), () => chooseNode(some, tooMuch)].map(
+      messageOf,
+    );
     assert.match(messages[0] ?? "", /^No node fits: .* Any one of these would do: allow country/);
     assert.equal(messages[0], messages[1]);
     assert.equal(looks, count <= 64 ? 2 : 0, "small fleets alone are looked through");
+    assert.equal(decided, 1, "refusals leave nothing to remember");
   }
 });
 

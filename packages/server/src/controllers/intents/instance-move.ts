@@ -1,6 +1,7 @@
 import type { InstanceResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext, IntentOutcome } from "../../intents.ts";
+import { namingFor } from "../node-naming.ts";
 import { chooseNode, requestOf, type Target } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { referenced } from "../references.ts";
@@ -31,7 +32,7 @@ export function startMove(
   tx: Transaction,
   instance: InstanceResource,
   { target = {}, deadlineSeconds, avoid = [] }: MoveWish,
-  context: Pick<IntentContext, "actor" | "cause">,
+  context: Pick<IntentContext, "actor" | "cause" | "rights">,
 ): IntentOutcome & { readonly operation: NonNullable<IntentOutcome["operation"]> } {
   refuseDeleted(instance);
   const { name, project, id } = instance.metadata;
@@ -45,10 +46,12 @@ export function startMove(
   // A copy on hold may be replaced: whoever asks to move there knows that it is out of date.
   const leaving = (volume.assignment.copies ?? []).filter(({ purpose }) => purpose !== "hold").map(({ node }) => node);
   refuseReturn(target, assignment.node, leaving);
-  const { reason, ...to } = chooseNode(
+  const { revision } = tx;
+  const { reason, decision, ...to } = chooseNode(
     deps.fleet.in(tx),
     { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving, ...avoid] },
     target,
+    namingFor(context.rights),
   );
   const operation = deps.engine.submit(tx, {
     type: "instance.migrate",
@@ -61,6 +64,7 @@ export function startMove(
       from: { node: assignment.node, nodeId: assignment.nodeId },
       to,
       reason,
+      decision: { ...decision, revision, generation: instance.metadata.generation },
     },
     deadlineMs:
       deadlineSeconds === undefined

@@ -7,6 +7,7 @@ import type { Allocation } from "../allocation.ts";
 import type { Fleet } from "../fleet.ts";
 import type { AddressBook } from "../addressing/address-book.ts";
 import { freshLease, withChangedLease } from "../instance-lease.ts";
+import { namingFor } from "../node-naming.ts";
 import { chooseAnywhere, requestOf } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict, missingReference } from "../refusal.ts";
@@ -17,7 +18,7 @@ import { changeOf, checkChange, growVolume, submitChange, targetsOf, watchInput 
 export interface InstanceIntentDeps {
   readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
-  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size">;
+  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size" | "decided">;
   readonly engine: Pick<OperationEngine, "submit" | "requireIdle">;
 }
 
@@ -74,7 +75,8 @@ function createInstance(
     );
   }
   refuseNowhere(tx, spec.placement);
-  const place = chooseAnywhere(deps.fleet, tx, requestOf(tx, draft));
+  const { revision } = tx;
+  const { decision, ...place } = chooseAnywhere(deps.fleet, tx, requestOf(tx, draft), namingFor(context.rights));
   const since = timestamp(context.nowMs);
   const assignment = { ...place, epoch: 1, since };
   const volume = tx.put<VolumeResource>({
@@ -96,7 +98,11 @@ function createInstance(
   const addresses = deps.addresses.lease(tx, draft);
   const resource = tx.put({
     ...draft,
-    assignment: { ...assignment, ...freshLease(draft, tx.revision) },
+    assignment: {
+      ...assignment,
+      ...freshLease(draft, tx.revision),
+      decision: { ...decision, revision, generation: draft.metadata.generation },
+    },
     status: { ...draft.status, addresses },
   });
   const operation = deps.engine.submit(tx, {

@@ -2,6 +2,7 @@ import {
   SkerryError,
   type InstanceResource,
   type OperationResource,
+  type PlacementDecision,
   type VolumeAssignment,
   type VolumeResource,
 } from "@skerry/model";
@@ -27,6 +28,8 @@ export interface Migration {
   readonly from: Place;
   readonly to: Place;
   readonly reason: string;
+  /** Not of operations that an older version has begun. */
+  readonly decision?: PlacementDecision;
 }
 
 export interface Subject {
@@ -134,14 +137,15 @@ export function switchOwner(tx: Transaction, migration: Migration, nowMs: number
   }
   const { epoch } = imported;
   const since = timestamp(nowMs);
-  const { heldBy: _over, ...left } = instance.assignment;
+  const { heldBy: _over, decision: _old, ...left } = instance.assignment;
   const former = [
     ...(left.former ?? []).filter((place) => place.nodeId !== to.nodeId),
     { ...from, epoch: left.epoch, since: tx.revision },
   ];
   const kept = { ...from, epoch: volume.assignment.epoch, purpose: "hold" as const, since: tx.revision };
   const copies = [...(volume.assignment.copies ?? []).filter((copy) => copy !== imported), kept];
-  const assignment = { ...left, ...to, epoch, since, reason: migration.reason, former };
+  const decision = migration.decision === undefined ? {} : { decision: migration.decision };
+  const assignment = { ...left, ...to, epoch, since, reason: migration.reason, ...decision, former };
   tx.put({ ...instance, assignment, status: withoutPlace(instance.status) });
   tx.put({ ...volume, assignment: { ...to, epoch, since, reason: migration.reason, filled: true, copies } });
 }
@@ -183,7 +187,8 @@ export function switchBack(tx: Transaction, migration: Migration, stoppedEpoch: 
     ...(volume.assignment.copies ?? []).filter((copy) => copy.nodeId !== from.nodeId),
     { ...to, epoch: volume.assignment.epoch, purpose: "remove" as const, since: tx.revision },
   ];
-  const assignment = { ...instance.assignment, ...from, epoch, since, reason, former };
+  const { decision: _there, ...left } = instance.assignment;
+  const assignment = { ...left, ...from, epoch, since, reason, former };
   tx.put({ ...instance, assignment, status: withoutPlace(instance.status) });
   tx.put({ ...volume, assignment: { ...from, epoch, since, reason, filled: true, copies } });
 }

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
-import type { InstanceResource, OperationResource, VolumeResource } from "@skerry/model";
+import type { InstanceResource, OperationResource, PlacementDecision, VolumeResource } from "@skerry/model";
 import { SkerryError } from "@skerry/model";
 import type { Candidate } from "@skerry/placement";
 import type { Transaction, View } from "@skerry/store";
 import { withCondition } from "../../controllers/condition.ts";
 import { freshLease } from "../../controllers/instance-lease.ts";
-import { chooseNode, requestOf } from "../../controllers/placing.ts";
+import { chooseNode, requestOf, type Chosen } from "../../controllers/placing.ts";
 import { readyImage } from "../../controllers/references.ts";
 import { rootVolumeOf } from "../../controllers/reap.ts";
 import { timestamp } from "../clock.ts";
@@ -115,11 +115,18 @@ function outcomeOf(tx: Transaction, replacement: Replacement, deps: ReplacementD
   try {
     readyImage(tx, instance.metadata.project ?? "", instance.spec.image, "/spec/image");
     const away = [...(instance.assignment.former ?? []), ...(volume.assignment.copies ?? [])].map(({ node }) => node);
-    const to = chooseNode(deps.fleet.in(tx), {
+    const { revision } = tx;
+    const { decision, ...to } = chooseNode(deps.fleet.in(tx), {
       ...requestOf(tx, instance),
       excludeNodes: [replacement.from.node, ...away],
     });
-    replace(tx, instance, volume, to, nowMs);
+    replace(
+      tx,
+      instance,
+      volume,
+      { ...to, decision: { ...decision, revision, generation: instance.metadata.generation } },
+      nowMs,
+    );
     return { kind: "replaced", toNodeId: to.nodeId };
   } catch (error) {
     if (!(error instanceof SkerryError)) throw error;
@@ -132,7 +139,7 @@ function replace(
   tx: Transaction,
   instance: InstanceResource,
   volume: VolumeResource,
-  to: { readonly node: string; readonly nodeId: string; readonly reason: string },
+  { decision, ...to }: Omit<Chosen, "decision"> & { readonly decision: PlacementDecision },
   nowMs: number,
 ): void {
   const { assignment } = instance;
@@ -151,6 +158,7 @@ function replace(
     ...instance,
     assignment: {
       ...place,
+      decision,
       former,
       ...(stopGraceMs === undefined ? {} : { stopGraceMs }),
       ...freshLease(instance, tx.revision),

@@ -1,0 +1,97 @@
+import {
+  PlacementExplanation,
+  PlacementSimulation,
+  SimulationRequest,
+  parserOf,
+  simulationLimits,
+  strict,
+} from "@skerry/model";
+import { authorise, notFound } from "../authorisation/authorise.ts";
+import { explainPlacement } from "../controllers/explaining/explanation.ts";
+import { simulatePlacement } from "../controllers/explaining/simulation.ts";
+import { Slices } from "../controllers/explaining/slices.ts";
+import { OpenLimit } from "../limits/open-limit.ts";
+import { principalKey } from "../limits/request-limits.ts";
+import type { ApiDeps } from "./deps.ts";
+import { atRevision, reachedRevision } from "./reached-revision.ts";
+import type { Call, GuardedRoute, Reply } from "./route.ts";
+
+/** How many explanations and simulations one principal may wait for at once. */
+const mostAtOnce = 4;
+/** An explanation looks at all nodes: it counts as so many requests. */
+const explanationCost = 5;
+const parseRequest = parserOf(SimulationRequest, "simulation");
+
+/** Why something is where it is, and what would be if things were otherwise: by the engine that decides. */
+export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
+  const { store, fleet, limits, stopping } = deps;
+  const slices = new Slices();
+  const open = new OpenLimit(mostAtOnce, "explanations and simulations");
+  return [
+    {
+      method: "GET",
+      path: "/api/v1/projects/{project}/instances/{name}/placement",
+      operationId: "explainInstancePlacement",
+      summary:
+        "Why an instance is where it is, why not elsewhere, and what would change it: as it was decided, where that is still known, and " +
+        "as it would be decided now. Nodes are named to those who may read them, to others their sites.",
+      tag: "Instance",
+      access: { verb: "read", kind: "Instance", place: ({ project }) => ({ project }) },
+      query: strict({ revision: atRevision }),
+      replies: { 200: { description: "The explanation.", schema: PlacementExplanation } },
+      async handle(call: Call): Promise<Reply> {
+        await reachedRevision(store, call.query.revision);
+        const { project = "", name = "" } = call.params;
+        const { principal } = call;
+        using _place = open.enter(principalKey(principal));
+        limits.admit(principal, explanationCost - 1);
+        const body = await slices.run(() => {
+          const instance = store.get("Instance", { project, name });
+          if (instance === undefined) throw notFound("Instance", { project, name });
+          return explainPlacement({ view: store, fleet }, instance, principal.rights);
+        }, stopping);
+        return { status: 200, body };
+      },
+    },
+    {
+      method: "POST",
+      path: "/api/v1/placement/simulations",
+      operationId: "simulatePlacement",
+      summary:
+        "Where instances would go, new ones and such as are there, if sites, nodes, prices or round trips were otherwise. Changes nothing " +
+        "and keeps nothing free; names nothing that the caller may not read.",
+      tag: "Server",
+      access: "any-token",
+      body: { contentType: "application/json", schema: SimulationRequest },
+      maxBodyBytes: simulationLimits.bytes,
+      replies: { 200: { description: "What would be.", schema: PlacementSimulation } },
+      async handle(call: Call): Promise<Reply> {
+        const asked = parseRequest(call.body);
+        const { principal } = call;
+        for (const { project } of asked.requests ?? []) requireProject(deps, call, project);
+        for (const key of asked.instances ?? []) {
+          requireProject(deps, call, key.project);
+          if (store.get("Instance", key) === undefined) throw notFound("Instance", key);
+        }
+        using _place = open.enter(principalKey(principal));
+        limits.admit(principal, costOf(asked) - 1);
+        const body = await slices.run(
+          () => simulatePlacement({ view: store, fleet }, asked, principal.rights),
+          stopping,
+        );
+        return { status: 200, body };
+      },
+    },
+  ];
+}
+
+/** Who reads a project's instances may ask where they would be. */
+function requireProject({ store }: ApiDeps, { principal }: Call, project: string): void {
+  authorise(principal, "read", "Instance", { project }, { project, name: "" });
+  if (store.get("Project", { name: project }) === undefined) throw notFound("Project", { name: project });
+}
+
+function costOf({ requests = [], instances = [], changes = [], displaced }: SimulationRequest): number {
+  const asked = requests.reduce((sum, { count = 1 }) => sum + count, instances.length + changes.length);
+  return explanationCost + asked + (displaced === true ? simulationLimits.placements : 0);
+}

@@ -1,0 +1,169 @@
+import {
+  SkerryError,
+  simulationLimits,
+  type InstanceResource,
+  type PlacementSimulation,
+  type SimulatedPlacement,
+  type SimulationRequest,
+} from "@skerry/model";
+import { simulateSteps, type NodeFleet, type Simulated, type Steps, type Subject } from "@skerry/placement";
+import type { Documents, View } from "@skerry/store";
+import type { Rights } from "../../authorisation/rights.ts";
+import type { Fleet } from "../fleet.ts";
+import { mayKnow, namingFor } from "../node-naming.ts";
+import { requestFor, requestOf } from "../placing.ts";
+import { shownPlace, shownRefusal, type Knows } from "./shown.ts";
+import { changeOf, type ChangeInWords } from "./simulated-change.ts";
+
+export interface SimulationDeps {
+  readonly view: View & { readonly documents: Documents };
+  readonly fleet: Pick<Fleet, "snapshot">;
+}
+
+interface Named {
+  readonly project: string;
+  readonly name: string;
+  /** Where it is. */
+  readonly instance?: InstanceResource;
+  readonly subject: Subject;
+}
+
+/**
+ * What the engine would do with all that is asked, as things are and with the changes. That who asks may read what it names is for the
+ * caller to see to.
+ * @throws SkerryError invalid-request, not-found or too-large
+ */
+export function* simulatePlacement(
+  { view, fleet }: SimulationDeps,
+  asked: SimulationRequest,
+  rights: Rights,
+): Steps<PlacementSimulation> {
+  const { revision, placer } = fleet.snapshot();
+  const knows = mayKnow(rights);
+  yield;
+  const changes = (asked.changes ?? []).map((change, index) => changeOf(view, placer.fleet, knows, change, index));
+  const named = [...newOnes(asked), ...presentOnes(view, asked)];
+  if (asked.displaced === true) {
+    const known = new Set(named.flatMap(({ instance }) => instance?.metadata.id ?? []));
+    named.push(...(yield* displacedOnes(view, placer.fleet, changes, rights, known)));
+  }
+  if (named.length > simulationLimits.placements) throw tooMany(named.length);
+  // Named before the changes take nodes away.
+  const present = named.map(({ instance }) => presentPlace(placer.fleet, knows, instance));
+  const result = yield* simulateSteps(
+    placer,
+    named.map(({ subject }) => subject),
+    changes.map(({ change }) => change),
+    namingFor(rights),
+  );
+  const totals = { same: 0, elsewhere: 0, lost: 0, gained: 0 };
+  const placements = named.map(({ project, name }, index) => {
+    const { now, then } = result.subjects[index] ?? { now: undefined, then: undefined };
+    const effect = effectOf(now, then);
+    totals[effect] += 1;
+    const at = present[index];
+    return {
+      ...{ name, project, effect },
+      ...(at === undefined ? {} : { present: at }),
+      now: shownOutcome(knows, now),
+      then: shownOutcome(knows, then),
+    };
+  });
+  return {
+    revision,
+    nodes: result.nodes,
+    changes: changes.map(({ sentence }, index) => ({ sentence, nodes: result.changed[index] ?? 0 })),
+    placements,
+    totals,
+  };
+}
+
+function newOnes({ requests = [] }: SimulationRequest): Named[] {
+  return requests.flatMap(({ count = 1, ...asked }) =>
+    Array.from({ length: count }, (_, serial) => {
+      const name = count === 1 ? asked.name : `${asked.name}-${serial + 1}`;
+      const request = requestFor({ diskMiB: 1, ...asked });
+      return { project: asked.project, name, subject: { request: () => request } };
+    }),
+  );
+}
+
+function presentOnes(view: View, { instances = [] }: SimulationRequest): Named[] {
+  return instances.map(({ project, name }) => {
+    const instance = view.get("Instance", { project, name });
+    if (instance === undefined)
+      throw new SkerryError("not-found", `There is no Instance ${name} in project ${project}.`, {
+        remedy: `See what there is: skerry instance list --project ${project}`,
+      });
+    return presentOne(view, instance);
+  });
+}
+
+function presentOne(view: View, instance: InstanceResource): Named {
+  const request = requestOf(view, instance);
+  const { project = "", name } = instance.metadata;
+  const nodeId = instance.assignment?.nodeId;
+  const present = nodeId === undefined ? {} : { present: { nodeId, takes: request } };
+  return { project, name, instance, subject: { request: () => request, ...present } };
+}
+
+/** What is on nodes that the changes take away, as far as who asks may read it. */
+function* displacedOnes(
+  view: SimulationDeps["view"],
+  fleet: NodeFleet,
+  changes: readonly ChangeInWords[],
+  rights: Rights,
+  known: ReadonlySet<string>,
+): Steps<Named[]> {
+  const found: Named[] = [];
+  for (const { change } of changes) {
+    if (change.change !== "without") continue;
+    for (const node of fleet.nodes()) {
+      if ((change.what === "node" ? node.name : node[change.what]) !== change.name) continue;
+      yield;
+      for (const { key, id } of view.documents.onNode("Instance", node.id)) {
+        if (known.has(id) || !rights.allow("read", "Instance", { project: key.project })) continue;
+        const instance = view.getById("Instance", id);
+        if (instance === undefined || instance.assignment?.nodeId !== node.id) continue;
+        if (!found.some(({ instance: other }) => other?.metadata.id === id)) found.push(presentOne(view, instance));
+        if (found.length > simulationLimits.placements) throw tooMany(found.length);
+      }
+    }
+  }
+  return found;
+}
+
+function tooMany(count: number): SkerryError {
+  const { placements } = simulationLimits;
+  return new SkerryError("too-large", `A simulation places at most ${placements}, and this is ${count} or more.`, {
+    remedy: "Ask for fewer at once, or take away less.",
+    facts: { most: placements },
+  });
+}
+
+function presentPlace(
+  fleet: NodeFleet,
+  knows: Knows,
+  instance: InstanceResource | undefined,
+): { node?: string; site?: string } | undefined {
+  const { assignment } = instance ?? {};
+  const node = assignment === undefined ? undefined : fleet.named(assignment.node);
+  return node === undefined ? undefined : shownPlace(fleet, knows, node.name, node.site);
+}
+
+function effectOf(now: Simulated, then: Simulated): "same" | "elsewhere" | "lost" | "gained" {
+  const [before, after] = [now, then].map((one) => (one?.outcome === "placed" ? one.node.id : undefined));
+  if (before === after) return "same";
+  if (after === undefined) return "lost";
+  return before === undefined ? "gained" : "elsewhere";
+}
+
+function shownOutcome(knows: Knows, decision: Simulated): SimulatedPlacement {
+  if (decision === undefined) return { outcome: "refused" };
+  if (decision.outcome === "refused")
+    return { outcome: "refused", reason: decision.reason, refusals: decision.refusals.map(shownRefusal) };
+  const { node, parts } = decision;
+  const score = Object.values(parts).reduce((sum, part) => sum + part, 0);
+  const place = knows(node) ? { node: node.name, site: node.site } : { site: node.site };
+  return { outcome: "placed", choice: { ...place, score, parts } };
+}
