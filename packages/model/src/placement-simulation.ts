@@ -96,7 +96,7 @@ export type SimulatedPlacement = Static<typeof SimulatedPlacement>;
 
 export const PlacementSimulation = strict({
   revision: Type.Integer({ minimum: 0, description: "of the log, at which the nodes are as they are at first" }),
-  nodes: strict({ now: Type.Integer(), then: Type.Integer() }, "how many there are, and with the changes"),
+  nodes: strict({ now: Type.Integer(), changed: Type.Integer() }, "how many there are, and with the changes"),
   changes: Type.Array(
     strict({ sentence: Type.String(), nodes: Type.Integer({ description: "that it took away, brought or changed" }) }),
   ),
@@ -107,7 +107,7 @@ export const PlacementSimulation = strict({
       /** Of an instance that is there. */
       present: optional(strict({ node: optional(Name), site: optional(Name) })),
       now: SimulatedPlacement,
-      then: SimulatedPlacement,
+      changed: SimulatedPlacement,
       effect: oneOf(
         ["same", "elsewhere", "lost", "gained"] as const,
         "of the changes: it would go to another node; no node would fit any more; one would that does not now",

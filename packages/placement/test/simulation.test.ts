@@ -31,11 +31,11 @@ describe("a simulation", () => {
       ],
     ];
     for (const [change, changed] of cases) {
-      const { subjects, changed: counts } = simulate([subject(asked)], [change]);
+      const { subjects, touched: counts } = simulate([subject(asked)], [change]);
       assert.equal(where(subjects[0]?.now), "par-1");
       const alone = decide(new Placer(new NodeFleet(changed)), asked);
       assert.notEqual(where(alone), "par-1");
-      assert.equal(where(subjects[0]?.then), where(alone), JSON.stringify(change));
+      assert.equal(where(subjects[0]?.changed), where(alone), JSON.stringify(change));
       assert.deepEqual(counts, [1]);
     }
   });
@@ -47,7 +47,7 @@ describe("a simulation", () => {
       [{ change: "site", site: "warsaw", facts: { measuredMs: { Madrid: 9 } } }],
     );
     assert.match(where(subjects[0]?.now), /^No node fits/);
-    assert.equal(where(subjects[0]?.then), "war-1");
+    assert.equal(where(subjects[0]?.changed), "war-1");
   });
 
   test("lets each find what those before it leave, and those that move give back what they have", () => {
@@ -62,7 +62,7 @@ describe("a simulation", () => {
     const moved: Subject = { request: () => large, present: { nodeId: "nod_mad-1", takes } };
     const { subjects } = simulate([moved, subject(large)], [{ change: "without", what: "node", name: "mad-2" }]);
     assert.deepEqual(
-      subjects.map(({ now, then }) => [where(now), where(then).slice(0, 12)]),
+      subjects.map(({ now, changed }) => [where(now), where(changed).slice(0, 12)]),
       [
         ["mad-1", "mad-1"],
         ["mad-2", "No node fits"],

@@ -17,11 +17,11 @@ export interface Subject {
 
 export interface Simulation {
   /** Where each would go as things are, and then as they would be. */
-  readonly subjects: readonly { readonly now: Simulated; readonly then: Simulated }[];
+  readonly subjects: readonly { readonly now: Simulated; readonly changed: Simulated }[];
   /** How many nodes each change took away, brought or changed. */
-  readonly changed: readonly number[];
+  readonly touched: readonly number[];
   /** The nodes of the fleet before and after the changes. */
-  readonly nodes: { readonly now: number; readonly then: number };
+  readonly nodes: { readonly now: number; readonly changed: number };
 }
 
 /** Undefined for one more that finds no node, when the reasons of enough others were told. */
@@ -44,12 +44,12 @@ export function* simulateSteps(
   const size = fleet.size;
   for (const { present } of subjects) if (present !== undefined) giveBack(placer, present);
   const now = yield* placeAll(placer, subjects, naming);
-  const changed = yield* changeFleet(fleet, changes);
-  const then = yield* placeAll(placer, subjects, naming);
+  const touched = yield* changeFleet(fleet, changes);
+  const changed = yield* placeAll(placer, subjects, naming);
   return {
-    subjects: subjects.map((_, index) => ({ now: now[index], then: then[index] })),
-    changed,
-    nodes: { now: size, then: fleet.size },
+    subjects: subjects.map((_, index) => ({ now: now[index], changed: changed[index] })),
+    touched,
+    nodes: { now: size, changed: fleet.size },
   };
 }
 

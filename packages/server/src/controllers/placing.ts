@@ -75,7 +75,7 @@ export function chooseNode(
 }
 
 /** Up to so many nodes a look at each costs no more than what is kept to spare it. */
-export const few = 64;
+const few = 64;
 
 /** Chooses among all nodes, as a transaction has them, and remembers how. @throws SkerryError no-placement as above */
 export function chooseAnywhere<V extends { readonly revision: number }>(

@@ -206,7 +206,7 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       placements.map(({ now }) => now.choice?.node),
       nodes,
     );
-    assert.ok(new Set(nodes).size > 1, `${nodes.join()}`);
+    assert.ok(new Set(nodes).size > 1, nodes.join());
     assert.ok(placements.every(({ name }, index) => name === `row-${index + 1}`));
 
     const clean = { weights: { carbon: 1 } };
@@ -217,9 +217,9 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       { sentence: "site athens with carbonGramsPerKWh 1", nodes: 1 },
       { sentence: "without site paris", nodes: 1 },
     ]);
-    assert.deepEqual(both.nodes, { now: 4, then: 3 });
-    const [{ now, then, effect } = assert.fail()] = both.placements;
-    assert.deepEqual([now.choice?.node, then.choice?.node, effect], ["par-1", "ath-1", "elsewhere"]);
+    assert.deepEqual(both.nodes, { now: 4, changed: 3 });
+    const [{ now, changed, effect } = assert.fail()] = both.placements;
+    assert.deepEqual([now.choice?.node, changed.choice?.node, effect], ["par-1", "ath-1", "elsewhere"]);
     assert.equal((await ask("PATCH", "/sites/athens", { spec: { carbonGramsPerKWh: 1 } })).status, 200);
     assert.equal((await put("clean", { placement: clean })).assignment?.node, "ath-1");
     assert.equal((await ask("PATCH", "/sites/athens", { spec: { carbonGramsPerKWh: 400 } })).status, 200);
@@ -230,9 +230,9 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     assert.ok(there.length >= 2);
     const away = await simulate({ displaced: true, changes: [{ without: { node: "par-1" } }] });
     assert.deepEqual(away.placements.map(({ name }) => name).sort(), there.map(({ metadata }) => metadata.name).sort());
-    for (const { present, then, effect } of away.placements) {
+    for (const { present, changed, effect } of away.placements) {
       assert.equal(present?.node, "par-1");
-      assert.ok(effect === "elsewhere" ? then.choice?.node !== "par-1" : effect === "lost");
+      assert.ok(effect === "elsewhere" ? changed.choice?.node !== "par-1" : effect === "lost");
     }
     const huge = { name: "huge", project: "shop", vcpus: 64, memoryMiB: 128, placement: { countries: ["FR"] } };
     const capacity = { vcpus: 64, memoryMiB: 65_536, diskMiB: 1_000_000 };
@@ -241,8 +241,8 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       changes: [{ nodes: { count: 10, country: "FR", capacity } }],
     });
     assert.deepEqual(more.totals, { same: 1, elsewhere: 0, lost: 0, gained: 10 });
-    assert.ok(more.placements.every(({ then }) => then.choice === undefined || then.choice.site === "paris"));
-    assert.match(more.placements[10]?.then.reason ?? "", /capacity: 14 of 14 nodes have less than 64 vCPU free/);
+    assert.ok(more.placements.every(({ changed }) => changed.choice === undefined || changed.choice.site === "paris"));
+    assert.match(more.placements[10]?.changed.reason ?? "", /capacity: 14 of 14 nodes have less than 64 vCPU free/);
     assert.equal(api.store.list("Node").length, 4);
   });
 
@@ -325,7 +325,11 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
         400,
         /No place named/,
       ],
-      [{ changes: [{ site: { name: "paris", latencies: [{ from: "Madird", milliseconds: 5 }] } }] }, 400, /No place named/],
+      [
+        { changes: [{ site: { name: "paris", latencies: [{ from: "Madird", milliseconds: 5 }] } }] },
+        400,
+        /No place named/,
+      ],
       [{ what: 1 }, 400, /what/],
     ];
     for (const [body, status, words] of cases) {

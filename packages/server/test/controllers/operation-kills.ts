@@ -18,7 +18,7 @@ export const registeredKinds: readonly OperationKind[] = operationKinds({
   residents: { instanceIdsOn: () => [] },
   convoys: {
     engine: { submit: unasked, requireIdle: unasked, cancel: unasked },
-    fleet: { in: () => [], placerIn: unasked, size: 0 },
+    fleet: { in: () => [], placerIn: unasked, decided: () => undefined, size: 0 },
   },
   authorityFingerprint: "",
   openKey: () => undefined,

@@ -58,21 +58,21 @@ export function* simulatePlacement(
   );
   const totals = { same: 0, elsewhere: 0, lost: 0, gained: 0 };
   const placements = named.map(({ project, name }, index) => {
-    const { now, then } = result.subjects[index] ?? { now: undefined, then: undefined };
-    const effect = effectOf(now, then);
+    const { now, changed } = result.subjects[index] ?? { now: undefined, changed: undefined };
+    const effect = effectOf(now, changed);
     totals[effect] += 1;
     const at = present[index];
     return {
       ...{ name, project, effect },
       ...(at === undefined ? {} : { present: at }),
       now: shownOutcome(knows, now),
-      then: shownOutcome(knows, then),
+      changed: shownOutcome(knows, changed),
     };
   });
   return {
     revision,
     nodes: result.nodes,
-    changes: changes.map(({ sentence }, index) => ({ sentence, nodes: result.changed[index] ?? 0 })),
+    changes: changes.map(({ sentence }, index) => ({ sentence, nodes: result.touched[index] ?? 0 })),
     placements,
     totals,
   };
@@ -151,8 +151,8 @@ function presentPlace(
   return node === undefined ? undefined : shownPlace(fleet, knows, node.name, node.site);
 }
 
-function effectOf(now: Simulated, then: Simulated): "same" | "elsewhere" | "lost" | "gained" {
-  const [before, after] = [now, then].map((one) => (one?.outcome === "placed" ? one.node.id : undefined));
+function effectOf(now: Simulated, changed: Simulated): "same" | "elsewhere" | "lost" | "gained" {
+  const [before, after] = [now, changed].map((one) => (one?.outcome === "placed" ? one.node.id : undefined));
   if (before === after) return "same";
   if (after === undefined) return "lost";
   return before === undefined ? "gained" : "elsewhere";
