@@ -14,6 +14,7 @@ import { addKindCommands } from "./commands/kind.ts";
 import { addMaintenanceCommands } from "./commands/maintenance.ts";
 import { addNodeCommands } from "./commands/node.ts";
 import { addOperationCommands } from "./commands/operation.ts";
+import { addPlacementCommands } from "./commands/placement.ts";
 import { addQuotaCommands } from "./commands/quota.ts";
 import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
@@ -52,6 +53,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addInstanceCommands(program, deps);
   addNodeCommands(program, deps);
   addMaintenanceCommands(program, deps);
+  addPlacementCommands(program, deps);
   addOperationCommands(program, deps);
   addUndoCommand(program, deps);
   addUsageCommand(program, deps);

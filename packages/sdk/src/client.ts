@@ -3,8 +3,11 @@ import type {
   KindName,
   MoveForecast,
   OperationResource,
+  PlacementExplanation,
+  PlacementSimulation,
   QuotaEffect,
   ResourceOf,
+  SimulationRequest,
   UsageReport,
 } from "@skerry/model";
 
@@ -204,6 +207,10 @@ export interface Client {
   undo(change: UndoneChange, options?: UndoOptions, signal?: AbortSignal): Promise<Undo>;
   /** What that would do. */
   planUndo(change: UndoneChange, options?: UndoOptions, signal?: AbortSignal): Promise<UndoPlan>;
+  /** Why an instance is where it is, as it was decided and as it would be now. */
+  explainPlacement(key: ResourceKey, signal?: AbortSignal): Promise<PlacementExplanation>;
+  /** Where instances would go if things were otherwise. Changes nothing. */
+  simulatePlacement(request: SimulationRequest, signal?: AbortSignal): Promise<PlacementSimulation>;
   /** What a project or organisation used in a month (UTC, this one where absent). */
   usage(kind: "Project" | "Organisation", name: string, month?: string, signal?: AbortSignal): Promise<UsageReport>;
   /** Every change after `since` (of some kinds only, where named) in order, none skipped, none twice, across reconnects. */

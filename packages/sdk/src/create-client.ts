@@ -1,4 +1,12 @@
-import { SkerryError, kinds, type KindName, type ResourceOf, type UsageReport } from "@skerry/model";
+import {
+  SkerryError,
+  kinds,
+  type KindName,
+  type PlacementExplanation,
+  type PlacementSimulation,
+  type ResourceOf,
+  type UsageReport,
+} from "@skerry/model";
 import { openByteStream, type OpenSocket } from "./byte-stream.ts";
 import type {
   AuditPage,
@@ -118,6 +126,20 @@ export function createClient(options: ClientOptions): Client {
       const { undoes, undone } = answer as UndoPlan;
       return { undoes, undone, ...planOf(answer) };
     },
+    explainPlacement: async (key, signal) =>
+      (await transport.json({
+        method: "GET",
+        path: `${resourcePath("Instance", key)}/placement`,
+        query: { revision },
+        signal,
+      })) as PlacementExplanation,
+    simulatePlacement: async (request, signal) =>
+      (await transport.json({
+        method: "POST",
+        path: "/api/v1/placement/simulations",
+        body: request,
+        signal,
+      })) as PlacementSimulation,
     usage: async (kind, name, month, signal) =>
       (await transport.json({
         method: "GET",
