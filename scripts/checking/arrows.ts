@@ -12,7 +12,8 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   agent: ["protocol", "model"],
   server: ["store", "placement", "providers", "protocol", "model"],
   testbed: ["sdk", "providers", "model"],
-  cli: ["sdk", "model", "testbed", "server", "agent"],
+  fleet: ["sdk", "protocol", "model"],
+  cli: ["sdk", "model", "testbed", "fleet", "server", "agent"],
   testkit: ["sdk", "model", "store", "placement", "protocol", "providers", "server", "agent"],
 };
 

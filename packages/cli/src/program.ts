@@ -8,6 +8,7 @@ import { addContextCommands } from "./commands/context.ts";
 import { addDemoCommand } from "./commands/demo.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addEventsCommand } from "./commands/events.ts";
+import { addFleetCommand } from "./commands/fleet.ts";
 import { addImageCommands } from "./commands/image.ts";
 import { addInstanceCommands } from "./commands/instance.ts";
 import { addKindCommands } from "./commands/kind.ts";
@@ -38,6 +39,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addDemoCommand(program, deps);
   addDoctorCommand(program, deps);
   addTestbedCommands(program, deps);
+  addFleetCommand(program, deps);
   addServerCommand(program, deps);
   addBackupCommand(program, deps);
   addAuditCommands(program, deps);

@@ -1,0 +1,28 @@
+/** Name, country, latitude, longitude: where simulated sites stand first. */
+export const cities: readonly [City, ...City[]] = [
+  ["madrid", "ES", 40.42, -3.7],
+  ["paris", "FR", 48.86, 2.35],
+  ["frankfurt", "DE", 50.11, 8.68],
+  ["warsaw", "PL", 52.23, 21.01],
+  ["milan", "IT", 45.46, 9.19],
+  ["amsterdam", "NL", 52.37, 4.9],
+  ["stockholm", "SE", 59.33, 18.07],
+  ["athens", "GR", 37.98, 23.73],
+  ["lisbon", "PT", 38.72, -9.14],
+  ["vienna", "AT", 48.21, 16.37],
+  ["helsinki", "FI", 60.17, 24.94],
+  ["dublin", "IE", 53.35, -6.26],
+  ["bucharest", "RO", 44.43, 26.1],
+  ["prague", "CZ", 50.08, 14.44],
+  ["copenhagen", "DK", 55.68, 12.57],
+  ["brussels", "BE", 50.85, 4.35],
+  ["budapest", "HU", 47.5, 19.04],
+  ["sofia", "BG", 42.7, 23.32],
+  ["zagreb", "HR", 45.81, 15.98],
+  ["tallinn", "EE", 59.44, 24.75],
+  ["riga", "LV", 56.95, 24.11],
+  ["vilnius", "LT", 54.69, 25.28],
+  ["oslo", "NO", 59.91, 10.75],
+  ["zurich", "CH", 47.37, 8.54],
+];
+type City = readonly [name: string, country: string, latitude: number, longitude: number];
