@@ -8,7 +8,7 @@ const sizeBytes = 2 ** 20;
 const content = new Uint8Array(sizeBytes);
 
 /** Where the instances of simulated fleets are. */
-export const project = "simulated";
+const project = "simulated";
 
 /** Makes the project and the image that simulated instances are of, where they are missing. */
 export async function makeProject(client: Client, signal: AbortSignal): Promise<void> {

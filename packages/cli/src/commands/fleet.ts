@@ -128,7 +128,7 @@ export function addFleetCommand(program: Command, { terminal, signal }: CommandD
         const more = failures.length + refusals.length - shownRefusals;
         if (more > 0) terminal.err.write(`… and ${more} more\n`);
         if (output !== "table")
-          renderValue(terminal, { ...last, failed: failures.length, refusedInstances: refusals.length }, output);
+          await renderValue(terminal, { ...last, failed: failures.length, refusedInstances: refusals.length }, output);
         else
           printLines(terminal, [
             sentence(last),
