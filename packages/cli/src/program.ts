@@ -17,6 +17,7 @@ import { addNodeCommands } from "./commands/node.ts";
 import { addOperationCommands } from "./commands/operation.ts";
 import { addPlacementCommands } from "./commands/placement.ts";
 import { addQuotaCommands } from "./commands/quota.ts";
+import { addRebalanceCommand } from "./commands/rebalance.ts";
 import { addReferenceCommands } from "./commands/reference.ts";
 import { addServerCommand } from "./commands/server.ts";
 import { addSignInCommands } from "./commands/sign-in.ts";
@@ -56,6 +57,7 @@ export function buildProgram(deps: CommandDeps): Command {
   addNodeCommands(program, deps);
   addMaintenanceCommands(program, deps);
   addPlacementCommands(program, deps);
+  addRebalanceCommand(program, deps);
   addOperationCommands(program, deps);
   addUndoCommand(program, deps);
   addUsageCommand(program, deps);

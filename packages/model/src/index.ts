@@ -10,6 +10,7 @@ export * from "./placement-explanation.ts";
 export * from "./placement-simulation.ts";
 export { CostEffect, MonthlyCost, pricedItems } from "./cost-effect.ts";
 export { MoveForecast } from "./move-forecast.ts";
+export { RebalanceProposal, RebalanceProposals, rebalanceObjectives } from "./rebalance.ts";
 export { planLimits } from "./plan-limits.ts";
 export * from "./id.ts";
 export { sealedMark, withoutSecrets } from "./shown.ts";

@@ -29,3 +29,5 @@ export { finish, type Steps } from "./steps.ts";
 export type { Score } from "./score.ts";
 export { distanceKm, latencyModel, modelledRoundTripMs, type Coordinates, type RoundTrip } from "./latency.ts";
 export { findPlace, placeOf, places, type Place } from "./places.ts";
+export { rebalance, type Rebalanced, type RebalanceWish, type Relocation } from "./rebalance/rebalance.ts";
+export { objectiveOf, worstFirst, type RebalanceObjective, type Resident } from "./rebalance/objective.ts";

@@ -6,6 +6,7 @@ import type {
   PlacementExplanation,
   PlacementSimulation,
   QuotaEffect,
+  RebalanceProposals,
   ResourceOf,
   SimulationRequest,
   UsageReport,
@@ -97,6 +98,19 @@ export interface Plan {
   readonly cost: readonly CostEffect[];
   /** Of what moves many instances. */
   readonly moves?: MoveForecast;
+}
+
+/** What is to be better, and how many moves that may take. */
+export interface RebalanceWish {
+  readonly objective: RebalanceProposals["objective"];
+  readonly maxMoves?: number;
+  readonly maxParallel?: number;
+  readonly ignoreBudgets?: boolean;
+}
+
+export interface Rebalancing {
+  readonly proposals: RebalanceProposals;
+  readonly operation?: OperationResource;
 }
 
 /** A mutation that somebody asked for: the one that submitted an operation, or that made the change of a revision. */
@@ -204,6 +218,8 @@ export interface Client {
   /** What applying all of these, one after the other, and then deletions would change; each sees those before it. */
   planApply(request: PlannedApply, signal?: AbortSignal): Promise<Plan>;
   /** Takes back what a mutation changed. */
+  /** Moves that gain something; begins them, unless it is a dry run. */
+  rebalance(wish: RebalanceWish, options?: { readonly dryRun?: boolean }, signal?: AbortSignal): Promise<Rebalancing>;
   undo(change: UndoneChange, options?: UndoOptions, signal?: AbortSignal): Promise<Undo>;
   /** What that would do. */
   planUndo(change: UndoneChange, options?: UndoOptions, signal?: AbortSignal): Promise<UndoPlan>;

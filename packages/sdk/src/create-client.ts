@@ -17,6 +17,7 @@ import type {
   Page,
   Plan,
   PlannedMutation,
+  Rebalancing,
   ResourceKey,
   Undo,
   UndoOptions,
@@ -113,6 +114,14 @@ export function createClient(options: ClientOptions): Client {
     plan: async (kind, key, mutation, signal) => {
       return planOf(await transport.json({ ...plannedCall(kind, key, mutation), query: { dryRun: true }, signal }));
     },
+    rebalance: async (wish, { dryRun = false } = {}, signal) =>
+      (await transport.json({
+        method: "POST",
+        path: "/api/v1/placement/rebalance",
+        body: wish,
+        query: { dryRun },
+        signal,
+      })) as Rebalancing,
     planApply: async (request, signal) => {
       return planOf(await transport.json({ method: "POST", path: "/api/v1/plan", body: request, signal }));
     },

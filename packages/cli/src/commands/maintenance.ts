@@ -84,7 +84,7 @@ function addEvacuation(parent: Command, kind: Holder, { terminal, signal }: Comm
 }
 
 /** Says what was moved. @throws SkerryError conflict where something is left: nobody switches a host off after a success that was none */
-async function reportMoves(
+export async function reportMoves(
   { terminal, signal }: Pick<CommandDeps, "terminal" | "signal">,
   session: Session,
   { metadata: { name }, spec }: OperationResource,

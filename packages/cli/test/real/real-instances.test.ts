@@ -141,6 +141,30 @@ describe("a zone of two provisioned hosts with QEMU guests", () => {
     await assert.rejects(instance(), { code: "not-found" });
   });
 
+  test("a drain of its node takes it to the other with its data, says what that took, and keeps the node closed until it is uncordoned", async (context) => {
+    const before = await witness(zone, mover);
+    const from = (await zone.client.get("Instance", mover)).assignment?.node ?? "alpha";
+    const drain = { verb: "action", action: "drain", input: { onBlocked: "skip" } } as const;
+    const { moves } = await zone.client.plan("Node", { name: from }, drain);
+    assert.ok(moves?.moves.some(({ instance: name }) => name === "mover"));
+    const { operation } = await zone.client.action("Node", { name: from }, "drain", drain.input);
+    const name = operation?.metadata.name ?? assert.fail("nothing was begun");
+    const { status } = await zone.client.waitForOperation(name, () => undefined, AbortSignal.timeout(300_000));
+    const { result } = status;
+    context.diagnostic(`planned ${JSON.stringify(moves)}, came to ${JSON.stringify(result)}`);
+    assert.equal(result?.["complete"], true);
+    assert.equal(Number(result?.["moved"]), moves?.moves.length);
+    assert.notEqual((await zone.client.get("Instance", mover)).assignment?.node, from);
+    const is = await eventually("it answers", () => witness(zone, mover));
+    assert.deepEqual([is.data, is.address], [before.data, before.address]);
+    const host = from === "beta" ? "beta" : "alpha";
+    assert.equal((await zone.inHost(host, "virsh", "--quiet", "list", "--all", "--name")).trim(), "");
+    await assert.rejects(zone.client.action("Instance", mover, "migrate", { toNode: from }), { code: "no-placement" });
+    await zone.client.patch("Node", { name: from }, { spec: { schedulable: null } });
+    const back = { verb: "action", action: "migrate", input: { toNode: from } } as const;
+    assert.ok((await zone.client.plan("Instance", mover, back)).changes.length > 0);
+  });
+
   // One of each kind, where a copy could be lost or doubled; all pairs follow nightly.
   const trials: readonly Trial[] = [
     { trouble: "owner", step: "copy" },

@@ -10,6 +10,7 @@ import { oidcRoutes } from "./oidc-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { placementRoutes } from "./placement-routes.ts";
 import { planRoute } from "./plan-route.ts";
+import { rebalanceRoute } from "./rebalance-route.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import type { GuardedRoute, OpenRoute, Route } from "./route.ts";
 import { signInRoutes } from "./sign-in-routes.ts";
@@ -43,6 +44,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     planRoute(deps),
     ...placementRoutes(deps),
     undoRoute(deps),
+    rebalanceRoute(deps),
     ...usageRoutes(deps),
     imageUploadRoute(deps),
     ...streamRoutes(deps),

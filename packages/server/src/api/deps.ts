@@ -4,6 +4,7 @@ import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
 import type { Fleet } from "../controllers/fleet.ts";
+import type { Rebalancing } from "../controllers/rebalancing.ts";
 import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
@@ -33,6 +34,7 @@ export interface ApiDeps {
   readonly usage: Pick<UsageBook, "changesIn">;
   /** Nodes as placement sees them: for what plans may cost, and for explanations and simulations. */
   readonly fleet: Pick<Fleet, "in" | "snapshot">;
+  readonly rebalancing: Rebalancing;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];
   readonly tokens: TokenWatch;

@@ -25,6 +25,7 @@ import { NodeWatch, withFreshSeenAt } from "./node-watch.ts";
 import { unreachableCondition, withReachability } from "./reachability.ts";
 import { SpendBook, withSpend } from "./quotas/spend-book.ts";
 import { UsageBook } from "./quotas/usage-book.ts";
+import { makeRebalancing, type Rebalancing } from "./rebalancing.ts";
 import { Replacing } from "./replacing.ts";
 import { TokenCleaning } from "./token-cleaning.ts";
 import { WantedStates } from "./wanted-states.ts";
@@ -58,6 +59,7 @@ export interface Controllers {
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
   readonly fleet: Pick<Fleet, "in" | "snapshot">;
+  readonly rebalancing: Rebalancing;
   /** The resource with the age of what was seen as of now: for replies. */
   freshen<R extends ResourceOf<KindName>>(resource: R): R;
   /** When the node last reported an object that it owns, milliseconds since 1970. */
@@ -137,6 +139,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     engine,
     usage,
     fleet,
+    rebalancing: makeRebalancing({ engine, fleet, residents: wanted.fleet }),
     delegate: {
       publicKeyOf: (nodeId) => store.getById("Node", nodeId)?.status.publicKey,
       wantedStateOf: (nodeId) => wanted.get(nodeId),

@@ -4,6 +4,7 @@ import { instanceMigrateKind, type MigrationDeps } from "./kinds/instance-migrat
 import { instanceWatchKinds } from "./kinds/instance-watch.ts";
 import { instanceReplaceKind, type ReplaceKindDeps } from "./kinds/instance-replace.ts";
 import { nodeProvisionKind, type ProvisioningKindDeps } from "./kinds/node-provision.ts";
+import { rebalancingKind } from "./kinds/rebalancing.ts";
 import type { OperationKind } from "./operation-kind.ts";
 
 export type OperationKindsDeps = MigrationDeps & ProvisioningKindDeps & ReplaceKindDeps & EvacuationDeps;
@@ -20,5 +21,6 @@ export function operationKinds(deps: OperationKindsDeps): readonly OperationKind
     instanceReplaceKind(deps),
     nodeProvisionKind(deps),
     ...evacuationKinds(deps),
+    rebalancingKind(deps),
   ];
 }

@@ -91,6 +91,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     agentRoutes: gateway.routes,
     usage: controllers.usage,
     fleet: controllers.fleet,
+    rebalancing: controllers.rebalancing,
     freshen: (resource) => controllers.freshen(resource),
     seenAtMs: (nodeId, objectId) => controllers.seenAtMs(nodeId, objectId),
     unreachable: (nodeId) => controllers.unreachable(nodeId),

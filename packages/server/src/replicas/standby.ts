@@ -22,6 +22,7 @@ export interface StandbyDeps
       | "rights"
       | "people"
       | "ratesOf"
+      | "rebalancing"
       | "usage"
       | "fleet"
       | "freshen"
@@ -49,6 +50,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     people,
     // What changes anything goes to the leader.
     ratesOf: () => ({}),
+    rebalancing: { propose: nothingHere, begin: nothingHere },
     fleet: {
       in: () => [],
       snapshot: () => {
@@ -94,4 +96,8 @@ function isRead({ method, url = "" }: IncomingMessage): boolean {
   // Why things are where they are the leader alone remembers.
   if (/^[^?]*\/instances\/[^/?]*\/placement(\?|$)/.test(url)) return false;
   return method === "GET" && (url.startsWith("/api/v1/") || url === "/livez");
+}
+
+function nothingHere(): never {
+  throw new SkerryError("unavailable", "This replica follows; it moves nothing.");
 }

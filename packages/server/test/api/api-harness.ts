@@ -3,7 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LightMyRequestResponse } from "fastify";
-import { kinds, makeId, type ApiTokenResource, type KindName, type ResourceOf } from "@skerry/model";
+import {
+  kinds,
+  makeId,
+  type ApiTokenResource,
+  type KindName,
+  type RebalanceProposals,
+  type ResourceOf,
+} from "@skerry/model";
 import { NodeFleet, Placer } from "@skerry/placement";
 import { openSqliteStore, type Store } from "@skerry/store";
 import { buildApi, type Api } from "../../src/api/app.ts";
@@ -101,6 +108,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     unreachable: () => undefined,
     usage: { changesIn: () => [] },
     fleet: { in: () => [], snapshot: () => ({ revision: 0, placer: new Placer(new NodeFleet()) }) },
+    rebalancing: { propose: () => nothingToGain, begin: () => ({ proposals: nothingToGain }) },
     agentRoutes: [],
     log: { info: note, warn: note, error: note },
     makeId: (prefix) => makeId(prefix, clock.nowMs(), randomBytes(10)),
@@ -213,6 +221,10 @@ function valueAt(root: unknown, path: string): unknown {
       root,
     );
 }
+
+const nothingToGain: RebalanceProposals = {
+  ...{ objective: "balance", before: 0, after: 0, moves: [], hidden: 0, bytes: 0, lookedAt: 0 },
+};
 
 /** Specs that pass every kind's schema. */
 export const specs = {

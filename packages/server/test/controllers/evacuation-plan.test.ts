@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { MoveForecast } from "@skerry/model";
+import type { MoveForecast, RebalanceProposals } from "@skerry/model";
 import { startApi, type ApiHarness } from "../api/api-harness.ts";
 import { fill, wideZone } from "./evacuation-play.ts";
 import { ModelFleet } from "./model-fleet.ts";
@@ -16,7 +16,14 @@ describe("the plan of an evacuation", () => {
     api = await startApi(({ store }) => {
       fleet = new ModelFleet(store);
       wide = fleet.startServer();
-      return { intents: fleet.controllers.intents, freshen: (resource) => fleet.controllers.freshen(resource) };
+      return {
+        intents: fleet.controllers.intents,
+        rebalancing: {
+          propose: (tx, wish) => fleet.controllers.rebalancing.propose(tx, wish),
+          begin: () => assert.fail(),
+        },
+        freshen: (resource) => fleet.controllers.freshen(resource),
+      };
     });
     await wide;
     await wideZone(1)(suite());
@@ -48,6 +55,14 @@ describe("the plan of an evacuation", () => {
     return (JSON.parse(answer.text) as { readonly moves: MoveForecast }).moves;
   };
 
+  const tokenOf = async (name: string): Promise<string> => {
+    const spec = { owner: { kind: "User" as const, name } };
+    const { result } = await api.store.transact((tx) =>
+      create(tx, fleet.controllers.intents, "ApiToken", { name }, spec, fleet.clock.nowMs()),
+    );
+    return result.secret ?? assert.fail();
+  };
+
   test("says what would go where, as if each took its room, what is held up by what, and how many bytes", async () => {
     const { moves, blocked, bytes, experience } = await plan(api.admin);
     assert.deepEqual(
@@ -73,20 +88,29 @@ describe("the plan of an evacuation", () => {
       create(tx, fleet.controllers.intents, "User", { name: "pia" }, {}, fleet.clock.nowMs());
       create(tx, fleet.controllers.intents, "RoleBinding", { name: "pia" }, provider, fleet.clock.nowMs());
     });
-    const { secret = "" } = (
-      await api.store.transact((tx) =>
-        create(
-          tx,
-          fleet.controllers.intents,
-          "ApiToken",
-          { name: "pia" },
-          { owner: { kind: "User", name: "pia" } },
-          fleet.clock.nowMs(),
-        ),
-      )
-    ).result;
-    const { moves, blocked, hidden, bytes } = await plan(secret);
+    const { moves, blocked, hidden, bytes } = await plan(await tokenOf("pia"));
     assert.deepEqual([moves, blocked, hidden, bytes], [[], [], 5, 0]);
+  });
+
+  test("nor do proposals of a rebalancing, and who may not act on every node gets none", async () => {
+    const rebalance = (token: string) =>
+      api.ask(token, "POST", "/api/v1/placement/rebalance?dryRun=true", { objective: "balance" });
+    const told = await rebalance(api.admin);
+    assert.equal(told.status, 200, told.text);
+    assert.ok(Number(told.at("proposals.moves.length")) > 0);
+    assert.equal((await rebalance(await api.token("op", "operator"))).status, 403);
+    await api.store.transact((tx) => {
+      const policies = 'permit (principal, action == Skerry::Action::"act", resource is Skerry::Node);';
+      const binding = { role: "mover", subjects: [{ kind: "User" as const, name: "moa" }] };
+      const nowMs = fleet.clock.nowMs();
+      create(tx, fleet.controllers.intents, "Role", { name: "mover" }, { policies }, nowMs);
+      create(tx, fleet.controllers.intents, "User", { name: "moa" }, {}, nowMs);
+      create(tx, fleet.controllers.intents, "RoleBinding", { name: "moa" }, binding, nowMs);
+    });
+    const { proposals } = JSON.parse((await rebalance(await tokenOf("moa"))).text) as {
+      readonly proposals: RebalanceProposals;
+    };
+    assert.deepEqual([proposals.moves, proposals.hidden], [[], Number(told.at("proposals.moves.length"))]);
   });
 
   test("a budget tells how many it is for, and how many more may be down", async () => {

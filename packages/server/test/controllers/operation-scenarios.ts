@@ -170,6 +170,28 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     "evacuate",
     (fleet) => fleet.store.get("Site", { name: siteOfWeb(fleet) })?.spec.provider ?? "",
   ),
+  "placement.rebalance": {
+    ownerOf: (fleet) => fleet.nodes.find(({ name }) => name === firstOwnerOfWeb(fleet)),
+    withOther: true,
+    prepare: makeRunning,
+    ask: (fleet) =>
+      ask(fleet, (tx) => {
+        const { assignment, metadata } = web(fleet);
+        const to = fleet.nodes.find(({ id }) => id !== assignment?.nodeId)?.name;
+        const from = { node: assignment?.node, nodeId: assignment?.nodeId };
+        const moves = [{ instanceId: metadata.id, from, to: { node: to } }];
+        const operation = fleet.controllers.engine.submit(tx, {
+          type: "placement.rebalance",
+          targets: [{ kind: "Placement", name: "rebalance" }],
+          ...{ actor: "test", cause: "test", deadlineMs: 1800_000 },
+          input: { moves, maxParallel: 2, onBlocked: "skip", ignoreBudgets: false },
+        });
+        return { resource: operation, operation };
+      }),
+    // Where its node is away for too long it stays, as a result that says so.
+    check: (fleet) => runsAs(fleet, {}),
+    checkBack: (fleet) => runsAs(fleet, {}),
+  },
   "node.provision": {
     ownerOf: (fleet) => fleet.nodes.find(({ name }) => name === "bil-1"),
     async prepare(fleet) {
