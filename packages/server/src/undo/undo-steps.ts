@@ -15,6 +15,7 @@ import { migrationOf } from "../operations/kinds/migration-orders.ts";
 import { isOver } from "../operations/transitions.ts";
 import { askedChanges, type AskedChange } from "./asked-changes.ts";
 import { currentOf, formerlyOf, isOrWas } from "./identity.ts";
+import { namesakes } from "./namesakes.ts";
 import type { RecordedChange, RecordedMutation } from "./recorded-mutation.ts";
 import type { Possible, Refusal } from "./rules.ts";
 import { isOfThen } from "./visible.ts";
@@ -169,6 +170,8 @@ function remaking(view: View, asked: AskedChange, mutation: RecordedMutation, no
       },
     };
   }
+  const [another] = before === undefined ? [] : namesakes(view, before, undefined, mutation).values();
+  if (another !== undefined) return { obstacle: irreversible(asked, another) };
   const tokens = mutation.changes.filter(
     (one) => one.kind === "JoinToken" && one.after === undefined && one.kind !== kind,
   );
@@ -196,7 +199,10 @@ function restoration(view: View, asked: AskedChange, answer: Possible<KindName>,
     (pointer) => !isDeepStrictEqual(was.get(pointer), is.get(pointer)),
   );
   if (changed.length === 0) return { obstacle: irreversible(asked, hidden) };
-  const fixed = answer.fixed?.(change, mutation) ?? new Map<string, Refusal>();
+  const fixed = new Map([
+    ...(answer.fixed?.(change, mutation) ?? []),
+    ...(before === undefined ? [] : namesakes(view, before, now, mutation)),
+  ]);
   const open = changed.filter((pointer) => !isDeepStrictEqual(has.get(pointer), was.get(pointer)));
   const since = open.filter((pointer) => !fixed.has(pointer) && !isDeepStrictEqual(has.get(pointer), is.get(pointer)));
   const kept = open.filter((pointer) => fixed.has(pointer));

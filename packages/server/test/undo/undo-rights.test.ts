@@ -94,6 +94,64 @@ describe("who undoes", () => {
     assert.equal((await zone.undo({ revision: deposed })).status, 200);
   });
 
+  test("gives nobody what another of their name had: of a binding, a group, a role, an identity provider", async () => {
+    const bot = { kind: "ServiceAccount", name: "bot", project: "shop" };
+    const specs: Readonly<Record<string, object>> = {
+      "/users/nat": {},
+      "/users/stays": {},
+      "/groups/crew": { members: ["nat", "stays"] },
+      "/projects/shop/service-accounts/bot": {},
+      "/roles/looks": { policies: `permit (principal, action == Skerry::Action::"read", resource);` },
+      "/role-bindings/of-nat": { role: "viewer", subjects: [{ kind: "User", name: "nat" }] },
+      "/role-bindings/of-bot": { role: "viewer", project: "shop", subjects: [bot, { kind: "User", name: "stays" }] },
+      "/role-bindings/of-looks": { role: "looks", subjects: [{ kind: "User", name: "stays" }] },
+      "/groups/told": { members: [] },
+      "/identity-providers/corp": {
+        ...{ issuer: "https://id.example", clientId: "skerry", groupsClaim: "groups" },
+        groups: [{ value: "told", group: "told" }],
+      },
+    };
+    const put = (path: string) => zone.change("PUT", path, { spec: specs[path] });
+    for (const path of Object.keys(specs)) await put(path);
+    const changed = async (path: string, spec: object): Promise<readonly [number, string, RegExp]> => [
+      revisionOf(await zone.change("PATCH", path, { spec })),
+      path,
+      /is another one by now than it named/,
+    ];
+    const gone = async (path: string): Promise<readonly [number, string, RegExp]> => [
+      revisionOf(await zone.change("DELETE", path)),
+      path,
+      /is another one by now than it named/,
+    ];
+    const undone = [
+      await changed("/groups/crew", { members: ["stays"] }),
+      await gone("/role-bindings/of-nat"),
+      await changed("/role-bindings/of-bot", { subjects: [{ kind: "User", name: "stays" }] }),
+      await gone("/role-bindings/of-looks"),
+      await changed("/identity-providers/corp", { groups: [] }),
+    ];
+    const reused = ["/users/nat", "/projects/shop/service-accounts/bot", "/roles/looks", "/groups/told"];
+    for (const path of reused) await zone.change("DELETE", path);
+    const [crew] = undone;
+    // Nobody has the name yet.
+    assert.equal((await zone.undo({ revision: crew?.[0] })).at("code"), "invalid-request");
+    for (const path of reused) await put(path);
+    for (const [revision, path, why] of undone) {
+      for (const query of ["?dryRun=true", ""]) {
+        const refused = await zone.undo({ revision, partial: true }, query);
+        assert.deepEqual([refused.status, refused.at("code")], [409, "irreversible"], `${path}: ${refused.text}`);
+        assert.match(refused.textAt("detail"), why);
+      }
+    }
+    // Made again by an undo, they are who they were.
+    await zone.change("PUT", "/users/back", { spec: {} });
+    await zone.change("PATCH", "/groups/crew", { spec: { members: ["stays", "back"] } });
+    const out = revisionOf(await zone.change("PATCH", "/groups/crew", { spec: { members: ["stays"] } }));
+    const left = revisionOf(await zone.change("DELETE", "/users/back"));
+    for (const revision of [left, out]) assert.equal((await zone.undo({ revision })).status, 200);
+    assert.deepEqual(zone.api.store.get("Group", { name: "crew" })?.spec.members, ["stays", "back"]);
+  });
+
   test("stays within quotas", async () => {
     const shrunk = revisionOf(await zone.change("PATCH", web, { spec: { vcpus: 1 } }));
     await zone.change("PATCH", "/projects/shop", { spec: { quota: { vcpus: 1 } } });
