@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { Name, oneOf, optional, strict } from "../schema.ts";
+import { Name, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { defineKind } from "../kind.ts";
 
 const Claim = Type.String({ minLength: 1, maxLength: 100 });
@@ -44,7 +44,10 @@ export const IdentityProvider = defineKind({
     /** Nobody signs in by it any more, and its sessions end. */
     disabled: optional(Type.Boolean()),
   }),
-  status: strict({}),
+  status: strict({
+    /** When its client's secret was last set. */
+    secretSetAt: optional(Timestamp),
+  }),
 });
 
 /** How a session came about. */

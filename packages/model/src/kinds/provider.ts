@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { CountryCode, Name, Schedulable, oneOf, optional, strict } from "../schema.ts";
+import { CountryCode, Name, Schedulable, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
 import { Month } from "./meter.ts";
@@ -37,7 +37,11 @@ export const Provider = defineKind({
     ssh: optional(SshAccess),
     schedulable: Schedulable,
   }),
-  status: strict({ conditions: Type.Array(Condition) }),
+  status: strict({
+    conditions: Type.Array(Condition),
+    /** When its private key was last set. */
+    secretSetAt: optional(Timestamp),
+  }),
 });
 
 const price = (what: string) =>

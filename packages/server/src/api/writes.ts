@@ -21,6 +21,7 @@ import type { Verb } from "../authorisation/verbs.ts";
 import type { IntentContext, IntentOutcome, IntentTable, KindIntents } from "../intents.ts";
 import { sealClientSecret } from "../secrets/client-secret.ts";
 import { sealProviderSpec } from "../secrets/provider-key.ts";
+import { withSecretAge } from "../secrets/secret-age.ts";
 import type { Sealer } from "../secrets/sealer.ts";
 import { makeDraft } from "./draft.ts";
 import { ownershipAfter } from "./field-owners.ts";
@@ -117,7 +118,8 @@ export function create(
     { spec, labels: input.metadata?.labels ?? {}, status: intents.initialStatus },
     write.context.nowMs,
   );
-  const whole = made === undefined ? draft : { ...draft, metadata: { ...draft.metadata, ...made } };
+  const aged = withSecretAge(draft, undefined, write.context.nowMs);
+  const whole = made === undefined ? aged : { ...aged, metadata: { ...aged.metadata, ...made } };
   write.authoriseWish(whole, "put");
   if (tx.get(kind, key) !== undefined) throw taken(kind, key);
   return intents.create(tx, whole, write.context);
@@ -248,11 +250,12 @@ export function change(
   const owned = managers === metadata.managers ? metadata : { ...metadata, managers };
   // Whose a field is means nothing to whoever carries the spec out.
   if (same) return { outcome: { resource: tx.put({ ...before, metadata: owned } as ResourceOf<KindName>) }, same };
-  const after = {
+  const next = {
     ...before,
     metadata: { ...owned, labels, generation: metadata.generation + (sameSpec ? 0 : 1) },
     spec,
   } as ResourceOf<KindName>;
+  const after = withSecretAge(next, before, write.context.nowMs);
   write.authoriseWish(after);
   return { outcome: intentsOf(write.intents, kind).update(tx, before, after, write.context), same };
 }

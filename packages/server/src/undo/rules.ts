@@ -1,5 +1,6 @@
 import { sealedMark, type KindName, type ResourceOf } from "@skerry/model";
 import type { Key } from "@skerry/store";
+import { secretAgeOf, secretPointerOf } from "../secrets/secret-age.ts";
 import type { RecordedChange, RecordedMutation } from "./recorded-mutation.ts";
 
 /* What of each kind can be taken back, and what not and why. A kind without an answer does not compile; its actions are held to by a test. */
@@ -104,6 +105,7 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
       ...restoring,
       unless: ({ before, after }) =>
         before?.spec.ssh !== undefined && after?.spec.ssh === undefined ? keyGone : undefined,
+      fixed: ({ before, after }) => fixedSecret(before, after, keyGone),
       but: "not where its private key was taken away or replaced: the log never has keys",
     },
     delete: {
@@ -232,7 +234,8 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
       ...restoring,
       unless: ({ before, after }) =>
         before?.spec.clientSecret !== undefined && after?.spec.clientSecret === undefined ? secretGone : undefined,
-      but: "not where its client's secret was taken away: the log never has secrets; sessions that ended stay ended",
+      fixed: ({ before, after }) => fixedSecret(before, after, secretGone),
+      but: "not where its client's secret was taken away or replaced: the log never has secrets; sessions that ended stay ended",
     },
     delete: {
       ...anew,
@@ -243,6 +246,24 @@ const undoRules: { readonly [K in KindName]: UndoRules<K> } = {
   Meter: { create: record, update: record, delete: record, actions: {} },
   DisruptionBudget: plain,
 };
+
+/** A secret that was there before and is another one after. */
+function fixedSecret(
+  before: ResourceOf<KindName> | undefined,
+  after: ResourceOf<KindName> | undefined,
+  gone: Refusal,
+): Map<string, Refusal> {
+  const pointer = before === undefined ? undefined : secretPointerOf(before.kind);
+  if (before === undefined || after === undefined || pointer === undefined) return new Map();
+  const isOther = secretAgeOf(before) !== secretAgeOf(after);
+  return new Map(isOther && hasSecret(before) ? [[pointer, gone]] : []);
+}
+
+/** Of a recorded object, whose secret is not there itself. */
+function hasSecret(object: ResourceOf<KindName>): boolean {
+  if (object.kind === "Provider") return object.spec.ssh !== undefined;
+  return object.kind === "IdentityProvider" && object.spec.clientSecret !== undefined;
+}
 
 function fixedOfInstance(
   { before, after }: RecordedChange<"Instance">,

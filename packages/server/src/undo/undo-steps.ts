@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import {
   SkerryError,
   kindWord,
+  sealedMark,
   type Formerly,
   type KindName,
   type OperationResource,
@@ -12,6 +13,7 @@ import { fieldsOf, withFields, withoutFields, type Content, type Fields } from "
 import { represent } from "../api/representation.ts";
 import { placeOf, type Atlas } from "../authorisation/place.ts";
 import { migrationOf } from "../operations/kinds/migration-orders.ts";
+import { secretAgeOf, secretPointerOf } from "../secrets/secret-age.ts";
 import { isOver } from "../operations/transitions.ts";
 import { askedChanges, type AskedChange } from "./asked-changes.ts";
 import { currentOf, formerlyOf, isOrWas } from "./identity.ts";
@@ -124,7 +126,7 @@ function deletion(view: View, asked: AskedChange, { destroys, holds }: Possible<
   const now = currentOf(view, change);
   const named = nameOf(change);
   if (now === undefined || now.metadata.deletedAt !== undefined) return { obstacle: isGone(change) };
-  const since = changedSince(change.kind, contentOf(change.after), contentOf(now));
+  const since = changedSince(fieldsIn(change.after), fieldsIn(now));
   if (since.length > 0) {
     return {
       obstacle: {
@@ -190,10 +192,10 @@ function atlasOf(view: View): Atlas {
 
 function restoration(view: View, asked: AskedChange, answer: Possible<KindName>, mutation: RecordedMutation): Taken {
   const { change } = asked;
-  const { kind, before, after } = change;
+  const { before, after } = change;
   const now = currentOf(view, change);
   if (now === undefined || now.metadata.deletedAt !== undefined) return { obstacle: isGone(change) };
-  const [was, is, has] = [before, after, now].map((object) => fieldsOf(kind, contentOf(object)));
+  const [was, is, has] = [before, after, now].map(fieldsIn);
   if (was === undefined || is === undefined || has === undefined) throw new Error("three objects have three contents");
   const changed = [...new Set([...was.keys(), ...is.keys()])].filter(
     (pointer) => !isDeepStrictEqual(was.get(pointer), is.get(pointer)),
@@ -298,8 +300,18 @@ function contentOf(object: ResourceOf<KindName> | undefined): Content {
   return { labels: metadata.labels, spec };
 }
 
-function changedSince(kind: KindName, was: Content, is: Content): readonly string[] {
-  const [before, after] = [fieldsOf(kind, was), fieldsOf(kind, is)];
+/** The same, field by field. A secret is told by when it was set: all that can be known of whether it is the same. */
+function fieldsIn(object: ResourceOf<KindName> | undefined): Fields {
+  const content = contentOf(object);
+  if (object === undefined) return new Map();
+  const fields = new Map(fieldsOf(object.kind, content));
+  const [pointer, setAt] = [secretPointerOf(object.kind), secretAgeOf(object)];
+  if (pointer !== undefined && setAt !== undefined && fields.has(pointer))
+    fields.set(pointer, `${sealedMark} ${setAt}`);
+  return fields;
+}
+
+function changedSince(before: Fields, after: Fields): readonly string[] {
   return [...new Set([...before.keys(), ...after.keys()])].filter(
     (pointer) => !isDeepStrictEqual(before.get(pointer), after.get(pointer)),
   );

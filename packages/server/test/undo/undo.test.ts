@@ -178,7 +178,7 @@ describe("undo", () => {
     const path = "/providers/metal";
     await zone.change("PUT", path, { spec: ssh });
     const rekeyed = revisionOf(await zone.change("PATCH", path, { spec: { ssh: { privateKey: "two" } } }));
-    refused(await zone.undo({ revision: rekeyed }), 409, "irreversible", /only what the audit log never keeps/);
+    refused(await zone.undo({ revision: rekeyed }), 409, "irreversible", /private key was not kept/);
     const moved = revisionOf(await zone.change("PATCH", path, { spec: { country: "ES", ssh: { user: "admin" } } }));
     const undone = await zone.undo({ revision: moved });
     assert.match(String(undone.at("undone.0.notes.0")), /private key stays as it is now/);
@@ -201,6 +201,49 @@ describe("undo", () => {
       "It has a new id.",
       "The join token door is not made again: its secret was shown once.",
     ]);
+  });
+
+  test("does not say that a secret is back which is not, and takes back the rest where a partial undo is asked for", async () => {
+    const cases = [
+      {
+        kind: "Provider",
+        path: "/providers/keyed",
+        pointer: "/spec/ssh/privateKey",
+        secret: (privateKey: string) => ({ ssh: { user: "root", privateKey } }),
+        spec: { driver: "ssh", country: "PT" },
+      },
+      {
+        kind: "IdentityProvider",
+        path: "/identity-providers/keyed",
+        pointer: "/spec/clientSecret",
+        secret: (clientSecret: string) => ({ clientSecret }),
+        spec: { issuer: "https://id.example", clientId: "skerry" },
+      },
+    ] as const;
+    for (const { kind, path, pointer, spec, secret } of cases) {
+      const stored = () => zone.api.store.get(kind, { name: "keyed" })?.spec;
+      const change = async (fields: object) => revisionOf(await zone.change("PATCH", path, { spec: fields }));
+      const made = revisionOf(await zone.change("PUT", path, { spec: { ...spec, ...secret("one") } }));
+      const both = await change({ ...secret("two"), displayName: "Keyed" });
+      const after = stored();
+      refused(await zone.undo({ revision: both }), 409, "irreversible", /(private key|client's secret) was not kept/);
+      assert.deepEqual(stored(), after);
+      const undone = await zone.undo({ revision: both, partial: true });
+      assert.deepEqual([undone.at("undone.0.fields"), undone.at("undone.0.left")], [["/spec/displayName"], [pointer]]);
+      const { displayName: _back, ...rest } = after ?? assert.fail();
+      assert.deepEqual(stored(), rest);
+      // It was changed since it was made, though nothing else was.
+      refused(await zone.undo({ revision: made }), 409, "conflict", new RegExp(pointer));
+      // A change of anything else leaves it alone.
+      const named = await change({ displayName: "Keyed" });
+      await change(secret("three"));
+      assert.equal((await zone.undo({ revision: named })).status, 200);
+    }
+    const path = "/identity-providers/keyed";
+    await zone.change("PATCH", path, { spec: { clientSecret: null } });
+    const added = revisionOf(await zone.change("PATCH", path, { spec: { clientSecret: "four" } }));
+    await zone.change("PATCH", path, { spec: { clientSecret: "five" } });
+    refused(await zone.undo({ revision: added }), 409, "conflict", /clientSecret/);
   });
 
   test("is in the audit log with what it undoes and why, and is a change like others", async () => {
