@@ -167,6 +167,52 @@ describe("signing in at an identity provider", { timeout: 120_000 }, () => {
     assert.equal((await harness.ask(harness.admin, "DELETE", `${api}/groups/builders`)).status, 409);
   });
 
+  test("gives a group no longer than the provider may: members that it gave go with that, and what their sessions might do", async () => {
+    const { admin, store } = harness;
+    identity.people.set("s-2", { preferred_username: "bob", groups: ["team-builders"] });
+    identity.people.set("s-1", { groups: ["team-others"] });
+    const both = [...(spec.groups ?? []), { value: "team-others", group: "builders" }];
+    await change({ groups: both });
+    const local = await harness.person("jo");
+    const [bob, ana] = [await signIn("s-2"), await signIn("s-1")];
+    const joined = membersOf("builders");
+    await harness.ask(admin, "PATCH", `${api}/groups/builders`, { spec: { members: [...(joined ?? []), "jo"] } });
+    assert.deepEqual(membersOf("builders"), ["bob", "ana-garcia", "jo"]);
+    const subjects = [{ kind: "Group", name: "builders" }];
+    await harness.ask(admin, "PUT", `${api}/role-bindings/see`, { spec: { role: "viewer", subjects } });
+    const sees = async (token: string) => (await harness.ask(token, "GET", `${api}/groups/builders`)).status === 200;
+    assert.deepEqual([await sees(bob.textAt("token")), await sees(ana.textAt("token"))], [true, true]);
+    // For one of two values: who came by which is not known here, and told again at the next sign-in.
+    await change({ groups: spec.groups });
+    assert.deepEqual(membersOf("builders"), ["jo"]);
+    for (const answer of [bob, ana]) assert.equal(await sees(answer.textAt("token")), false);
+    assert.equal(await sees(local.token), true);
+    await signIn("s-1");
+    assert.equal(await sees((await signIn("s-2")).textAt("token")), true);
+    assert.deepEqual(membersOf("builders"), ["jo", "bob"]);
+    // Nothing is taken by what takes nothing.
+    await change({ groups: both });
+    assert.deepEqual(membersOf("builders"), ["jo", "bob"]);
+    await change({ groupsClaim: "teams" });
+    assert.deepEqual(membersOf("builders"), ["jo"]);
+    await change({ groupsClaim: "groups", groups: spec.groups });
+    await signIn("s-2");
+    const other = { ...spec, issuer: "https://other.example", groups: [] };
+    await harness.ask(admin, "PUT", `${api}/identity-providers/other`, { spec: other });
+    const link = (name: string, subject: string) =>
+      harness.post(admin, "users/bob:link", { identityProvider: name, subject });
+    assert.equal((await link("corp", "s-22")).status, 200);
+    assert.deepEqual(membersOf("builders"), ["jo", "bob"]);
+    assert.equal((await link("other", "s-2")).status, 200);
+    assert.deepEqual(membersOf("builders"), ["jo"]);
+    assert.equal((await link("corp", "s-2")).status, 200);
+    assert.equal((await harness.ask(admin, "DELETE", `${api}/identity-providers/other`)).status, 200);
+    assert.equal((await harness.ask(admin, "DELETE", `${api}/role-bindings/see`)).status, 200);
+    assert.equal(store.get("RoleBinding", { name: "see" }), undefined);
+    await harness.ask(admin, "PATCH", `${api}/groups/builders`, { spec: { members: [] } });
+    harness.pass(60_000);
+  });
+
   test("lets in whom the provider's rules admit, and nobody who is disabled or not linked", async () => {
     identity.people.set("s-6", { preferred_username: "dan", groups: ["staff"] });
     await change({ admits: { claim: "groups", values: ["staff"] } });

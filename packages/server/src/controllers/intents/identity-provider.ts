@@ -3,6 +3,7 @@ import type { IdentityProviderResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { requireCover } from "../../authorisation/granting.ts";
 import type { IntentContext, KindIntents } from "../../intents.ts";
+import { groupsTaken, takeFromGroups } from "../../sign-in/given-groups.ts";
 import { isSafeIssuer } from "../../sign-in/issuer-address.ts";
 import { endSessions } from "../../sign-in/session.ts";
 import { referenced } from "../references.ts";
@@ -22,6 +23,8 @@ export const identityProviderIntents: KindIntents<"IdentityProvider"> = {
     refuseChanges(before.spec, after.spec, ["issuer"], "its users are known by it");
     check(tx, after);
     if (after.spec.disabled === true || after.spec.clientId !== before.spec.clientId) endSessionsBy(tx, after);
+    const { issuer } = after.spec;
+    takeFromGroups(tx, groupsTaken(before.spec, after.spec), ({ status }) => status.identity?.issuer === issuer);
     return store(tx, after);
   },
   remove(tx, provider, context) {

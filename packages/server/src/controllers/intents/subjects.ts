@@ -9,6 +9,7 @@ import { timestamp } from "../../operations/clock.ts";
 import type { Random } from "../../operations/random.ts";
 import { formatInvitation, invitationMs } from "../../sign-in/invitation.ts";
 import { withCredentials } from "../../sign-in/local-credentials.ts";
+import { takeFromGroups } from "../../sign-in/given-groups.ts";
 import { userOf } from "../../sign-in/identity.ts";
 import type { PeopleIndex } from "../../sign-in/people-index.ts";
 import { endSessions, sessionsOf } from "../../sign-in/session.ts";
@@ -157,6 +158,18 @@ function link(people: UserDeps["people"]): ActionIntent<"User"> {
       if (known !== undefined && known.metadata.id !== user.metadata.id)
         throw conflict(`That is the user ${known.metadata.name}.`, "Give each user a subject of their own.");
       endSessions(tx, sessionsOf(tx, people, user.metadata.name));
+      // What who vouched for them before had given them goes with that.
+      const { identity } = user.status;
+      const former =
+        identity?.issuer === issuer
+          ? undefined
+          : tx.get("IdentityProvider", { name: identity?.identityProvider ?? "" });
+      if (former !== undefined)
+        takeFromGroups(
+          tx,
+          new Set(former.spec.groups?.map(({ group }) => group)),
+          ({ metadata }) => metadata.id === user.metadata.id,
+        );
       const { credentials: _over, ...status } = user.status;
       return {
         resource: tx.put({ ...user, status: { ...status, identity: { identityProvider: name, issuer, subject } } }),
