@@ -137,6 +137,40 @@ describe("an identity provider that is not what it should be", { timeout: 120_00
     assert.equal((await signIn({})).status, 201);
   });
 
+  test("is held to the time of the server's clock, whatever its machine's says", async () => {
+    const hour = 3_600_000;
+    harness.skew(hour);
+    assert.equal((await signIn({})).status, 401);
+    const later: Lies = {
+      claims: (claims) => ({ ...claims, iat: (claims.iat ?? 0) + 3600, exp: (claims.exp ?? 0) + 3600 }),
+    };
+    assert.equal((await signIn(later)).status, 201);
+    harness.skew(0);
+    assert.equal((await signIn(later)).status, 401);
+    assert.equal((await signIn({})).status, 201);
+  });
+
+  test("holds up no server that stops, and is asked nothing more by it", async () => {
+    const stop = new AbortController();
+    await using stopping = await startSignIn(undefined, { issuerTimeoutMs: 600_000, stopping: stop.signal });
+    const spec = { issuer: hostile.issuer, clientId: "skerry" };
+    await stopping.ask(stopping.admin, "PUT", `${api}/identity-providers/odd`, { spec });
+    const reached = Promise.withResolvers<undefined>();
+    hostile.lies = { answer: () => (reached.resolve(undefined), true) };
+    const asked = stopping.post(undefined, "sign-in/browser/begin", { identityProvider: "odd", redirectUri });
+    await reached.promise;
+    stop.abort(new Error("it stops"));
+    const answer = await asked;
+    assert.deepEqual([answer.status, answer.at("code")], [503, "unavailable"]);
+    assert.match(answer.textAt("detail"), /server stops/);
+    const asking = { identityProvider: "odd", redirectUri };
+    await stopping.ask(stopping.admin, "PATCH", `${api}/identity-providers/odd`, { spec: { displayName: "anew" } });
+    hostile.paths.length = 0;
+    assert.equal((await stopping.post(undefined, "sign-in/browser/begin", asking)).status, 503);
+    assert.deepEqual(hostile.paths, []);
+    hostile.lies = {};
+  });
+
   test("is not asked again and again by whoever begins and begins", async () => {
     await forget();
     hostile.lies = {};

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ApiDeps } from "../../src/api/deps.ts";
 import { apiTokenIntents } from "../../src/controllers/intents/api-token.ts";
 import { identityProviderIntents } from "../../src/controllers/intents/identity-provider.ts";
 import { roleBindingIntents } from "../../src/controllers/intents/role-binding.ts";
@@ -33,6 +34,8 @@ export interface SignInHarness extends ApiHarness {
   /** The code of the first start's link. */
   readonly firstCode: () => Promise<string>;
   pass(ms: number): void;
+  /** The server's own clock goes wrong by so much, and nobody else's. */
+  skew(ms: number): void;
   nowMs(): number;
   readonly post: (
     token: string | undefined,
@@ -48,12 +51,19 @@ export interface SignInHarness extends ApiHarness {
   signIn(person: Person, change?: object): Promise<Answer>;
 }
 
-export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 1 }): Promise<SignInHarness> {
+export async function startSignIn(
+  cost: PasswordCost = { memoryKiB: 64, passes: 1 },
+  more: Partial<ApiDeps> = {},
+): Promise<SignInHarness> {
   const folder = await mkdtemp(join(tmpdir(), "skerry-sign-in-"));
   let aheadMs = 0;
+  let skewMs = 0;
+  // Identity providers in this process tell the time by it, too.
+  const dateNow = Date.now;
+  Date.now = () => dateNow() + aheadMs;
   const clock = {
     ...systemClock,
-    nowMs: () => Date.now() + aheadMs,
+    nowMs: () => Date.now() + skewMs,
     monotonicMs: () => performance.now() + aheadMs,
   };
   const firstStartFile = join(folder, "first-start.link");
@@ -76,6 +86,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
       RoleBinding: roleBindingIntents({ rights }),
       IdentityProvider: identityProviderIntents,
     },
+    ...more,
   }));
   const { store, rights } = harness;
   opened.firstStart = await openFirstStart(
@@ -107,6 +118,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
     firstStartFile,
     firstCode: async () => new URL((await readFile(firstStartFile, "utf8")).trim()).searchParams.get("code") ?? "",
     pass: (ms) => void (aheadMs += ms),
+    skew: (ms) => void (skewMs = ms),
     nowMs: () => clock.nowMs(),
     post,
     enrol,
@@ -123,6 +135,7 @@ export async function startSignIn(cost: PasswordCost = { memoryKiB: 64, passes: 
     signIn: (person, change = {}) =>
       post(undefined, "sign-in", { user: person.name, password, code: code(person), ...change }),
     [Symbol.asyncDispose]: async () => {
+      Date.now = dateNow;
       await harness[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },

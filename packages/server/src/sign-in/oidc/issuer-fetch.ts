@@ -10,10 +10,12 @@ export type IssuerFetch = (url: string, init?: object) => Promise<Response>;
 
 /**
  * Trusts the provider's own authority where it has one, follows no redirects, and bounds time and size.
+ * @param stopping ends what is under way, and lets nothing begin
  * @param timeoutMs for all of an answer
  */
 export async function makeIssuerFetch(
   { metadata, spec }: IdentityProviderResource,
+  stopping: AbortSignal,
   timeoutMs = issuerTimeoutMs,
 ): Promise<IssuerFetch> {
   // Few starts ever need it.
@@ -30,16 +32,24 @@ export async function makeIssuerFetch(
   return async (url, init = {}) => {
     if (!isSafeEndpoint(url, spec.issuer))
       throw misdescribed(metadata.name, `it names ${url.slice(0, 200)}, which is not https`);
-    const signal = AbortSignal.timeout(timeoutMs);
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(timeoutMs)]);
     try {
       const answer = await fetch(url, { ...init, signal, dispatcher, redirect: "manual" });
       const body = await answer.arrayBuffer();
       const hasBody = body.byteLength > 0 && answer.status !== 204 && answer.status !== 304;
       return new Response(hasBody ? body : null, { status: answer.status, headers: [...answer.headers] });
     } catch (error) {
+      if (stopping.aborted) throw stops(error);
       throw unreachable(metadata.name, spec.issuer, error, timeoutMs);
     }
   };
+}
+
+function stops(cause: unknown): SkerryError {
+  return new SkerryError("unavailable", "The server stops: it asks no identity provider any more.", {
+    remedy: "Sign in again in some seconds.",
+    cause,
+  });
 }
 
 /** What a provider's failure is told as: its own words are for the log. */

@@ -23,6 +23,8 @@ export interface IssuersDeps {
   readonly clock: Pick<Clock, "monotonicMs">;
   /** How long a provider may take to answer. */
   readonly timeoutMs?: number;
+  /** Ends what is asked of them. */
+  readonly stopping: AbortSignal;
 }
 
 /** How long a description is believed, and a failure is not tried again. */
@@ -59,11 +61,14 @@ export class Issuers {
   }
 }
 
-async function discover(provider: IdentityProviderResource, { sealer, timeoutMs }: IssuersDeps): Promise<Issuer> {
+async function discover(
+  provider: IdentityProviderResource,
+  { sealer, stopping, timeoutMs }: IssuersDeps,
+): Promise<Issuer> {
   const oauth = await import("oauth4webapi");
   const { createRemoteJWKSet, customFetch: keyFetch } = await import("jose");
   const { metadata, spec } = provider;
-  const fetch: IssuerFetch = await makeIssuerFetch(provider, timeoutMs);
+  const fetch: IssuerFetch = await makeIssuerFetch(provider, stopping, timeoutMs);
   const url = new URL(spec.issuer);
   const options = { [oauth.customFetch]: fetch, [oauth.allowInsecureRequests]: isLocal(url) };
   let description: AuthorizationServer;

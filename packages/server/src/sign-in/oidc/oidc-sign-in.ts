@@ -26,6 +26,8 @@ export interface OidcDeps {
   readonly log: Pick<Log, "warn">;
   /** How long an identity provider may take to answer; 10 s where absent. */
   readonly issuerTimeoutMs?: number;
+  /** Aborts when the server stops: no provider holds it. */
+  readonly stopping: AbortSignal;
 }
 
 /** By a browser, which comes back to where the command waits. */
@@ -77,11 +79,12 @@ export class OidcSignIn {
   readonly #drafts: Drafts;
 
   constructor(deps: OidcDeps) {
-    const { sealer, clock, issuerTimeoutMs } = deps;
+    const { sealer, clock, issuerTimeoutMs, stopping } = deps;
     this.#deps = deps;
     this.#issuers = new Issuers({
       sealer,
       clock,
+      stopping,
       ...(issuerTimeoutMs === undefined ? {} : { timeoutMs: issuerTimeoutMs }),
     });
     this.#drafts = new Drafts(sealer, clock);
@@ -210,7 +213,8 @@ export class OidcSignIn {
   ): Promise<Person> {
     const { description, client, keys } = issuer;
     if (token === undefined) throw new Error("there is no ID token");
-    const expected = { issuer: description.issuer, clientId: client.client_id, nonce, accessToken, nowMs: Date.now() };
+    const nowMs = this.#deps.clock.nowMs();
+    const expected = { issuer: description.issuer, clientId: client.client_id, nonce, accessToken, nowMs };
     const claims = await verifyIdToken(token, keys, expected);
     return { subject: claims.sub ?? "", claims };
   }
