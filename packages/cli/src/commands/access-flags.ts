@@ -55,6 +55,7 @@ export const accessFlags = {
           "a group that it may give, for a value of that claim; may be given again",
           gather,
         )
+        .option("--max-session <seconds>", "the longest that a session by it lasts", toNumber)
         .option("--display-name <text>", "for people"),
     async ({ clientSecret, issuerAuthority, admit = [], mayGive = [], ...flags }) => ({
       issuer: flags["issuer"],
@@ -69,6 +70,7 @@ export const accessFlags = {
       createsUsers: flags["createUsers"],
       groupsClaim: flags["groupsClaim"],
       groups: (mayGive as string[]).length === 0 ? undefined : (mayGive as string[]).map(toGroup),
+      maxSessionSeconds: flags["maxSession"],
       displayName: flags["displayName"],
     }),
   ),

@@ -41,6 +41,8 @@ export const IdentityProvider = defineKind({
     groupsClaim: optional(Claim),
     /** The groups that it may give, each for a value of that claim; membership of these follows it at each sign-in. */
     groups: optional(Type.Array(strict({ value: Value, group: Name }), { maxItems: 200, uniqueItems: true })),
+    /** The longest that a session by it lasts, whatever is wished; 30 days where absent. */
+    maxSessionSeconds: optional(Type.Integer({ minimum: 60, maximum: 2_592_000 })),
     /** Nobody signs in by it any more, and its sessions end. */
     disabled: optional(Type.Boolean()),
   }),

@@ -31,7 +31,10 @@ const defaultLifetimeSeconds = 43_200;
 /** Of one user; the oldest end where there are more. */
 const maxSessions = 50;
 
-/** @throws SkerryError invalid-request where the limit names what is not there, or what the user may not know of */
+/**
+ * @param maxSeconds the longest that it may last, whatever is wished
+ * @throws SkerryError invalid-request where the limit names what is not there, or what the user may not know of
+ */
 export function openSession(
   deps: SessionDeps,
   tx: Transaction,
@@ -39,6 +42,7 @@ export function openSession(
   wish: SessionWish,
   origin: SessionOrigin,
   nowMs: number,
+  maxSeconds = Number.POSITIVE_INFINITY,
 ): OpenedSession {
   const { intents, makeId, people } = deps;
   const { name } = user.metadata;
@@ -47,7 +51,7 @@ export function openSession(
   const spec: ApiTokenResource["spec"] = {
     ...wish,
     owner: { kind: "User", name },
-    lifetimeSeconds: wish.lifetimeSeconds ?? defaultLifetimeSeconds,
+    lifetimeSeconds: Math.min(wish.lifetimeSeconds ?? defaultLifetimeSeconds, maxSeconds),
   };
   const key = { name: `session-${id.slice(id.indexOf("_") + 1)}` };
   const draft = makeDraft("ApiToken", id, key, { spec, labels: {}, status: intents.ApiToken.initialStatus }, nowMs);

@@ -273,6 +273,35 @@ describe("signing in at an identity provider", { timeout: 120_000 }, () => {
     assert.equal((await harness.ask(admin, "DELETE", `${api}/role-bindings/builders`)).status, 200);
   });
 
+  test("lasts no longer than the provider says, whatever was wished, also where that is said later", async () => {
+    const { store } = harness;
+    identity.people.set("s-10", { preferred_username: "pia" });
+    const wished = async (wish: object): Promise<Answer> => {
+      const begun = await begin();
+      return finish(begun.textAt("draft"), await identity.visit(begun.textAt("authorizationUrl"), "s-10"), wish);
+    };
+    const long = await wished({ lifetimeSeconds: 2_592_000 });
+    const short = await wished({ lifetimeSeconds: 600 });
+    const local = await harness.person("pim");
+    assert.equal((await change({ maxSessionSeconds: 59 })).status, 400);
+    assert.equal((await change({ maxSessionSeconds: 3600 })).status, 200);
+    const statuses = async (...tokens: readonly string[]) =>
+      Promise.all(tokens.map(async (token) => (await harness.ask(token, "GET", `${api}/whoami`)).status));
+    assert.deepEqual(await statuses(long.textAt("token"), short.textAt("token"), local.token), [401, 200, 200]);
+    for (const wish of [{ lifetimeSeconds: 2_592_000 }, {}]) {
+      const answer = await wished(wish);
+      assert.equal(answer.status, 201, answer.text);
+      const expiresInMs = Date.parse(answer.textAt("expiresAt")) - harness.nowMs();
+      assert.ok(expiresInMs <= 3_600_000 && expiresInMs > 3_540_000, String(expiresInMs));
+      assert.equal(store.get("ApiToken", { name: answer.textAt("name") })?.spec.lifetimeSeconds, 3600);
+    }
+    const last = await wished({ lifetimeSeconds: 600 });
+    assert.equal(store.get("ApiToken", { name: last.textAt("name") })?.spec.lifetimeSeconds, 600);
+    harness.pass(600_001);
+    assert.deepEqual(await statuses(last.textAt("token")), [401]);
+    await change({ maxSessionSeconds: null });
+  });
+
   test("costs what is its user's: looks through neither users nor tokens, by whatever way", async (t) => {
     const local = await harness.person("ivy");
     const looked: string[] = [];

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { IdentityProviderResource } from "@skerry/model";
+import type { ApiTokenResource, IdentityProviderResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { requireCover } from "../../authorisation/granting.ts";
 import type { IntentContext, KindIntents } from "../../intents.ts";
@@ -23,6 +23,7 @@ export const identityProviderIntents: KindIntents<"IdentityProvider"> = {
     refuseChanges(before.spec, after.spec, ["issuer"], "its users are known by it");
     check(tx, after);
     if (after.spec.disabled === true || after.spec.clientId !== before.spec.clientId) endSessionsBy(tx, after);
+    else if (after.spec.maxSessionSeconds !== before.spec.maxSessionSeconds) endLongSessions(tx, after);
     const { issuer } = after.spec;
     takeFromGroups(tx, groupsTaken(before.spec, after.spec), ({ status }) => status.identity?.issuer === issuer);
     return store(tx, after);
@@ -68,7 +69,18 @@ function isCertificate(pem: string): boolean {
   }
 }
 
-function endSessionsBy(tx: Transaction, { metadata }: IdentityProviderResource): void {
-  const sessions = tx.list("ApiToken").filter(({ status }) => status.session?.identityProvider === metadata.name);
-  endSessions(tx, sessions);
+function endSessionsBy(tx: Transaction, provider: IdentityProviderResource): void {
+  endSessions(tx, sessionsBy(tx, provider));
+}
+
+/** Those that would last longer than any may by now. */
+function endLongSessions(tx: Transaction, provider: IdentityProviderResource): void {
+  const { maxSessionSeconds: most } = provider.spec;
+  if (most === undefined) return;
+  const isLong = ({ spec }: ApiTokenResource): boolean => !(Number(spec.lifetimeSeconds) <= most);
+  endSessions(tx, sessionsBy(tx, provider).filter(isLong));
+}
+
+function sessionsBy(view: View, { metadata }: IdentityProviderResource): readonly ApiTokenResource[] {
+  return view.list("ApiToken").filter(({ status }) => status.session?.identityProvider === metadata.name);
 }

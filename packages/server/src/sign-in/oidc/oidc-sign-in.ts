@@ -239,7 +239,7 @@ export class OidcSignIn {
         const context = { actor: name, cause: note.cause, nowMs, makeId };
         const user = welcome({ ...intents, people }, tx, current, person, name, context);
         const origin = { by: "identity-provider", identityProvider: current.metadata.name } as const;
-        return openSession(this.#deps, tx, user, wish, origin, nowMs);
+        return openSession(this.#deps, tx, user, wish, origin, nowMs, current.spec.maxSessionSeconds);
       },
       { ...note, actor: { kind: "User", name } },
     );
