@@ -3,6 +3,8 @@ import type { ChangeEvent, Store, Tracker, View } from "@skerry/store";
 import { RoleBook } from "./role-book.ts";
 import { Rights, type Grant, type Roles } from "./rights.ts";
 
+const defaultKnown = 10_000;
+
 type Subject = RoleBindingResource["spec"]["subjects"][number];
 
 /**
@@ -23,11 +25,15 @@ export class RightsIndex implements Tracker {
   #providers = new Map<string, string>();
   #policies = new Map<string, string>();
   #roles = this.#rolesNow();
-  /** Rights that were asked for since anything last changed them. */
-  readonly #known = new Map<string, Rights>();
+  /** Rights that were asked for since anything last changed them, by token; and those that were not asked for since it was full. */
+  #known = new Map<string, Rights>();
+  #before = new Map<string, Rights>();
+  readonly #mostKnown: number;
   readonly #stop: () => void;
 
-  constructor(store: Pick<Store, "track">) {
+  /** @param mostKnown of how many tokens rights are remembered; those that asked longest ago are found anew beyond */
+  constructor(store: Pick<Store, "track">, mostKnown = defaultKnown) {
+    this.#mostKnown = mostKnown;
     this.#stop = store.track(this);
   }
 
@@ -60,6 +66,11 @@ export class RightsIndex implements Tracker {
    */
   ofUser(name: string, joined: ReadonlyMap<string, boolean> = new Map()): Rights {
     return this.#rights(this.#grantsOf({ kind: "User", name }, joined));
+  }
+
+  /** Of how many tokens rights are remembered. */
+  get remembered(): number {
+    return this.#known.size + this.#before.size;
   }
 
   get roles(): Roles {
@@ -139,7 +150,7 @@ export class RightsIndex implements Tracker {
         this.#unbind(id);
         return this.#changed();
       case "ApiToken":
-        return void this.#known.delete(id);
+        return this.#forget(id);
       default:
     }
   }
@@ -196,13 +207,25 @@ export class RightsIndex implements Tracker {
   }
 
   #remember(id: string, make: () => Rights): Rights {
-    const known = this.#known.get(id) ?? make();
-    this.#known.set(id, known);
-    return known;
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const rights = this.#before.get(id) ?? make();
+    if (this.#known.size >= this.#mostKnown / 2) {
+      this.#before = this.#known;
+      this.#known = new Map();
+    }
+    this.#known.set(id, rights);
+    return rights;
+  }
+
+  #forget(id: string): void {
+    this.#known.delete(id);
+    this.#before.delete(id);
   }
 
   #changed(roles = false): void {
     this.#known.clear();
+    this.#before.clear();
     if (roles) this.#roles = this.#rolesNow();
   }
 
