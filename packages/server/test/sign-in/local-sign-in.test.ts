@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { SkerryError } from "@skerry/model";
 import { authenticate } from "../../src/authorisation/authentication.ts";
 import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
 import { systemClock } from "../../src/operations/clock.ts";
@@ -114,6 +115,34 @@ describe("local users", { timeout: 120_000 }, () => {
     harness.pass(60_000);
     assert.equal((await harness.signIn(mia)).status, 201);
     harness.pass(600_000);
+  });
+
+  test("have no try counted that nobody looked at: those that find too many others being checked", async () => {
+    class Busy extends PasswordHasher {
+      isBusy = false;
+      override matches(...asked: Parameters<PasswordHasher["matches"]>): Promise<boolean> {
+        return this.isBusy
+          ? Promise.reject(new SkerryError("too-many-requests", "It is busy.", { facts: { retryAfterSeconds: 5 } }))
+          : super.matches(...asked);
+      }
+    }
+    const hasher = new Busy({ memoryKiB: 64, passes: 1 });
+    await using busy = await startSignIn(undefined, { hasher });
+    const pat = await busy.person("pat");
+    hasher.isBusy = true;
+    // More than may be wrong from here, for this name.
+    for (let count = 0; count < 12; count++) {
+      const { status, text } = await busy.post(undefined, "sign-in", { user: "pat", password, code: "000000" });
+      assert.deepEqual([status, text.includes("It is busy.")], [429, true], text);
+    }
+    hasher.isBusy = false;
+    const answer = await busy.post(undefined, "sign-in", {
+      user: "pat",
+      password,
+      code: codeAt(pat.secret, busy.nowMs()),
+    });
+    assert.equal(answer.status, 401, answer.text);
+    assert.equal((await busy.signIn(pat)).status, 201);
   });
 
   test("have no credential shown by any read, event, record or log line", async () => {

@@ -203,6 +203,17 @@ describe("undo", () => {
     ]);
   });
 
+  test("tells that whom an identity provider knows could not come back, where it would delete its user", async () => {
+    const revision = revisionOf(await zone.change("PUT", "/users/linked", { spec: {} }));
+    assert.equal((await zone.undo({ revision }, "?dryRun=true")).at("undone.0.destroys"), undefined);
+    const spec = { issuer: "https://linked.example", clientId: "skerry" };
+    await zone.change("PUT", "/identity-providers/knows", { spec });
+    await zone.change("POST", "/users/linked:link", { identityProvider: "knows", subject: "s-1" });
+    for (const query of ["?dryRun=true", ""])
+      assert.match((await zone.undo({ revision }, query)).textAt("undone.0.destroys"), /signs in by/);
+    await zone.change("DELETE", "/identity-providers/knows");
+  });
+
   test("does not say that a secret is back which is not, and takes back the rest where a partial undo is asked for", async () => {
     const cases = [
       {
