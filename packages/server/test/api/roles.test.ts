@@ -31,7 +31,15 @@ const callers: readonly { readonly role: string; readonly scope: Scope }[] = [
 
 /** What is asked of the whole zone. */
 const zoneVerbs = new Set(["backup", "audit"]);
-const inProject = new Set<KindName>(["Image", "Volume", "Network", "Instance", "ServiceAccount", "Meter"]);
+const inProject = new Set<KindName>([
+  "Image",
+  "Volume",
+  "Network",
+  "Instance",
+  "ServiceAccount",
+  "DisruptionBudget",
+  "Meter",
+]);
 const tenants = new Set<KindName>([...inProject, "Project", "Operation", "ApiToken", "RoleBinding"]);
 const providers = new Set<KindName>(["Provider", "Site", "Node", "JoinToken"]);
 
@@ -93,6 +101,7 @@ const open = new Set([
   "GET /api/v1/openapi.json",
   "GET /api/v1/events",
   "POST /api/v1/plan",
+  "POST /api/v1/placement/simulations",
   // Each thing that it does is authorised by itself: test/undo.
   "POST /api/v1/undo",
 ]);
@@ -156,6 +165,7 @@ describe("every route with every role", () => {
       tx.put(draft("RoleBinding", { name: "thing" }, { role: "viewer", subjects, project: own.project }, {}));
       const key = { name: "thing", project: own.project };
       tx.put(draft("ServiceAccount", key, {}, {}));
+      tx.put(draft("DisruptionBudget", key, specs.DisruptionBudget, {}));
       tx.put(draft("Meter", key, { month: "2026-01", organisation: own.organisation }, { sites: [] }));
       tx.put(draft("Image", key, specs.Image, { state: "pending" }));
       tx.put(draft("Volume", key, specs.Volume, { state: "absent", conditions: [] }));
@@ -256,9 +266,11 @@ function isList({ method, path }: Documented): boolean {
   return method === "GET" && Object.values(kinds).some(({ plural }) => path.endsWith(`/${plural}`));
 }
 
-/** Routes of bytes: what comes after the guard fails here. */
+/** Routes of bytes, and why an instance is where it is: what comes after the guard fails here. */
 function isSpecial(path: string): boolean {
-  return /:connect|\/console|\/ports\/|\/content|:backup|\/backup|agents?\//.test(path) || path.endsWith("/log");
+  return (
+    /:connect|\/console|\/ports\/|\/content|:backup|\/backup|agents?\/|\/placement$/.test(path) || path.endsWith("/log")
+  );
 }
 
 function ruleOf({ method, path, tags }: Documented): { readonly kind: KindName; readonly verb: string } {
