@@ -20,6 +20,7 @@ export { fieldName } from "./field-error.ts";
 export { MeteredSite, Month } from "./kinds/meter.ts";
 export * from "./sign-in.ts";
 export * from "./usage-report.ts";
+export * from "./kinds/device.ts";
 export { Capacity, NodeFacts, accelerators, computeDrivers } from "./kinds/node.ts";
 export { PriceList, SshAccess, providerDrivers } from "./kinds/provider.ts";
 export {

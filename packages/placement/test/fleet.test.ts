@@ -45,6 +45,23 @@ describe("a fleet", () => {
     }
   });
 
+  test("may have more kinds of devices than there are bits for them, and finds each where it is", () => {
+    const equipped = nodes.map((one, number) => ({ ...one, spare: { devices: { gpu: 1, [`gpu ${number}`]: 1 } } }));
+    const placer = new Placer(
+      new NodeFleet([...nodes.map((one) => ({ ...one, id: `${one.id}-x`, name: `${one.name}-x` })), ...equipped]),
+    );
+    for (const number of [0, 31, 32, 33, 64, 150, 299]) {
+      const asked = request({}, { devices: { gpu: 1, [`gpu ${number}`]: 1 } });
+      const { slot } = placer.best(asked);
+      assert.equal(placer.fleet.at(slot).name, nodes[number]?.name);
+      const reservation = placer.fleet.reserve(slot, asked);
+      assert.equal(placer.best(asked).slot, -1);
+      placer.fleet.release(reservation);
+      assert.equal(placer.best(asked).slot, slot);
+    }
+    assert.equal(placer.best(request({}, { devices: { "gpu 300": 1 } })).slot, -1);
+  });
+
   test("takes pinned cells where least is left over, and gives the same back", () => {
     const cells = [8, 4, 6, 2].map((vcpus) => ({ vcpus, memoryMiB: 8192 }));
     const fleet = new NodeFleet([

@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { Digest, HealthCheck, Id, Name, oneOf, optional, strict } from "@skerry/model";
+import { Digest, HealthCheck, Id, Name, PciAddress, oneOf, optional, strict } from "@skerry/model";
 
 /*
  * What the server wants of one node, whole, level-triggered. Absence is never an order: what is not mentioned is left
@@ -92,6 +92,8 @@ export const WantedInstance = strict({
   memoryMiB: Type.Integer({ minimum: 1 }),
   rootVolume: Id,
   nics: Type.Array(WantedNic),
+  /** What it has of the node for itself, all functions of it; nobody else has. */
+  devices: optional(Type.Array(PciAddress, { minItems: 1, maxItems: 512 })),
   /** Done once per number; the node journals the last one that it did. */
   rebootGeneration: Type.Integer({ minimum: 0 }),
   sshKeys: Type.Array(Type.String()),

@@ -109,6 +109,7 @@ export class BodyReader {
     sizeMiB: (at) => this.#number(at, (value) => (this.sizeMiB = value)),
     instance: (at) => this.#text(at, this.#owner),
     networks: (at) => this.#only(at, (inner) => this.#text(inner, this.network)),
+    devices: this.#complexUnlessEmpty,
   });
   readonly #status: Level = level({
     addresses: (at) => this.#only(at, (inner) => this.#object(inner, this.#addressFields)),

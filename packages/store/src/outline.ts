@@ -77,6 +77,7 @@ function instanceFacts({ spec, status, assignment }: InstanceResource): Partial<
     removal === undefined &&
     lease === undefined &&
     former.length === 0 &&
+    (spec.devices ?? []).length === 0 &&
     networks.length <= 1 &&
     status.addresses.length <= 1 &&
     (held === undefined || (held.network === network && address !== 0));

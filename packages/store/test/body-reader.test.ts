@@ -44,6 +44,7 @@ const instance = fc.record({
     vcpus: fc.integer({ min: 1, max: 512 }),
     memoryMiB: fc.integer({ min: 32, max: 2 ** 24 }),
     networks: maybe(fc.array(fc.constantFrom("lan", "wan"), { maxLength: 2 })),
+    devices: maybe(fc.array(fc.constant({ kind: "gpu" as const }), { maxLength: 2 })),
     placement: maybe(fc.record({ labels: fc.dictionary(name, text), latitude: fc.double({ noNaN: true }) })),
   }),
   status: fc.record({

@@ -3,6 +3,7 @@ import { CountryCode, Id, Labels, Name, Timestamp, oneOf, optional, strict } fro
 import { Assignment, Condition, OrderRevision, Removal } from "../metadata.ts";
 import { PlacementDecision } from "../placement-decision.ts";
 import { SovereigntyLevel } from "./provider.ts";
+import { DeviceWish, HeldDevice } from "./device.ts";
 import { accelerators, computeDrivers } from "./node.ts";
 import { defineKind } from "../kind.ts";
 
@@ -101,13 +102,25 @@ export const InstanceAssignment = strict({
   decision: optional(PlacementDecision),
   /** The operation that keeps it stopped, whatever `spec.power` says. */
   heldBy: optional(Id),
+  /** What it has of its node for itself. */
+  devices: optional(Type.Array(HeldDevice)),
   /** Where a move in progress will take it; what it needs is kept free there. */
-  movingTo: optional(strict({ node: Name, nodeId: Id })),
+  movingTo: optional(strict({ node: Name, nodeId: Id, devices: optional(Type.Array(HeldDevice)) })),
+  /** What is kept for it on the node that a move in progress has left, to which it may go back. */
+  leaving: optional(strict({ nodeId: Id, devices: Type.Array(HeldDevice) })),
   /** How long a stop waits for the guest to shut down by itself; the agent's own grace where absent. */
   stopGraceMs: optional(Type.Integer({ minimum: 0 })),
-  /** Nodes that it left and that may still define it; each goes once that node was seen without it. */
+  /** Nodes that it left and that may still define it; each goes once that node was seen without it, and is nobody else's until then. */
   former: optional(
-    Type.Array(strict({ node: Name, nodeId: Id, epoch: Type.Integer({ minimum: 1 }), since: OrderRevision })),
+    Type.Array(
+      strict({
+        node: Name,
+        nodeId: Id,
+        epoch: Type.Integer({ minimum: 1 }),
+        since: OrderRevision,
+        devices: optional(Type.Array(HeldDevice)),
+      }),
+    ),
   ),
   removal: optional(Removal),
   /** Only where the spec lets it be replaced. */
@@ -132,6 +145,15 @@ export const Instance = defineKind({
     }),
     /** Size of the root volume; the image's virtual size where absent. */
     diskMiB: optional(Type.Integer({ minimum: 1 })),
+    /** What it is to have of its node for itself. */
+    devices: optional(
+      Type.Array(DeviceWish, {
+        minItems: 1,
+        maxItems: 8,
+        description:
+          "Devices of its node that it has for itself. Which ones is the server's choice; they stay its own while it is stopped, and a move takes others.",
+      }),
+    ),
     /** At most one address on each network, leased by the server. */
     networks: optional(Type.Array(Name, { maxItems: 8, uniqueItems: true })),
     sshKeys: optional(

@@ -2,6 +2,7 @@ import { Type, type Static } from "typebox";
 import { Id, Name, Schedulable, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
 import { defineKind } from "../kind.ts";
+import { NodeDevice, mostNodeDevices } from "./device.ts";
 
 export const computeDrivers = ["libvirt", "simulated"] as const;
 export const accelerators = ["kvm", "tcg", "simulated"] as const;
@@ -27,6 +28,8 @@ export const NodeFacts = strict({
   accelerator: oneOf(accelerators),
   agentVersion: FactText,
   capacity: Capacity,
+  /** What it may give to instances, each to one at a time. */
+  devices: optional(Type.Array(NodeDevice, { maxItems: mostNodeDevices })),
   /** host:port of the data plane (mutual TLS), reached by other nodes. */
   dataEndpoint: optional(FactText),
   /** host:port of the encrypted overlay's UDP endpoint, and its public key (base64). */

@@ -10,7 +10,6 @@ import {
   integer,
   loadStride,
   maxCells,
-  maxDeviceKinds,
   mebibytesPerUnit,
   real,
   roomClass,
@@ -248,7 +247,9 @@ function takeSpecial(columns: Columns, level: Level, block: number, slot: number
     raise(bound.mostCellMemory, real(columns.specials, row + special.cell + 2 * cell + 1));
   }
   let devices = 0;
-  for (let kind = 0; kind < maxDeviceKinds; kind++)
-    if (real(columns.specials, row + special.devices + kind) > 0) devices |= 1 << kind;
+  const end = row + special.kind + 2 * real(columns.specials, row + special.kinds);
+  for (let at = row + special.kind; at < end; at += 2)
+    // Of more than 32 kinds some share a bit, so that it says that there may be some.
+    if (real(columns.specials, at + 1) > 0) devices |= 1 << real(columns.specials, at);
   setBits(level, block, bit.device, devices);
 }

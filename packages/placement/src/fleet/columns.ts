@@ -25,10 +25,18 @@ export const fact = { flags: 0, locale: 1, labels: 2, rank: 3, taints: 4, reach:
 export const flag = { present: 1, open: 2, x86_64: 4, aarch64: 8, tainted: 16 } as const;
 
 /** Of the few nodes that have such, in `specials`; row 0 is of all others. */
-export const special = { hugepagesMiB: 0, cells: 1, cell: 2, devices: 18 } as const;
+export const special = { hugepagesMiB: 0, cells: 1, cell: 2, kinds: 18, kind: 19 } as const;
 export const maxCells = 8;
-export const maxDeviceKinds = 32;
-export const specialStride = special.devices + maxDeviceKinds;
+/** Kinds of devices of one node, each with its number and how many are free; a fleet may have any number of kinds. */
+export const maxDeviceKinds = 66;
+export const specialStride = special.kind + 2 * maxDeviceKinds;
+
+/** Where a row of `specials` says how many are free of a kind of device; -1 where the node has none. */
+export function devicesPlace(specials: Float64Array, row: number, kind: number): number {
+  const end = row + special.kind + 2 * real(specials, row + special.kinds);
+  for (let at = row + special.kind; at < end; at += 2) if (real(specials, at) === kind) return at + 1;
+  return -1;
+}
 
 /** Of a block, or of a row at a higher level, in `bounds`: highest or lowest of its open nodes, as the name says. Three numbers are one for each resource. */
 export const bound = {

@@ -5,6 +5,7 @@ import type { PlacementRequest } from "../request.ts";
 import { refreshAll } from "./bounds.ts";
 import {
   copyColumns,
+  devicesPlace,
   fact,
   factStride,
   flag,
@@ -12,6 +13,7 @@ import {
   loadStride,
   makeColumns,
   maxCells,
+  maxDeviceKinds,
   real,
   slotsPerBlock,
   special,
@@ -240,7 +242,10 @@ export class NodeFleet {
       specials[row + place] = real(specials, row + place) - sign * amount;
     };
     take(special.hugepagesMiB, hugepagesMiB);
-    for (const kind of kinds) take(special.devices + this.words.device(kind), devices[kind] ?? 0);
+    for (const kind of kinds) {
+      const place = devicesPlace(specials, row, this.words.devices.find(kind) ?? -1);
+      if (place >= 0) take(place - row, devices[kind] ?? 0);
+    }
     for (const cell of cells) {
       take(special.cell + 2 * cell, share.vcpus);
       take(special.cell + 2 * cell + 1, share.memoryMiB);
@@ -305,7 +310,7 @@ export class NodeFleet {
     return isNew ? "all" : isLoadNew ? "load" : "none";
   }
 
-  /** @throws RangeError where it has more NUMA cells than columns */
+  /** @throws RangeError where it has more NUMA cells, or kinds of devices, than columns */
   #writeSpare(slot: number, spare: Spare | undefined): boolean {
     const { facts, specials } = this.columns;
     const at = slot * factStride + fact.special;
@@ -323,7 +328,13 @@ export class NodeFleet {
       numbers[special.cell + 2 * index] = vcpus;
       numbers[special.cell + 2 * index + 1] = memoryMiB;
     }
-    for (const [kind, count] of Object.entries(devices)) numbers[special.devices + this.words.device(kind)] = count;
+    const kinds = Object.entries(devices);
+    if (kinds.length > maxDeviceKinds) throw new RangeError(`a node has at most ${maxDeviceKinds} kinds of devices`);
+    numbers[special.kinds] = kinds.length;
+    for (const [index, [kind, count]] of kinds.entries()) {
+      numbers[special.kind + 2 * index] = this.words.device(kind);
+      numbers[special.kind + 2 * index + 1] = count;
+    }
     let isNew = false;
     for (const [place, number] of numbers.entries()) {
       isNew ||= real(specials, base + place) !== number;
@@ -343,7 +354,7 @@ export class NodeFleet {
     const { spare } = this.#candidates[slot] ?? {};
     const devices = Object.keys(spare?.devices ?? {}).map((kind) => [
       kind,
-      real(specials, row + special.devices + this.words.device(kind)),
+      real(specials, devicesPlace(specials, row, this.words.device(kind))),
     ]);
     return {
       ...(spare?.devices === undefined ? {} : { devices: Object.fromEntries(devices) as Record<string, number> }),

@@ -1,6 +1,5 @@
 import type { Candidate } from "../candidate.ts";
 import { scoreReferences } from "../request.ts";
-import { maxDeviceKinds } from "./columns.ts";
 import { Dictionary } from "./dictionary.ts";
 
 /** All that nodes of a site share, with words as their numbers. Nodes of one site that differ in it have locales of their own. */
@@ -109,11 +108,8 @@ export class Words {
     ]);
   }
 
-  /** @throws RangeError where a fleet has more kinds of devices than columns */
   device(kind: string): number {
-    const number = this.devices.number(kind);
-    if (number >= maxDeviceKinds) throw new RangeError(`a fleet has at most ${maxDeviceKinds} kinds of devices`);
-    return number;
+    return this.devices.number(kind);
   }
 }
 

@@ -1,4 +1,14 @@
-import { fact, factStride, flag, integer, maxCells, real, special, specialStride } from "../fleet/columns.ts";
+import {
+  devicesPlace,
+  fact,
+  factStride,
+  flag,
+  integer,
+  maxCells,
+  real,
+  special,
+  specialStride,
+} from "../fleet/columns.ts";
 import { noRoom, useWith } from "../fleet/size-table.ts";
 import type { Locale } from "../fleet/words.ts";
 import { scoreReferences } from "../request.ts";
@@ -98,8 +108,10 @@ function fitsSpecial({ columns, devices, hugepagesMiB, cells, cellShare }: Query
   const { facts, specials } = columns;
   // The first row is of nodes that have nothing special.
   const row = integer(facts, slot * factStride + fact.special) * specialStride;
-  for (const [kind, count] of devices)
-    if (kind < 0 || real(specials, row + special.devices + kind) < count) return false;
+  for (const [kind, count] of devices) {
+    const place = kind < 0 ? -1 : devicesPlace(specials, row, kind);
+    if (place < 0 || real(specials, place) < count) return false;
+  }
   if (real(specials, row + special.hugepagesMiB) < hugepagesMiB) return false;
   if (cells === 0) return true;
   let fitting = 0;

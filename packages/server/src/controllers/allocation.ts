@@ -1,16 +1,24 @@
-import type { Capacity, InstanceResource, VolumeResource } from "@skerry/model";
+import type { Capacity, InstanceAssignment, InstanceResource, VolumeResource } from "@skerry/model";
 import type { Before, ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
 import { OwnChanges } from "../own-changes.ts";
+import { addressesOf } from "./devices.ts";
 
 /** What of one instance, its disk included, counts against one node. */
 interface Share extends Capacity {
   readonly nodeId: string;
+  /** Addresses of the devices that it has for itself. */
+  readonly devices?: ReadonlySet<string>;
 }
 
-/** What is taken on a node. */
-export type UsedOn = (nodeId: string) => Readonly<Capacity>;
+/** What is taken of a node. */
+export interface TakenOnNode extends Capacity {
+  /** How many instances hold a device, by its address: one, of what is held at all. */
+  devices?: ReadonlyMap<string, number>;
+}
 
-const nothing: Readonly<Capacity> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
+export type UsedOn = (nodeId: string) => Readonly<TakenOnNode>;
+
+const nothing: Readonly<TakenOnNode> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
 
 /**
  * What instances take on each node: where they are assigned, where a running move will take them, and wherever a copy of
@@ -18,12 +26,12 @@ const nothing: Readonly<Capacity> = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
  * it last asked, never the whole fleet.
  */
 export class Allocation implements Tracker {
-  readonly #used = new Map<string, Capacity>();
+  readonly #used = new Map<string, TakenOnNode>();
   /** Nodes of it that have changed since somebody took note. */
   #changed = new Set<string>();
   /** What a transaction's own changes take beyond that. */
   readonly #corrections = new OwnChanges(
-    () => new Map<string, Capacity>(),
+    () => new Map<string, TakenOnNode>(),
     (corrections, changes, tx) =>
       recount(
         corrections,
@@ -93,7 +101,7 @@ export class Allocation implements Tracker {
 
 /** Counts what these changes, all that there are between `before` and `newest`, take and give back. */
 function recount(
-  used: Map<string, Capacity>,
+  used: Map<string, TakenOnNode>,
   events: readonly ChangeEvent[],
   newest: View,
   before: Before,
@@ -160,31 +168,65 @@ function sharesOf(instance: InstanceResource | undefined, volume: VolumeResource
   const diskMiB = own?.spec.sizeMiB ?? 0;
   const copies = own?.assignment?.copies ?? [];
   const { vcpus, memoryMiB } = spec;
-  if (assignment.movingTo === undefined && copies.length === 0)
+  if (assignment.movingTo === undefined && copies.length === 0 && spec.devices === undefined)
     return [{ nodeId: assignment.nodeId, vcpus, memoryMiB, diskMiB }];
   const runsOn = new Set([
     assignment.nodeId,
     ...(assignment.movingTo === undefined ? [] : [assignment.movingTo.nodeId]),
   ]);
   const liesOn = new Set([...runsOn, ...copies.map(({ nodeId }) => nodeId)]);
-  return [...liesOn].map((nodeId) => ({
-    nodeId,
-    vcpus: runsOn.has(nodeId) ? vcpus : 0,
-    memoryMiB: runsOn.has(nodeId) ? memoryMiB : 0,
-    diskMiB,
-  }));
+  const held = spec.devices === undefined ? undefined : devicesHeld(assignment);
+  return [...new Set([...liesOn, ...(held?.keys() ?? [])])].map((nodeId) => {
+    const devices = held?.get(nodeId);
+    return {
+      nodeId,
+      vcpus: runsOn.has(nodeId) ? vcpus : 0,
+      memoryMiB: runsOn.has(nodeId) ? memoryMiB : 0,
+      diskMiB: liesOn.has(nodeId) ? diskMiB : 0,
+      ...(devices === undefined ? {} : { devices }),
+    };
+  });
 }
 
-function add(sums: Map<string, Capacity>, share: Share, sign: 1 | -1): void {
-  const { nodeId, vcpus, memoryMiB, diskMiB } = share;
+/** Addresses by node: where it is, where a move takes it and whence it may come back, and where its guest may be left. */
+function devicesHeld(assignment: InstanceAssignment): ReadonlyMap<string, ReadonlySet<string>> {
+  const held = new Map<string, Set<string>>();
+  const { movingTo, leaving, former = [] } = assignment;
+  for (const place of [assignment, movingTo, leaving, ...former]) {
+    if (place?.devices === undefined || place.devices.length === 0) continue;
+    const known = held.get(place.nodeId) ?? new Set();
+    held.set(place.nodeId, known);
+    for (const address of place.devices.flatMap(addressesOf)) known.add(address);
+  }
+  return held;
+}
+
+function add(sums: Map<string, TakenOnNode>, share: Share, sign: 1 | -1): void {
+  const { nodeId, vcpus, memoryMiB, diskMiB, devices } = share;
   const before = sums.get(nodeId) ?? nothing;
-  sums.set(nodeId, sum(before, { vcpus: sign * vcpus, memoryMiB: sign * memoryMiB, diskMiB: sign * diskMiB }));
+  const after = sum(before, { vcpus: sign * vcpus, memoryMiB: sign * memoryMiB, diskMiB: sign * diskMiB });
+  if (devices !== undefined) hold(after, devices, sign);
+  sums.set(nodeId, after);
 }
 
-function sum(one: Readonly<Capacity>, other: Readonly<Capacity>): Capacity {
-  return {
+function hold(taken: TakenOnNode, addresses: Iterable<string>, by: number): void {
+  const devices = new Map(taken.devices);
+  for (const address of addresses) {
+    const holders = (devices.get(address) ?? 0) + by;
+    if (holders === 0) devices.delete(address);
+    else devices.set(address, holders);
+  }
+  if (devices.size === 0) delete taken.devices;
+  else taken.devices = devices;
+}
+
+function sum(one: Readonly<TakenOnNode>, other: Readonly<TakenOnNode>): TakenOnNode {
+  const total: TakenOnNode = {
     vcpus: one.vcpus + other.vcpus,
     memoryMiB: one.memoryMiB + other.memoryMiB,
     diskMiB: one.diskMiB + other.diskMiB,
   };
+  if (one.devices !== undefined) total.devices = one.devices;
+  if (other.devices !== undefined) for (const [address, holders] of other.devices) hold(total, [address], holders);
+  return total;
 }

@@ -1,8 +1,8 @@
-import type { Capacity } from "@skerry/model";
-import { NodeFleet, Placer, type Candidate, type PlacementRequest } from "@skerry/placement";
+import { NodeFleet, Placer, type PlacementRequest } from "@skerry/placement";
 import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
-import type { Allocation } from "./allocation.ts";
+import type { Allocation, TakenOnNode } from "./allocation.ts";
 import { OwnChanges } from "../own-changes.ts";
+import { devicesOn, type Host } from "./devices.ts";
 import { candidateOf, fleetOf, idle } from "./placing.ts";
 import { PlacerKept, type FleetSnapshot } from "./placer-kept.ts";
 
@@ -94,11 +94,15 @@ export class Fleet implements Tracker {
   }
 
   /** The candidates as this transaction has them; any other view is taken for the newest. Good until the next call. */
-  in(view: View & Partial<Pick<Transaction, "written">>): readonly Candidate[] {
+  in(view: View & Partial<Pick<Transaction, "written">>): readonly Host[] {
     const used = this.#allocation.in(view);
     const own = view.written === undefined ? undefined : this.#own.of(view.written, view).seats;
     const seats = (own ?? this.#kept()).list;
-    for (const seat of seats) seat.used = used(seat.id);
+    for (const seat of seats) {
+      const taken = used(seat.id);
+      seat.used = taken;
+      if (seat.devices !== undefined) Object.assign(seat, devicesOn(seat.devices, taken.devices));
+    }
     return seats;
   }
 }
@@ -111,7 +115,7 @@ function concernsAll({ kind }: ChangeEvent): boolean {
 }
 
 /** A candidate whose taken part is written anew for each decision. */
-type Seat = Omit<Candidate, "used"> & { used: Readonly<Capacity> };
+type Seat = Omit<Host, "used"> & { used: Readonly<TakenOnNode> };
 
 class Seats {
   /** In no order. */
@@ -119,7 +123,7 @@ class Seats {
   /** By a node's id. */
   readonly #places = new Map<string, number>();
 
-  constructor(candidates: readonly Candidate[]) {
+  constructor(candidates: readonly Host[]) {
     this.list = [...candidates];
     for (const [place, { id }] of candidates.entries()) this.#places.set(id, place);
   }

@@ -1,6 +1,6 @@
 import { FleetJournal, NodeFleet, Placer, type Candidate, type PlacementRequest, type Steps } from "@skerry/placement";
 import type { Transaction, View } from "@skerry/store";
-import type { Allocation } from "./allocation.ts";
+import type { Allocation, UsedOn } from "./allocation.ts";
 import { candidateOf, fleetOf } from "./placing.ts";
 
 /** How many changes of nodes, and how many decisions, are remembered: 10 MB at most. */
@@ -33,6 +33,8 @@ export class PlacerKept {
   /** Undefined until it is asked for. */
   #placer: Placer | undefined;
   readonly #changed = new Set<string>();
+  /** Nodes with devices, whose place says which are free. */
+  readonly #equipped = new Set<string>();
   /** Nodes that have what a transaction took on them, which is not the newest state's. */
   readonly #lent = new Set<string>();
   #journal = new FleetJournal(changesKept);
@@ -49,6 +51,7 @@ export class PlacerKept {
     this.#placer = undefined;
     this.#changed.clear();
     this.#lent.clear();
+    this.#equipped.clear();
     this.#journal = new FleetJournal(changesKept);
     this.#decisions.clear();
   }
@@ -90,23 +93,37 @@ export class PlacerKept {
     // Asked for first: what it answers for a transaction is good until it is asked for another.
     const base = this.#allocation.in(newest);
     const taken = this.#allocation.takeChanged();
-    if (this.#placer === undefined) this.#placer = new Placer(new NodeFleet(fleetOf(newest, base)));
+    this.#placer ??= this.#make(newest, base);
     const { fleet } = this.#placer;
     for (const nodeId of this.#changed) {
       const node = newest.getById("Node", nodeId);
       const candidate = node === undefined ? undefined : candidateOf(newest, node, base);
       if (candidate === undefined) this.#journal.remove(fleet, nodeId);
       else this.#journal.put(fleet, candidate);
+      if (candidate?.devices === undefined) this.#equipped.delete(nodeId);
+      else this.#equipped.add(nodeId);
     }
     this.#changed.clear();
-    for (const nodes of [taken, this.#lent])
-      for (const nodeId of nodes) this.#journal.setUsed(fleet, nodeId, base(nodeId));
+    for (const nodes of [taken, this.#lent]) for (const nodeId of nodes) this.#take(fleet, nodeId, base);
     this.#lent.clear();
     const own = this.#allocation.in(view);
     for (const nodeId of corrected) {
-      this.#journal.setUsed(fleet, nodeId, own(nodeId));
+      this.#take(fleet, nodeId, own);
       this.#lent.add(nodeId);
     }
     return this.#placer;
+  }
+
+  #make(newest: View, used: UsedOn): Placer {
+    const hosts = fleetOf(newest, used);
+    for (const { id, devices } of hosts) if (devices !== undefined) this.#equipped.add(id);
+    return new Placer(new NodeFleet(hosts));
+  }
+
+  #take(fleet: NodeFleet, nodeId: string, used: UsedOn): void {
+    const node = this.#equipped.has(nodeId) ? this.#newest?.getById("Node", nodeId) : undefined;
+    const host = node === undefined || this.#newest === undefined ? undefined : candidateOf(this.#newest, node, used);
+    if (host === undefined) this.#journal.setUsed(fleet, nodeId, used(nodeId));
+    else this.#journal.put(fleet, host);
   }
 }

@@ -1,6 +1,7 @@
 import {
   SkerryError,
   type Capacity,
+  type HeldDevice,
   type InstanceResource,
   type NodeResource,
   type PlacementDecision,
@@ -23,6 +24,7 @@ import {
 } from "@skerry/placement";
 import type { View } from "@skerry/store";
 import type { UsedOn } from "./allocation.ts";
+import { devicesAsked, devicesOn, pickDevices, type Host } from "./devices.ts";
 import { rootVolumeOf } from "./reap.ts";
 import { findImage } from "./references.ts";
 
@@ -39,6 +41,8 @@ export interface Chosen {
   readonly nodeId: string;
   readonly reason: string;
   readonly decision: Omit<PlacementDecision, "revision" | "generation">;
+  /** What it has there for itself. */
+  readonly devices?: HeldDevice[];
 }
 
 /**
@@ -46,7 +50,7 @@ export interface Chosen {
  * @throws SkerryError no-placement with what stands in the way, and what would change it
  */
 export function chooseNode(
-  candidates: readonly Candidate[],
+  candidates: readonly Host[],
   request: PlacementRequest,
   target: Target = {},
   naming: Naming = byName,
@@ -67,7 +71,7 @@ export function chooseNode(
     });
   }
   const decision = place(request, fleet, naming);
-  if (decision.outcome === "placed") return chosen(decision);
+  if (decision.outcome === "placed") return chosen(decision, request);
   if (fleet.length > 0 || isAnywhere) throw refusalError(decision);
   throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
     remedy: "See what there is: skerry node list",
@@ -89,12 +93,12 @@ export function chooseAnywhere<V extends { readonly revision: number }>(
   const decision = isLooked ? place(request, fleet.in(view), naming) : decide(placer, request, naming);
   if (decision.outcome === "refused") throw refusalError(decision);
   fleet.decided(view.revision, request);
-  return chosen(decision);
+  return chosen(decision, request);
 }
 
 interface ChoosableFleet<V> {
   readonly size: number;
-  in(view: V): readonly Candidate[];
+  in(view: V): readonly Host[];
   placerIn(view: V): Placer;
   decided(revision: number, request: PlacementRequest): void;
 }
@@ -103,8 +107,8 @@ function isPlain({ weights, affinity, stayPut, seed }: PlacementRequest): boolea
   return weights === undefined && affinity === undefined && stayPut === undefined && seed === undefined;
 }
 
-function chosen({ node, reason, considered, fitting, parts, next }: Placed): Chosen {
-  return {
+function chosen({ node, reason, considered, fitting, parts, next }: Placed, { devices }: PlacementRequest): Chosen {
+  const choice = {
     node: node.name,
     nodeId: node.id,
     reason: reason.slice(0, 2048),
@@ -115,6 +119,9 @@ function chosen({ node, reason, considered, fitting, parts, next }: Placed): Cho
       ...(next === undefined ? {} : { next: { nodeId: next.node.id, parts: next.parts } }),
     },
   };
+  if (devices === undefined) return choice;
+  const { freeDevices = [] }: Host = node;
+  return { ...choice, devices: pickDevices(freeDevices, devices) };
 }
 
 /** A node that would take it now, other than those it is on; undefined where none would. For advice. */
@@ -134,6 +141,7 @@ const passingReasons: ReadonlySet<RefusalReason> = new Set([
   "capacity-vcpus",
   "capacity-memory",
   "capacity-disk",
+  "device",
 ]);
 
 /** Which hard constraints do not hold on a node, whatever is free there and whether it is there now; empty where all do. */
@@ -201,17 +209,19 @@ export function requestOf(view: View, instance: InstanceResource): PlacementRequ
 
 /** The same of something that is not there. */
 export function requestFor(
-  spec: Pick<InstanceResource["spec"], "vcpus" | "memoryMiB" | "placement"> & { readonly diskMiB: number },
+  spec: Pick<InstanceResource["spec"], "vcpus" | "memoryMiB" | "placement" | "devices"> & { readonly diskMiB: number },
   architecture = spec.placement?.architecture,
 ): PlacementRequest {
   const { vcpus, memoryMiB, diskMiB, placement: { weights, ...placement } = {} } = spec;
-  return {
+  const request = {
     vcpus,
     memoryMiB,
     diskMiB,
     constraints: { ...placement, ...(architecture === undefined ? {} : { architecture }) },
     ...(weights === undefined ? {} : { weights }),
   };
+  const devices = devicesAsked(spec.devices);
+  return devices === undefined ? request : { ...request, devices };
 }
 
 const nothing: Capacity = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
@@ -220,23 +230,24 @@ const nothing: Capacity = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
 export const idle: UsedOn = () => nothing;
 
 /** Every node as placement sees it; one that has not joined yet is there too, as unhealthy and without capacity. */
-export function fleetOf(view: View, used: UsedOn): readonly Candidate[] {
+export function fleetOf(view: View, used: UsedOn): readonly Host[] {
   return view.list("Node").flatMap((node) => candidateOf(view, node, used) ?? []);
 }
 
 /** One node as `fleetOf` has it. */
-export function candidateAt(view: View, nodeId: string | undefined, used: UsedOn): Candidate | undefined {
+export function candidateAt(view: View, nodeId: string | undefined, used: UsedOn): Host | undefined {
   const node = nodeId === undefined ? undefined : view.getById("Node", nodeId);
   return node === undefined ? undefined : candidateOf(view, node, used);
 }
 
 /** Undefined where its site or provider is missing. */
-export function candidateOf(view: View, node: NodeResource, used: UsedOn): Candidate | undefined {
+export function candidateOf(view: View, node: NodeResource, used: UsedOn): Host | undefined {
   const site = view.get("Site", { name: node.spec.site });
   const provider = site === undefined ? undefined : view.get("Provider", { name: site.spec.provider });
   if (site === undefined || provider === undefined) return undefined;
   const { facts } = node.status;
   const { country, tier, latitude, longitude, carbonGramsPerKWh, eurosPerVcpuHour } = site.spec;
+  const taken = used(node.metadata.id);
   return {
     name: node.metadata.name,
     id: node.metadata.id,
@@ -254,7 +265,8 @@ export function candidateOf(view: View, node: NodeResource, used: UsedOn): Candi
     ...cordonAbove(site, provider),
     healthy: isHealthy(node),
     capacity: (facts === undefined ? undefined : (node.spec.capacityOverride ?? facts.capacity)) ?? nothing,
-    used: used(node.metadata.id),
+    used: taken,
+    ...(facts?.devices === undefined ? {} : devicesOn(facts.devices, taken.devices)),
     ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
     ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
   };

@@ -19,6 +19,7 @@ import {
   type WantedVolume,
 } from "@skerry/protocol";
 import { rangeOf } from "./addressing/network-address.ts";
+import { addressesOf } from "./devices.ts";
 import { replaceAfterOf } from "./instance-lease.ts";
 import { instanceFootprint, type FleetView } from "./fleet-view.ts";
 
@@ -147,6 +148,7 @@ function wantedInstance(fleet: FleetView, instance: InstanceResource, nodeId: st
     memoryMiB: spec.memoryMiB,
     rootVolume,
     nics: absent ? [] : nicsOf(fleet, instance),
+    ...(assignment.devices === undefined || absent ? {} : { devices: assignment.devices.flatMap(addressesOf) }),
     rebootGeneration: spec.rebootGeneration ?? 0,
     sshKeys: absent ? [] : [...(spec.sshKeys ?? [])],
     ...(spec.userData === undefined || absent ? {} : { userData: spec.userData }),

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { SkerryError, type Capacity, type InstanceResource } from "@skerry/model";
+import { SkerryError, type DeviceWish, type InstanceResource } from "@skerry/model";
 import type { Store, Transaction, View } from "@skerry/store";
 import { seed } from "@skerry/testkit/seed";
 import { decide, place } from "@skerry/placement";
-import { Allocation } from "../../src/controllers/allocation.ts";
+import { Allocation, type TakenOnNode } from "../../src/controllers/allocation.ts";
 import { Fleet } from "../../src/controllers/fleet.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
+import { checkDevices, checkGuests, deviceWishes, devices } from "./device-count.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
 
@@ -25,6 +26,7 @@ type Wish =
       readonly vcpus: number;
       readonly diskMiB: number;
       readonly networks: string[];
+      readonly devices: DeviceWish[] | undefined;
     }
   | { readonly kind: "delete" | "stop" | "start"; readonly name: string }
   | { readonly kind: "move"; readonly name: string; readonly toNode: string }
@@ -46,6 +48,7 @@ const creation = (name: fc.Arbitrary<string>): fc.Arbitrary<Wish> =>
     name,
     ...sizes,
     networks: fc.constantFrom(["lan"], ["small"], ["lan", "small"], []),
+    devices: fc.constantFrom<(DeviceWish[] | undefined)[]>(undefined, undefined, undefined, ...deviceWishes),
   });
 const move = fc.record({
   kind: fc.constant("move" as const),
@@ -139,6 +142,7 @@ describe("what many wishes take of nodes and networks", () => {
             }
             checkAll(store, allocation, kept);
             checkAddresses(fleet);
+            checkGuests(fleet);
             await store.transact((tx) => checkAll(tx, allocation, kept));
           }
           await deleteAll(fleet);
@@ -158,6 +162,8 @@ describe("what many wishes take of nodes and networks", () => {
 });
 
 async function settleIn(fleet: ModelFleet): Promise<void> {
+  // The last one has none.
+  fleet.facts = (name) => (name === "ath-1" ? nodeFacts : { ...nodeFacts, devices: [...devices] });
   await fleet.startServer();
   await seedZone(fleet.store, fleet.controllers.intents, fleet.clock.nowMs());
   await fleet.store.transact((tx) =>
@@ -248,8 +254,9 @@ function ask(tx: Transaction, fleet: ModelFleet, wanted: Wish): void {
   const { intents } = fleet.controllers;
   const nowMs = fleet.clock.nowMs();
   if (wanted.kind === "create") {
-    const { name, vcpus, diskMiB, networks } = wanted;
-    create(tx, intents, "Instance", { name, project: "shop" }, { ...instanceSpec, vcpus, diskMiB, networks }, nowMs);
+    const { name, vcpus, diskMiB, networks, devices: wishes } = wanted;
+    const spec = { ...instanceSpec, vcpus, diskMiB, networks, ...(wishes === undefined ? {} : { devices: wishes }) };
+    create(tx, intents, "Instance", { name, project: "shop" }, spec, nowMs);
     return;
   }
   const instance = find(tx, wanted.name);
@@ -277,12 +284,15 @@ function find(view: View, name: string): InstanceResource | undefined {
 
 /** Counted anew from all objects, in the plainest way. */
 function checkAll(view: View, allocation: Allocation, fleet: Fleet): void {
-  for (const [vcpus, diskMiB] of [
-    [1, 64],
-    [3, 20_000],
-    [9, 64],
+  for (const [vcpus, diskMiB, gpus] of [
+    [1, 64, 0],
+    [3, 20_000, 0],
+    [9, 64, 0],
+    [1, 64, 1],
+    [1, 64, 3],
   ] as const) {
-    const request = { vcpus, memoryMiB: 256, diskMiB, constraints: {} };
+    const size = { vcpus, memoryMiB: 256, diskMiB, constraints: {} };
+    const request = gpus === 0 ? size : { ...size, devices: { gpu: gpus } };
     const decision = decide(fleet.placerIn(view), request);
     assert.equal(decision.reason, place(request, fleet.in(view)).reason, "what is kept decides as a look at all nodes");
   }
@@ -293,6 +303,7 @@ function checkAll(view: View, allocation: Allocation, fleet: Fleet): void {
     const over = (["vcpus", "memoryMiB", "diskMiB"] as const).filter((what) => taken[what] > nodeFacts.capacity[what]);
     assert.deepEqual(over, [], `${metadata.name} has not that much: ${JSON.stringify(taken)}`);
   }
+  checkDevices(view, used);
   const held = view
     .list("Instance")
     .flatMap(({ status }) => status.addresses.map((one) => `${one.network} ${one.address}`));
@@ -332,8 +343,9 @@ function heldOn(view: View, network: string): ReadonlySet<string> {
   return new Set(addresses.filter((one) => one.network === network).map(({ address }) => address));
 }
 
-function takenOn(view: View, nodeId: string): Capacity {
-  const total = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
+function takenOn(view: View, nodeId: string): TakenOnNode {
+  const total: TakenOnNode = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
+  const holders = new Map<string, number>();
   for (const { assignment, spec, metadata } of view.list("Instance")) {
     const volume = view.list("Volume").find((candidate) => candidate.spec.instance === metadata.name);
     const runs = assignment?.nodeId === nodeId || assignment?.movingTo?.nodeId === nodeId;
@@ -341,8 +353,12 @@ function takenOn(view: View, nodeId: string): Capacity {
     total.vcpus += runs ? spec.vcpus : 0;
     total.memoryMiB += runs ? spec.memoryMiB : 0;
     total.diskMiB += lies ? (volume?.spec.sizeMiB ?? 0) : 0;
+    const places = [assignment, assignment?.movingTo, assignment?.leaving, ...(assignment?.former ?? [])];
+    const held = places.flatMap((place) => (place?.nodeId === nodeId ? (place.devices ?? []) : []));
+    for (const address of new Set(held.flatMap((one) => [one.address, ...(one.functions ?? [])])))
+      holders.set(address, (holders.get(address) ?? 0) + 1);
   }
-  return total;
+  return holders.size === 0 ? total : { ...total, devices: holders };
 }
 
 async function deleteAll(fleet: ModelFleet): Promise<void> {

@@ -1,3 +1,4 @@
+import type { NodeFacts } from "@skerry/model";
 import type { Store } from "@skerry/store";
 import { RightsIndex } from "../../src/authorisation/rights-index.ts";
 import { PeopleIndex } from "../../src/sign-in/people-index.ts";
@@ -22,6 +23,8 @@ export class ModelFleet {
   watch: Watch = () => false;
   /** How far the server's wall clock is off; what never jumps is `clock`. */
   wallOffsetMs = 0;
+  /** What nodes say of themselves, by their names. */
+  facts: (name: string) => NodeFacts = () => nodeFacts;
   /** A node's own uptime, by its name. */
   uptimeSeconds: (name: string) => number = () => this.clock.nowMs() / 1000;
   /** How often the server was started. */
@@ -122,7 +125,7 @@ export class ModelFleet {
   async report(node: ModelNode): Promise<void> {
     if (!node.linked || !this.#reachable(node)) return;
     this.lease(node);
-    void this.controllers.delegate.observed(node.id, node.report(nodeFacts));
+    void this.controllers.delegate.observed(node.id, node.report(this.facts(node.name)));
     await this.settle();
   }
 

@@ -25,6 +25,8 @@ interface Guest {
   running: boolean;
   healthy: boolean;
   reboots: number;
+  /** Of the host, that it has open while it runs. */
+  readonly devices: readonly string[];
 }
 
 type Action = () => unknown;
@@ -70,6 +72,12 @@ export class ModelNode {
   get runs(): boolean {
     this.guard();
     return [...this.guests.values()].some((guest) => guest.running);
+  }
+
+  /** What running guests have of the host, each as often as one has it. */
+  get devicesInUse(): readonly string[] {
+    this.guard();
+    return [...this.guests.values()].flatMap(({ running, devices }) => (running ? devices : []));
   }
 
   /** Journals a wish. */
@@ -184,7 +192,7 @@ export class ModelNode {
   #instanceAction(wanted: WantedInstance): Action | undefined {
     const { id, epoch, generation, rebootGeneration: reboots } = wanted;
     const guest = this.guests.get(id);
-    const volume = wanted.rootVolume;
+    const { rootVolume: volume, devices = [] } = wanted;
     const disk = this.disks.get(volume);
     const stage = wanted.lease === undefined ? "held" : leaseStage(this.#lease.ageSeconds, wanted.lease.seconds);
     if (guest?.running === true && stage !== "held") return () => (guest.running = false);
@@ -197,11 +205,11 @@ export class ModelNode {
     if (guest?.running === true || disk?.whole !== true) return undefined;
     if (wanted.power === "stopped") {
       if (guest?.epoch === epoch && guest.generation === generation) return undefined;
-      return () => this.guests.set(id, { volume, epoch, generation, running: false, healthy: false, reboots });
+      return () => this.guests.set(id, { volume, epoch, generation, running: false, healthy: false, reboots, devices });
     }
     if (stage !== "held") return undefined;
     return () => {
-      this.guests.set(id, { volume, epoch, generation, running: true, healthy: false, reboots });
+      this.guests.set(id, { volume, epoch, generation, running: true, healthy: false, reboots, devices });
       disk.content += `${this.name}${++this.#written} `;
       disk.digested = false;
     };

@@ -28,7 +28,7 @@ export function changeOf(before: InstanceResource, after: InstanceResource): Ins
 export function checkChange(view: View, used: UsedOn, before: InstanceResource, after: InstanceResource): void {
   const { name } = before.metadata;
   refuseDeleted(before);
-  refuseChanges(before.spec, after.spec, ["runtime", "image", "networks"], "the guest was made with it");
+  refuseChanges(before.spec, after.spec, ["runtime", "image", "networks", "devices"], "the guest was made with it");
   refuseChanges(before.spec, after.spec, ["userData", "sshKeys"], "the guest reads it at its first boot only");
   if ((after.spec.rebootGeneration ?? 0) < (before.spec.rebootGeneration ?? 0)) {
     throw invalidField("/spec/rebootGeneration", `may only rise; it is ${before.spec.rebootGeneration ?? 0}`);

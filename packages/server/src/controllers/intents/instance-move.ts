@@ -47,7 +47,7 @@ export function startMove(
   const leaving = (volume.assignment.copies ?? []).filter(({ purpose }) => purpose !== "hold").map(({ node }) => node);
   refuseReturn(target, assignment.node, leaving);
   const { revision } = tx;
-  const { reason, decision, ...to } = chooseNode(
+  const { reason, decision, devices, ...to } = chooseNode(
     deps.fleet.in(tx),
     { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving, ...avoid] },
     target,
@@ -71,7 +71,10 @@ export function startMove(
         ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB
         : deadlineSeconds * 1000,
   });
-  const resource = tx.put({ ...instance, assignment: { ...assignment, movingTo: to } });
+  const resource = tx.put({
+    ...instance,
+    assignment: { ...assignment, movingTo: devices === undefined ? to : { ...to, devices } },
+  });
   return { resource, operation };
 }
 

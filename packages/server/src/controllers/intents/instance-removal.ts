@@ -35,7 +35,7 @@ export function orderRemoval(tx: Transaction, instance: InstanceResource, nowMs:
   const metadata = { ...instance.metadata, deletedAt };
   const { assignment } = instance;
   if (assignment === undefined) return reaped(tx, tx.put({ ...instance, metadata }));
-  const { movingTo: _abandoned, heldBy: _freed, ...kept } = assignment;
+  const { movingTo: _abandoned, leaving: _left, heldBy: _freed, ...kept } = assignment;
   return reaped(tx, tx.put({ ...instance, metadata, assignment: { ...kept, removal } }));
 }
 

@@ -76,9 +76,10 @@ function createInstance(
   }
   refuseNowhere(tx, spec.placement);
   const { revision } = tx;
-  const { decision, ...place } = chooseAnywhere(deps.fleet, tx, requestOf(tx, draft), namingFor(context.rights));
+  const choice = chooseAnywhere(deps.fleet, tx, requestOf(tx, draft), namingFor(context.rights));
+  const { node, nodeId, reason, decision, devices } = choice;
   const since = timestamp(context.nowMs);
-  const assignment = { ...place, epoch: 1, since };
+  const assignment = { node, nodeId, reason, epoch: 1, since };
   const volume = tx.put<VolumeResource>({
     kind: "Volume",
     metadata: {
@@ -100,6 +101,7 @@ function createInstance(
     ...draft,
     assignment: {
       ...assignment,
+      ...(devices === undefined ? {} : { devices }),
       ...freshLease(draft, tx.revision),
       decision: { ...decision, revision, generation: draft.metadata.generation },
     },

@@ -1,6 +1,7 @@
 import { SkerryError } from "@skerry/model";
 import type { View } from "@skerry/store";
 import { candidateAt, idle, requestOf, violationsOn } from "../../controllers/placing.ts";
+import { missingDevices } from "../../controllers/devices.ts";
 import type { NodeSight } from "../node-sight.ts";
 import type { OperationKind, OperationStepKind, StepContext } from "../operation-kind.ts";
 import type { Random } from "../random.ts";
@@ -234,6 +235,13 @@ function refuseViolation(view: View, migration: Migration): void {
   const candidate = candidateAt(view, migration.to.nodeId, idle);
   if (candidate === undefined)
     throw new SkerryError("conflict", `The node ${migration.to.node} is not there any more.`);
+  const { movingTo } = instance.assignment;
+  const gone = missingDevices(candidate, movingTo?.devices);
+  if (gone.length > 0)
+    throw new SkerryError(
+      "no-placement",
+      `${migration.to.node} has not what was kept for it there any more: ${gone.join(", ")}.`,
+    );
   const why = violationsOn(requestOf(view, instance), candidate);
   if (why.length > 0)
     throw new SkerryError(

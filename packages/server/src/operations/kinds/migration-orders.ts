@@ -1,5 +1,6 @@
 import {
   SkerryError,
+  type HeldDevice,
   type InstanceResource,
   type OperationResource,
   type PlacementDecision,
@@ -137,17 +138,29 @@ export function switchOwner(tx: Transaction, migration: Migration, nowMs: number
   }
   const { epoch } = imported;
   const since = timestamp(nowMs);
-  const { heldBy: _over, decision: _old, ...left } = instance.assignment;
+  const { heldBy: _over, decision: _old, devices: had, ...left } = instance.assignment;
+  const devices = left.movingTo?.devices;
   const former = [
     ...(left.former ?? []).filter((place) => place.nodeId !== to.nodeId),
-    { ...from, epoch: left.epoch, since: tx.revision },
+    { ...from, epoch: left.epoch, since: tx.revision, ...withDevices(had) },
   ];
   const kept = { ...from, epoch: volume.assignment.epoch, purpose: "hold" as const, since: tx.revision };
   const copies = [...(volume.assignment.copies ?? []).filter((copy) => copy !== imported), kept];
   const decision = migration.decision === undefined ? {} : { decision: migration.decision };
-  const assignment = { ...left, ...to, epoch, since, reason: migration.reason, ...decision, former };
+  const assignment = {
+    ...left,
+    ...to,
+    ...{ epoch, since, reason: migration.reason, ...decision, former },
+    ...withDevices(devices),
+    // It may go back, whoever asks for such meanwhile.
+    ...(had === undefined ? {} : { leaving: { nodeId: from.nodeId, devices: had } }),
+  };
   tx.put({ ...instance, assignment, status: withoutPlace(instance.status) });
   tx.put({ ...volume, assignment: { ...to, epoch, since, reason: migration.reason, filled: true, copies } });
+}
+
+function withDevices(devices: HeldDevice[] | undefined): { readonly devices?: HeldDevice[] } {
+  return devices === undefined ? {} : { devices };
 }
 
 /** What is told of its place is the old node's, until the new one reports. */
@@ -179,16 +192,16 @@ export function switchBack(tx: Transaction, migration: Migration, stoppedEpoch: 
   const epoch = instance.assignment.epoch + 1;
   const since = timestamp(nowMs);
   const reason = `back from ${to.node}, where it did not become healthy`;
+  const { devices: had, leaving, decision: _there, ...here } = instance.assignment;
   const former = [
-    ...(instance.assignment.former ?? []).filter((place) => place.nodeId !== from.nodeId),
-    { ...to, epoch: instance.assignment.epoch, since: tx.revision },
+    ...(here.former ?? []).filter((place) => place.nodeId !== from.nodeId),
+    { ...to, epoch: here.epoch, since: tx.revision, ...withDevices(had) },
   ];
   const copies = [
     ...(volume.assignment.copies ?? []).filter((copy) => copy.nodeId !== from.nodeId),
     { ...to, epoch: volume.assignment.epoch, purpose: "remove" as const, since: tx.revision },
   ];
-  const { decision: _there, ...left } = instance.assignment;
-  const assignment = { ...left, ...from, epoch, since, reason, former };
+  const assignment = { ...here, ...from, ...withDevices(leaving?.devices), epoch, since, reason, former };
   tx.put({ ...instance, assignment, status: withoutPlace(instance.status) });
   tx.put({ ...volume, assignment: { ...from, epoch, since, reason, filled: true, copies } });
 }
@@ -221,6 +234,6 @@ export function settle(tx: Transaction, migration: Migration): void {
   withdrawOffer(tx, migration);
   letGo(tx, migration);
   const current = subjectOf(tx, migration).instance;
-  const { movingTo, ...assignment } = current.assignment;
-  if (movingTo !== undefined) tx.put({ ...current, assignment });
+  const { movingTo, leaving, ...assignment } = current.assignment;
+  if (movingTo !== undefined || leaving !== undefined) tx.put({ ...current, assignment });
 }

@@ -139,26 +139,29 @@ function replace(
   tx: Transaction,
   instance: InstanceResource,
   volume: VolumeResource,
-  { decision, ...to }: Omit<Chosen, "decision"> & { readonly decision: PlacementDecision },
+  { decision, devices, ...to }: Omit<Chosen, "decision"> & { readonly decision: PlacementDecision },
   nowMs: number,
 ): void {
   const { assignment } = instance;
   const disk = volume.assignment;
   if (assignment === undefined || disk === undefined) return;
-  const { node, nodeId } = assignment;
+  const { node, nodeId, devices: had } = assignment;
   const order = { node, nodeId, since: tx.revision };
   const copies = disk.copies ?? [];
   const epoch = Math.max(assignment.epoch, disk.epoch, ...copies.map((copy) => copy.epoch)) + 1;
   const since = timestamp(nowMs);
   const reason = `in place of ${node}, which is away: ${to.reason}`.slice(0, 2048);
   const place = { ...to, epoch, since, reason };
-  const former = [...(assignment.former ?? []), { ...order, epoch: assignment.epoch }];
+  // Until it is seen there no more: what runs there may still have them.
+  const left = { ...order, epoch: assignment.epoch, ...(had === undefined ? {} : { devices: had }) };
+  const former = [...(assignment.former ?? []), left];
   const { stopGraceMs } = assignment;
   tx.put({
     ...instance,
     assignment: {
       ...place,
       decision,
+      ...(devices === undefined ? {} : { devices }),
       former,
       ...(stopGraceMs === undefined ? {} : { stopGraceMs }),
       ...freshLease(instance, tx.revision),
