@@ -2,7 +2,7 @@ import { readFile, statfs } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { arch, availableParallelism, hostname, release, totalmem } from "node:os";
 import { SkerryError } from "@skerry/model";
-import type { Capacity, NodeFacts } from "@skerry/model";
+import type { Capacity, NodeDevice, NodeFacts } from "@skerry/model";
 import { agentVersion } from "./agent-version.ts";
 import type { Drivers } from "./drivers/drivers.ts";
 import type { Log } from "./log.ts";
@@ -25,13 +25,14 @@ export interface Endpoints {
   readonly overlayEndpoint?: string;
 }
 
-/** What is known of this host: asked once, its capacity again each minute. */
+/** What is known of this host: asked once, its capacity and devices again each minute. */
 export class Facts {
   readonly #drivers: Drivers;
   readonly #options: FactOptions;
   readonly #endpoints: () => Endpoints;
-  #fixed: Omit<NodeFacts, "capacity" | keyof Endpoints> | undefined;
+  #fixed: Omit<NodeFacts, "capacity" | "devices" | keyof Endpoints> | undefined;
   #capacity: Capacity = { vcpus: 0, memoryMiB: 0, diskMiB: 0 };
+  #devices: readonly NodeDevice[] = [];
 
   constructor(drivers: Drivers, options: FactOptions, endpoints: () => Endpoints) {
     this.#drivers = drivers;
@@ -42,15 +43,21 @@ export class Facts {
   /** @throws TypeError before `keepRead` has ended */
   current(): NodeFacts {
     if (this.#fixed === undefined) throw new TypeError("the host was not asked yet");
-    return { ...this.#fixed, capacity: this.#capacity, agentResidentMiB: residentMiB(), ...this.#endpoints() };
+    return {
+      ...this.#fixed,
+      capacity: this.#capacity,
+      ...(this.#devices.length === 0 ? {} : { devices: [...this.#devices] }),
+      agentResidentMiB: residentMiB(),
+      ...this.#endpoints(),
+    };
   }
 
-  /** Reads everything, again and again until it can be had, and the capacity from then on; ends early when aborted. */
+  /** Reads everything, again and again until it can be had, capacity and devices from then on; ends early when aborted. */
   async keepRead(random: () => number, log: Log, signal: AbortSignal): Promise<void> {
     for (let failures = 1; !signal.aborted; failures += 1) {
       try {
         this.#fixed = await readFixed(this.#drivers, signal);
-        this.#capacity = await readCapacity(this.#options, this.#drivers, signal);
+        await this.#readOffer(log, signal);
         const timer = setInterval(() => void this.#refresh(log, signal), refreshMs);
         signal.addEventListener("abort", () => clearInterval(timer), { once: true });
         return;
@@ -63,9 +70,20 @@ export class Facts {
     }
   }
 
+  async #readOffer(log: Log, signal: AbortSignal): Promise<void> {
+    this.#capacity = await readCapacity(this.#options, this.#drivers, signal);
+    try {
+      this.#devices = await this.#drivers.devices(signal);
+    } catch (error) {
+      // The host is of use without them.
+      this.#devices = [];
+      if (!signal.aborted) log.warn({ error }, "the host's devices cannot be read, and none is offered");
+    }
+  }
+
   async #refresh(log: Log, signal: AbortSignal): Promise<void> {
     try {
-      this.#capacity = await readCapacity(this.#options, this.#drivers, signal);
+      await this.#readOffer(log, signal);
     } catch (error) {
       if (!signal.aborted) log.warn({ error }, "the host's capacity cannot be read");
     }
@@ -75,7 +93,7 @@ export class Facts {
 async function readFixed(
   drivers: Drivers,
   signal: AbortSignal,
-): Promise<Omit<NodeFacts, "capacity" | keyof Endpoints>> {
+): Promise<Omit<NodeFacts, "capacity" | "devices" | keyof Endpoints>> {
   const probe = await drivers.compute.probe(signal);
   return {
     hostname: hostname(),

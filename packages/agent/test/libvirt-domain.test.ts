@@ -63,6 +63,28 @@ describe("a guest's domain", () => {
     assert.match(xml, /type="raw" cache="none"/);
   });
 
+  test("has the host's devices that are its own by their addresses, and none otherwise", () => {
+    const xml = domainXml({ ...guest, devices: ["0000:41:00.0", "0000:41:00.1"] }, setting);
+    const hostdev = (unit: number): string =>
+      '<hostdev mode="subsystem" type="pci" managed="yes"><driver name="vfio"/>' +
+      `<source><address domain="0x0000" bus="0x41" slot="0x00" function="0x${unit}"/></source></hostdev>`;
+    assert.ok(xml.includes(hostdev(0) + hostdev(1)), xml);
+    assert.ok(!domainXml(guest, setting).includes("hostdev"));
+  });
+
+  test("refuses what is no PCI address", () => {
+    const others = ["", "41:00.0", "0000:41:00.8", "0000:41:20.0", "0000:4G:00.0", "0000:41:00.0\n", " 0000:41:00.0"];
+    const hostile = [
+      "/sys/bus/pci/devices/0000:41:00.0",
+      "../0000:41:00.0",
+      "-device",
+      '0"/><disk',
+      "0000:41:00.0,x=y",
+    ];
+    for (const address of [...others, ...hostile])
+      assert.throws(() => domainXml({ ...guest, devices: [address] }, setting), isRefusal, address);
+  });
+
   test("carries its epoch and generation, to be read back", () => {
     fc.assert(
       fc.property(
@@ -101,11 +123,14 @@ describe("a guest's domain", () => {
         "/",
       ),
     );
-    const hostile = fc.record({ id: text, path: text, bridge: text, mac: text, number: fc.double(), socket: text });
+    const hostile = fc.record({
+      ...{ id: text, path: text, bridge: text, mac: text, number: fc.double(), socket: text },
+      device: text,
+    });
     fc.assert(
       fc.property(
         hostile,
-        fc.subarray(["id", "path", "bridge", "mac", "number", "socket"], { minLength: 1 }),
+        fc.subarray(["id", "path", "bridge", "mac", "number", "socket", "device"], { minLength: 1 }),
         (values, fields) => {
           const take = <T>(field: string, bad: T, good: T): T => (fields.includes(field) ? bad : good);
           let xml;
@@ -116,6 +141,7 @@ describe("a guest's domain", () => {
                 id: take("id", values.id, guest.id),
                 vcpus: take("number", values.number, 1),
                 memoryMiB: take("number", values.number, 64),
+                devices: [take("device", values.device, "0000:41:00.0")],
                 disks: [{ path: take("path", values.path, "/a"), format: "raw", readOnly: false }],
                 nics: [
                   {

@@ -10,6 +10,8 @@ export interface GuestDefinition {
   readonly memoryMiB: number;
   readonly disks: readonly { readonly path: string; readonly format: "qcow2" | "raw"; readonly readOnly: boolean }[];
   readonly nics: readonly { readonly bridge: string; readonly mac: string; readonly mtu: number }[];
+  /** PCI addresses of what it has of the host for itself. */
+  readonly devices?: readonly string[];
 }
 
 /** What the hypervisor has; `epoch` and `generation` are those it was last defined with. */

@@ -1,3 +1,4 @@
+import type { NodeDevice } from "@skerry/model";
 import type { ComputeDriver } from "./compute.ts";
 import type { LeaseGuard } from "../leases/lease-guard.ts";
 import type { NetworkDriver } from "./network.ts";
@@ -9,6 +10,8 @@ export interface Drivers extends Disposable {
   readonly compute: ComputeDriver;
   readonly volume: VolumeDriver;
   readonly network: NetworkDriver;
+  /** What the host may give to guests, now. */
+  devices(signal: AbortSignal): Promise<readonly NodeDevice[]>;
   /** Ends guests whose lease is over. */
   readonly guard: LeaseGuard;
   /** Absent where guests read no seed. */

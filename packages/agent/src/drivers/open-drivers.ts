@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { readPciDevices } from "../pci-devices.ts";
 import type { SimulatedComputeOptions } from "./compute/simulated.ts";
 import type { Drivers } from "./drivers.ts";
 
@@ -26,6 +27,7 @@ async function openReal(dataFolder: string): Promise<Drivers> {
     volume: await openDirectoryVolumes(join(dataFolder, "volumes")),
     network: openLinuxNetworks({ folder: join(dataFolder, "network") }),
     guard: new HostGuard(),
+    devices: () => readPciDevices("/sys"),
     seed: await openSeedFolder(join(dataFolder, "seeds")),
     [Symbol.dispose]: () => compute[Symbol.dispose](),
   };
@@ -52,6 +54,7 @@ async function openSimulated(dataFolder: string, options: SimulatedComputeOption
     guard: new SimulatedGuard(runs, join(folder, "leases")),
     volume: await openSimulatedVolumes(join(dataFolder, "volumes")),
     network: await openSimulatedNetworks(folder),
+    devices: async () => options?.devices ?? [],
     [Symbol.dispose]: () => undefined,
   };
 }

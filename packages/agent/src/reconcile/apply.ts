@@ -160,8 +160,8 @@ async function defineInstance(
   deps: ApplyDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { instance, nics, definition } = action;
-  const { id, epoch, generation, vcpus, memoryMiB, rootVolume } = instance;
+  const { instance, nics } = action;
+  const { id, epoch, generation, vcpus, memoryMiB, rootVolume, devices } = instance;
   const { compute, volume: volumes, seed } = deps.drivers;
   const root = { ...volumes.attachment(rootVolume), readOnly: false };
   const seeds =
@@ -170,8 +170,14 @@ async function defineInstance(
       : [{ path: await seed.build(instance, nics, signal), format: "raw" as const, readOnly: true }];
   // Before the guest can run, the journal knows which disk and networks it holds.
   deps.journal.changeInstance(id, { rootVolume, networks: nics.map((nic) => nic.networkId), definition: undefined });
-  await compute.define({ id, epoch, generation, vcpus, memoryMiB, disks: [root, ...seeds], nics }, signal);
-  deps.journal.changeInstance(id, { definition, appliedEpoch: epoch, appliedGeneration: generation });
+  const disks = [root, ...seeds];
+  const definition = { id, epoch, generation, vcpus, memoryMiB, disks, nics };
+  await compute.define(devices === undefined ? definition : { ...definition, devices }, signal);
+  deps.journal.changeInstance(id, {
+    definition: action.definition,
+    appliedEpoch: epoch,
+    appliedGeneration: generation,
+  });
 }
 
 function countStart(id: string, memory: WorkingMemory, nowMs: number): void {

@@ -141,7 +141,7 @@ function pluggedNics(wanted: WantedInstance, situation: Situation): readonly Plu
 
 /** Names all that a guest is made of; a guest with the same hash need not be defined anew. */
 function definitionHash(wanted: WantedInstance, nics: readonly PluggedNic[]): string {
-  const { name, project, vcpus, memoryMiB, rootVolume, sshKeys, userData } = wanted;
+  const { name, project, vcpus, memoryMiB, rootVolume, sshKeys, userData, devices } = wanted;
   const parts = [
     name,
     project,
@@ -151,6 +151,8 @@ function definitionHash(wanted: WantedInstance, nics: readonly PluggedNic[]): st
     sshKeys,
     userData ?? "",
     nics.map(({ networkId, mac, address, gateway, bridge, mtu }) => [networkId, mac, address, gateway, bridge, mtu]),
+    // A guest without any is named as before there were devices, and need not be defined anew.
+    ...(devices === undefined ? [] : [devices]),
   ];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

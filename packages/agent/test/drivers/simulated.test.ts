@@ -36,6 +36,24 @@ computeDriverContract("the simulated compute driver", async () => {
   };
 });
 
+test("a simulated host's device is one guest's at a time, and only one that it has", async () => {
+  await using folder = await temporaryFolder();
+  const devices = [{ kind: "gpu" as const, model: "10de:20b0", address: "0000:41:00.0", iommuGroup: 17 }];
+  const compute = openSimulatedCompute(folder.path, { shutdownMs: 0, devices });
+  const guestWith = async (address: string): Promise<string> => {
+    const id = newId("ins");
+    const size = { vcpus: 1, memoryMiB: 64, disks: [], nics: [] };
+    await compute.define({ id, epoch: 1, generation: 1, ...size, devices: [address] }, never);
+    return id;
+  };
+  const [first, second] = [await guestWith("0000:41:00.0"), await guestWith("0000:41:00.0")];
+  await compute.start(first, never);
+  await assert.rejects(compute.start(second, never), new RegExp(`${first} has the device 0000:41:00.0`));
+  await compute.kill(first, never);
+  await compute.start(second, never);
+  await assert.rejects(compute.start(await guestWith("0000:42:00.0"), never), /the host has no device 0000:42:00.0/);
+});
+
 volumeDriverContract("the simulated volume driver", async () => {
   const folder = await temporaryFolder();
   return {

@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import type { ComputeDriver, Guest, GuestDefinition } from "../../src/drivers/compute.ts";
 import { rememberedAccelerator } from "../../src/drivers/compute/libvirt/accelerator.ts";
+import { domainXml } from "../../src/drivers/compute/libvirt/domain-xml.ts";
 import { findGuestProcess } from "../../src/drivers/compute/libvirt/guest-process.ts";
 import { openLibvirt } from "../../src/drivers/compute/libvirt/libvirt-guests.ts";
 import { runProgram } from "../../src/drivers/run-program.ts";
@@ -124,6 +125,32 @@ describe("a guest of libvirt", () => {
     await place.open().define(await place.definition(newId("ins")), never);
     await eventually("changes are told over the new connection", () => changes > 0, 10_000);
     unsubscribe();
+  });
+
+  test("that has a device of the host is a domain by libvirt's own schema, and does not start where there is none", async () => {
+    await using place = await makePlace();
+    const driver = place.open();
+    const id = newId("ins");
+    const definition = { ...(await place.definition(id)), devices: ["0000:41:00.0", "0000:41:00.1"] };
+    const xml = domainXml(definition, {
+      accelerator: "tcg",
+      consoleSocket: join(place.folder, "console.sock"),
+      consoleLog: join(place.folder, "console.log"),
+      direct: () => true,
+    });
+    const path = join(place.folder, "domain.xml");
+    const validated = async (text: string): Promise<void> => {
+      await writeFile(path, text);
+      await runProgram(["virsh", "-c", "qemu:///system", "define", "--validate", path], never);
+    };
+    await validated(xml);
+    await runProgram(["virsh", "-c", "qemu:///system", "undefine", id], never);
+    await assert.rejects(
+      validated(xml.replace('managed="yes"', 'managed="perhaps"')),
+      /XML document failed to validate/,
+    );
+    await driver.define(definition, never);
+    await assert.rejects(driver.start(id, never), /VFIO|0000:41:00.0/);
   });
 
   test("shows that its process was killed, and starts again", async () => {

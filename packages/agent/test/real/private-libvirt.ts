@@ -6,7 +6,13 @@ import { runProgram } from "../../src/drivers/run-program.ts";
 import { eventually } from "../contract/deadline.ts";
 
 /** What libvirt and QEMU take to run guests, as Debian packages. */
-export const libvirtPackages = ["libvirt-daemon-system", "qemu-system-x86", "qemu-utils", "iproute2"];
+export const libvirtPackages = [
+  "libvirt-daemon-system",
+  "libvirt-clients",
+  "qemu-system-x86",
+  "qemu-utils",
+  "iproute2",
+];
 
 const libvirtSocket = "/run/libvirt/libvirt-sock";
 

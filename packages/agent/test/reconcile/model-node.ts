@@ -261,6 +261,7 @@ export class ModelNode {
         list: never,
         removeNetwork: async (id) => this.#change("remove network", id, () => this.networks.delete(id)),
       },
+      devices: never,
       guard: { missing: never, set: never, clear: never, guarded: never, anchorSeconds: undefined, keepAnchor: never },
       [Symbol.dispose]: () => undefined,
     };

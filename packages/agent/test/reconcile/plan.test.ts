@@ -84,6 +84,15 @@ describe("a plan", () => {
     );
   });
 
+  test("defines a guest with the devices that it has, and anew when these are others", async () => {
+    const withDevices = (...devices: string[]) => ({ volumes: [disk], instances: [{ ...guest, devices }] });
+    const node = await settled(withDevices("0000:41:00.0"));
+    assert.deepEqual(node.guests.get(guest.id)?.definition.devices, ["0000:41:00.0"]);
+    assert.equal(next(node, guest.id, withDevices("0000:41:00.0")), undefined);
+    node.endGuest(guest.id);
+    assert.equal(next(node, guest.id, withDevices("0000:42:00.0")), "define-instance");
+  });
+
   test("asks again while the grace lasts, and then kills", async () => {
     const node = await settled({ volumes: [disk], instances: [guest] });
     const stopped = { volumes: [disk], instances: [{ ...guest, power: "stopped" as const }] };

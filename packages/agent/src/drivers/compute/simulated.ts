@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Type } from "typebox";
-import { SkerryError, parserOf } from "@skerry/model";
+import { SkerryError, parserOf, type NodeDevice } from "@skerry/model";
 import { writeDurably } from "../../durable-file.ts";
 import type { ComputeDriver, Guest, GuestDefinition } from "../compute.ts";
 import { checkedId } from "../server-made-id.ts";
@@ -18,6 +18,8 @@ export interface SimulatedComputeOptions {
   readonly shutdownMs?: number;
   /** Guests that don't react to shutdown requests. */
   readonly ignoresShutdown?: boolean;
+  /** What the host has to give; a guest can't start with what another one has, or with what is not there. */
+  readonly devices?: readonly NodeDevice[];
 }
 
 const parseDefinition = parserOf(
@@ -31,6 +33,7 @@ const parseDefinition = parserOf(
       Type.Object({ path: Type.String(), format: Type.Enum(["qcow2", "raw"]), readOnly: Type.Boolean() }),
     ),
     nics: Type.Array(Type.Object({ bridge: Type.String(), mac: Type.String(), mtu: Type.Integer() })),
+    devices: Type.Optional(Type.Array(Type.String())),
   }),
   "definition of the simulated guest",
   "node-driver-failed",
@@ -45,7 +48,8 @@ export function openSimulatedCompute(
   options: SimulatedComputeOptions = {},
   runs = new SimulatedRuns(join(folder, "runs")),
 ): ComputeDriver {
-  const { bootMs = 200, shutdownMs = 100, ignoresShutdown = false } = options;
+  const { bootMs = 200, shutdownMs = 100, ignoresShutdown = false, devices: ownDevices = [] } = options;
+  const addresses = new Set(ownDevices.flatMap(({ address, functions = [] }) => [address, ...functions]));
   const definitionsFolder = join(folder, "definitions");
   mkdirSync(definitionsFolder, { recursive: true });
   const definitions = loadDefinitions(definitionsFolder);
@@ -98,6 +102,13 @@ export function openSimulatedCompute(
       const definition = definitions.get(id);
       if (definition === undefined) throw refused(`Guest ${id} is not defined.`);
       if (running(id) !== undefined) return;
+      for (const address of definition.devices ?? []) {
+        if (!addresses.has(address)) throw refused(`Guest ${id} can't start: the host has no device ${address}.`);
+        const holder = [...definitions.values()].find(
+          (other) => other.id !== id && other.devices?.includes(address) === true && running(other.id) !== undefined,
+        );
+        if (holder !== undefined) throw refused(`Guest ${id} can't start: ${holder.id} has the device ${address}.`);
+      }
       const { epoch, generation } = definition;
       await runs.begin(id, { epoch, generation, startedAtMs: Date.now() });
       serial.print(id, `[    0.000000] Booting ${id}, epoch ${epoch}\n`);

@@ -61,6 +61,7 @@ export function domainXml(guest: GuestDefinition, setting: GuestSetting): string
       ...guest.disks.map((disk, index) => diskElement(disk, index, setting)),
       element("controller", { type: "usb", model: "none" }),
       ...guest.nics.map(interfaceElement),
+      ...(guest.devices ?? []).map(hostDeviceElement),
       element("serial", { type: "unix" }, [
         element("source", { mode: "bind", path: path("console socket", setting.consoleSocket) }),
         element("log", { file: path("console log", setting.consoleLog), append: "on" }),
@@ -128,6 +129,19 @@ function interfaceElement(nic: GuestDefinition["nics"][number]): XmlElement {
     element("mtu", { size: integer("MTU", nic.mtu, 576, 65_535) }),
     // Its boot program would only look for a network to boot from.
     element("rom", { enabled: "no" }),
+  ]);
+}
+
+/** libvirt takes it from the host for as long as the guest runs. */
+function hostDeviceElement(at: string): XmlElement {
+  const [, domain = "", bus = "", slot = "", unit = ""] =
+    /^([0-9a-f]{4}):([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/.exec(at) ?? [];
+  if (domain === "") throw refused("device", at);
+  return element("hostdev", { mode: "subsystem", type: "pci", managed: "yes" }, [
+    element("driver", { name: "vfio" }),
+    element("source", {}, [
+      element("address", { domain: `0x${domain}`, bus: `0x${bus}`, slot: `0x${slot}`, function: `0x${unit}` }),
+    ]),
   ]);
 }
 
