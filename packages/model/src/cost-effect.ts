@@ -5,7 +5,7 @@ import { Name, oneOf, optional, strict } from "./schema.ts";
 const decimal = (description: string) => Type.String({ pattern: "^-?[0-9]+\\.[0-9]+$", description });
 const Currency = Type.String({ pattern: "^[A-Z]{3}$" });
 
-export const pricedItems = ["vcpus", "memory", "storage", "addresses"] as const;
+export const pricedItems = ["vcpus", "memory", "storage", "addresses", "gpus"] as const;
 
 /** What something costs for a whole month where it is, by the price list that the site has for it. */
 export const MonthlyCost = strict({

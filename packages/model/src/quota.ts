@@ -2,7 +2,7 @@ import { Type, type Static } from "typebox";
 import { Name, oneOf, optional, strict } from "./schema.ts";
 
 /** What quotas limit, in the order in which it is told. */
-export const quotaFields = ["instances", "vcpus", "memoryMiB", "storageMiB", "addresses"] as const;
+export const quotaFields = ["instances", "vcpus", "memoryMiB", "storageMiB", "addresses", "gpus"] as const;
 export type QuotaField = (typeof quotaFields)[number];
 
 const limit = (description: string) => optional(Type.Integer({ minimum: 0, description }));
@@ -25,6 +25,7 @@ export const Quota = strict(
     memoryMiB: limit("Their memory, the same."),
     storageMiB: limit("The sizes of all volumes; a move's second copy does not count."),
     addresses: limit("Addresses that instances hold."),
+    gpus: limit("GPUs that instances have for themselves, also stopped ones; a move's second one does not count."),
     spend: optional(SpendQuota),
   },
   "What is limited; what is absent has no limit. Lowered below what is used it takes nothing away, and refuses growth.",
@@ -35,7 +36,7 @@ const amount = Type.Integer({ minimum: 0 });
 
 /** What a project, or all projects of an organisation together, have. */
 export const Usage = strict(
-  { instances: amount, vcpus: amount, memoryMiB: amount, storageMiB: amount, addresses: amount },
+  { instances: amount, vcpus: amount, memoryMiB: amount, storageMiB: amount, addresses: amount, gpus: amount },
   "What is there now, until it is gone from its nodes.",
 );
 export type Usage = Static<typeof Usage>;

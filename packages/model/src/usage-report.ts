@@ -12,6 +12,7 @@ export const UsageLine = strict({
   memoryMiBSeconds: decimal("MiB of memory x seconds"),
   storageMiBSeconds: decimal("MiB of volumes x seconds"),
   addressSeconds: decimal("addresses x seconds"),
+  gpuSeconds: decimal("GPUs x seconds"),
   /** None where the site has no price list for the month, or is gone. */
   cost: optional(
     strict({
@@ -20,6 +21,7 @@ export const UsageLine = strict({
       memory: decimal("of memory"),
       storage: decimal("of volumes"),
       addresses: decimal("of addresses"),
+      gpus: decimal("of GPUs"),
       total: decimal("the sum of these"),
     }),
   ),

@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import { Name, strict } from "../schema.ts";
+import { Name, optional, strict } from "../schema.ts";
 import { defineKind } from "../kind.ts";
 
 /** A calendar month in UTC. */
@@ -18,6 +18,8 @@ export const MeteredSite = strict({
   memoryMiBMs: Metered,
   storageMiBMs: Metered,
   addressMs: Metered,
+  /** Nothing where absent. */
+  gpuMs: optional(Metered),
 });
 export type MeteredSite = Static<typeof MeteredSite>;
 

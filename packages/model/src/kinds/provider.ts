@@ -61,6 +61,7 @@ export const PriceList = strict({
   memoryGiBHour: price("a GiB of memory for an hour"),
   storageGiBMonth: price("a GiB of volumes for the whole month, however long it is"),
   addressHour: price("an address for an hour"),
+  gpuHour: price("one GPU for an hour, whatever its model"),
 });
 export type PriceList = Static<typeof PriceList>;
 

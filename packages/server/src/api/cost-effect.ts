@@ -6,6 +6,7 @@ import type { Principal } from "../authorisation/principal.ts";
 import type { Fleet } from "../controllers/fleet.ts";
 import { ratesOf, type Rates } from "../controllers/metering/amounts.ts";
 import { isBelow, less, monthlyCost } from "../controllers/metering/monthly-cost.ts";
+import { hasDevices } from "../controllers/devices.ts";
 import { requestOf, violationsOn } from "../controllers/placing.ts";
 
 type Costly = InstanceResource | VolumeResource;
@@ -114,13 +115,14 @@ function siteOf(view: View, objects: readonly Costly[]): string | undefined {
 }
 
 function sumOf(objects: readonly Costly[]): Rates {
-  const sum = { vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0 };
+  const sum = { vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0, gpus: 0 };
   for (const object of objects) {
-    const { vcpus, memoryMiB, storageMiB, addresses } = ratesOf(object);
+    const { vcpus, memoryMiB, storageMiB, addresses, gpus } = ratesOf(object);
     sum.vcpus += vcpus;
     sum.memoryMiB += memoryMiB;
     sum.storageMiB += storageMiB;
     sum.addresses += addresses;
+    sum.gpus += gpus;
   }
   return sum;
 }
@@ -174,12 +176,13 @@ class SiteSearch {
 
   #sitesFor(instance: InstanceResource): readonly string[] | undefined {
     const request = requestOf(this.#tx, instance);
-    const key = JSON.stringify(request.constraints);
+    const key = JSON.stringify([request.constraints, request.devices]);
     const known = this.#found.get(key);
     if (known !== undefined || this.#found.size >= mostSearches) return known;
     const sites = new Set<string>();
     for (const candidate of this.#fleet.in(this.#tx)) {
-      if (!sites.has(candidate.site) && violationsOn(request, candidate).length === 0) sites.add(candidate.site);
+      if (sites.has(candidate.site) || !hasDevices(request, candidate)) continue;
+      if (violationsOn(request, candidate).length === 0) sites.add(candidate.site);
     }
     const found = [...sites];
     this.#found.set(key, found);

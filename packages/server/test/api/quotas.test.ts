@@ -106,7 +106,7 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     assert.ok(api.store.list("Instance", "shop").length <= 40);
     const organisation = await ask("GET", "/organisations/acme");
     assert.deepEqual(organisation.body.status?.usage, {
-      ...{ instances: 70, vcpus: 70, memoryMiB: 70 * 32, storageMiB: 70 * 64, addresses: 70 },
+      ...{ instances: 70, vcpus: 70, memoryMiB: 70 * 32, storageMiB: 70 * 64, addresses: 70, gpus: 0 },
     });
     const listed = await ask("GET", "/projects");
     const counts = listed.body.items?.map(({ status }) => status?.usage?.instances ?? 0) ?? [];
@@ -115,6 +115,49 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
       70,
     );
     checkUsage(api.store, (resource) => controllers.freshen(resource));
+  });
+
+  test("of GPUs are reached exactly by 200 creates at once and never passed, and no device is given twice", async () => {
+    const devices = Array.from({ length: 40 }, (_, index) => ({
+      ...{ kind: "gpu" as const, model: index % 2 === 0 ? "10de:20b0" : "10de:2204" },
+      ...{ address: `0000:${(index + 16).toString(16)}:00.0`, iommuGroup: index },
+    }));
+    await api.store.transact((tx) => {
+      for (const node of tx.list("Node")) {
+        const facts = { ...(node.status.facts ?? nodeFacts), devices };
+        tx.put({ ...node, status: { ...node.status, facts } });
+      }
+      create(tx, controllers.intents, "Project", { name: "forge" }, { organisation: "acme" }, 0);
+      create(tx, controllers.intents, "Project", { name: "mint" }, { organisation: "acme" }, 0);
+    });
+    await limit("/organisations/acme", null);
+    await limit("/organisations/acme", { gpus: 60 });
+    await limit("/projects/forge", { gpus: 25 });
+    const held = () =>
+      api.store
+        .list("Instance")
+        .flatMap(({ assignment }) =>
+          (assignment?.devices ?? []).map(({ address }) => `${assignment?.node} ${address}`),
+        );
+    let most = 0;
+    const stop = api.store.subscribe(() => (most = Math.max(most, held().length)));
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => {
+        const wish = index % 3 === 0 ? { kind: "gpu", model: "10de:2204" } : { kind: "gpu", count: 1 + (index % 2) };
+        const spec = { ...instance, networks: [], devices: [wish] };
+        return ask("PUT", `/projects/${index % 2 === 0 ? "forge" : "mint"}/instances/gpu-${index}`, { spec });
+      }),
+    );
+    stop();
+    const refused = answers.filter(({ status, body }) => status === 409 && body.code === "quota-exceeded");
+    const made = answers.filter(({ status }) => status === 202);
+    assert.equal(made.length + refused.length, 200, JSON.stringify(answers.find(({ status }) => status > 409)));
+    assert.deepEqual([most, held().length, new Set(held()).size], [60, 60, 60]);
+    const gpusOf = async (path: string) => (await ask("GET", path)).body.status?.usage?.["gpus"] ?? 0;
+    assert.equal(await gpusOf("/organisations/acme"), 60);
+    assert.ok((await gpusOf("/projects/forge")) <= 25);
+    checkUsage(api.store, (resource) => controllers.freshen(resource));
+    await limit("/organisations/acme", null);
   });
 
   test("of spend are reached exactly by 200 creates at once and never passed", async () => {

@@ -10,7 +10,7 @@ import { millionths, reportOf, usageLines, usageOfProject } from "../../src/cont
 import { SpendBook } from "../../src/controllers/quotas/spend-book.ts";
 import { empty, useScratchStore } from "../fakes/scratch-store.ts";
 import { ModelFleet } from "./model-fleet.ts";
-import { act, contextAt, create, instanceSpec, seedZone, update } from "./zone-fixture.ts";
+import { act, contextAt, create, instanceSpec, nodeFacts, seedZone, update } from "./zone-fixture.ts";
 
 const runs = Number(process.env["SKERRY_TEST_RUNS"] ?? 4);
 
@@ -19,7 +19,13 @@ const names = ["ant", "bee", "cat", "dog"] as const;
 const nodeNames = ["mad-1", "par-1", "ath-1"] as const;
 
 type Event =
-  | { readonly do: "create"; readonly name: string; readonly vcpus: number; readonly networks: string[] }
+  | {
+      readonly do: "create";
+      readonly name: string;
+      readonly vcpus: number;
+      readonly networks: string[];
+      readonly gpus: number;
+    }
   | { readonly do: "delete" | "stop" | "start"; readonly name: string }
   | { readonly do: "resize"; readonly name: string; readonly vcpus: number; readonly diskMiB: number }
   | { readonly do: "move"; readonly name: string; readonly toNode: string }
@@ -29,6 +35,10 @@ type Event =
   | { readonly do: "calm" | "restart" }
   | { readonly do: "wait"; readonly hours: number };
 
+const gpus = ["0000:01:00.0", "0000:41:00.0", "0000:81:00.0", "0000:c1:00.0"].map((address, iommuGroup) => ({
+  ...{ kind: "gpu" as const, model: "10de:20b0", address, iommuGroup },
+}));
+
 const name = fc.constantFrom(...names);
 const calm: Event = { do: "calm" };
 const create1 = fc.record({
@@ -36,6 +46,7 @@ const create1 = fc.record({
   name,
   vcpus: fc.integer({ min: 1, max: 3 }),
   networks: fc.constantFrom<string[]>(["lan"], []),
+  gpus: fc.constantFrom(0, 0, 1, 2),
 });
 const wait = fc.record({ do: fc.constant("wait" as const), hours: fc.integer({ min: 1, max: 400 }) });
 const kill = fc.record({
@@ -80,7 +91,7 @@ const events: fc.Arbitrary<readonly Event[]> = fc.oneof(
 
 interface Span {
   readonly site: string;
-  readonly amounts: readonly [vcpus: number, memoryMiB: number, storageMiB: number, addresses: number];
+  readonly amounts: readonly [vcpus: number, memoryMiB: number, storageMiB: number, addresses: number, gpus: number];
   readonly fromMs: number;
   readonly untilMs: number;
 }
@@ -113,10 +124,11 @@ class Record {
 
   #span(object: ResourceOf<KindName>, fromMs: number, untilMs: number): Span {
     const site = this.#sites.get(nodeOf(object) ?? "") ?? assert.fail("no site");
-    if (object.kind === "Volume") return { site, amounts: [0, 0, object.spec.sizeMiB, 0], fromMs, untilMs };
+    if (object.kind === "Volume") return { site, amounts: [0, 0, object.spec.sizeMiB, 0, 0], fromMs, untilMs };
     if (object.kind !== "Instance") return assert.fail();
     const { spec, status } = object;
-    return { site, amounts: [spec.vcpus, spec.memoryMiB, 0, status.addresses.length], fromMs, untilMs };
+    const gpus = (spec.devices ?? []).reduce((sum, { count = 1 }) => sum + count, 0);
+    return { site, amounts: [spec.vcpus, spec.memoryMiB, 0, status.addresses.length, gpus], fromMs, untilMs };
   }
 
   /** The sums of a month, by site; of the plainest kind. */
@@ -129,7 +141,7 @@ class Record {
     for (const { site, amounts, fromMs, untilMs } of [...this.spans, ...open]) {
       const ms = Math.min(untilMs, end) - Math.max(fromMs, start);
       if (ms <= 0) continue;
-      const sum = (sums[site] ??= [0, 0, 0, 0]);
+      const sum = (sums[site] ??= [0, 0, 0, 0, 0]);
       for (const [index, amount] of amounts.entries()) sum[index] = (sum[index] ?? 0) + amount * ms;
     }
     return Object.fromEntries(Object.entries(sums).map(([site, sum]) => [site, sum.map(String)]));
@@ -154,11 +166,12 @@ describe("metered usage", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(events, { minLength: 15, maxLength: 50 }), async (parts) => {
         const happenings = [
-          ...names.map((one): Event => ({ do: "create", name: one, vcpus: 1, networks: ["lan"] })),
+          ...names.map((one): Event => ({ do: "create", name: one, vcpus: 1, networks: ["lan"], gpus: 1 })),
           calm,
         ];
         await empty(store);
         fleet = new ModelFleet(store);
+        fleet.facts = () => ({ ...nodeFacts, devices: [...gpus] });
         const record = new Record();
         const stop = store.subscribe((changes) => record.take(changes, nowOf(fleet)));
         const spend = new SpendBook(store);
@@ -245,8 +258,10 @@ function wish(
     return;
   }
   if (wanted.do === "create") {
-    const { name: of, vcpus, networks } = wanted;
-    create(tx, intents, "Instance", { name: of, project: "shop" }, { ...instanceSpec, vcpus, networks }, nowMs);
+    const { name: of, vcpus, networks, gpus: count } = wanted;
+    const devices = count === 0 ? {} : { devices: [{ kind: "gpu" as const, count }] };
+    const spec = { ...instanceSpec, vcpus, networks, ...devices };
+    create(tx, intents, "Instance", { name: of, project: "shop" }, spec, nowMs);
     return;
   }
   const instance: InstanceResource | undefined = tx.get("Instance", { project: "shop", name: wanted.name });
@@ -280,7 +295,13 @@ function check(store: Store, record: Record, nowMs: number): void {
   }
 }
 
-const hour = { vcpuHour: "0.0123", memoryGiBHour: "0.0045", storageGiBMonth: "0.1", addressHour: "0.002" };
+const hour = {
+  vcpuHour: "0.0123",
+  memoryGiBHour: "0.0045",
+  storageGiBMonth: "0.1",
+  addressHour: "0.002",
+  gpuHour: "0.7",
+};
 
 /** One site is dearer with time, another one has a currency of its own, and the third has no price at first. */
 function setPrices(tx: Transaction, nowMs: number): void {
@@ -328,9 +349,9 @@ function plain(sites: SiteAmounts): { readonly [site: string]: readonly string[]
   return Object.fromEntries(
     sites
       .entries()
-      .map(([site, { vcpuMs, memoryMiBMs, storageMiBMs, addressMs }]) => [
+      .map(([site, { vcpuMs, memoryMiBMs, storageMiBMs, addressMs, gpuMs }]) => [
         site,
-        [vcpuMs, memoryMiBMs, storageMiBMs, addressMs].map(String),
+        [vcpuMs, memoryMiBMs, storageMiBMs, addressMs, gpuMs].map(String),
       ]),
   );
 }

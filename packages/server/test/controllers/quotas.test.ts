@@ -1,12 +1,28 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SkerryError, type InstanceResource, type PriceList, type Quota, type Usage } from "@skerry/model";
+import {
+  SkerryError,
+  type InstanceResource,
+  type NodeDevice,
+  type PriceList,
+  type Quota,
+  type Usage,
+} from "@skerry/model";
 import type { Store, Transaction } from "@skerry/store";
 import type { IntentTable } from "../../src/intents.ts";
 import { calmZone, useFleet } from "./fleet-suite.ts";
 import type { ModelFleet } from "./model-fleet.ts";
 import { checkUsage } from "./usage-count.ts";
-import { act, contextAt, create, instanceSpec, update } from "./zone-fixture.ts";
+import { act, contextAt, create, instanceSpec, nodeFacts, update } from "./zone-fixture.ts";
+
+const devices: readonly NodeDevice[] = [
+  ...["0000:01:00.0", "0000:41:00.0", "0000:81:00.0"].map((address, iommuGroup) => ({
+    ...{ kind: "gpu" as const, model: "10de:20b0", address, iommuGroup },
+  })),
+  ...["0000:05:00.0", "0000:06:00.0"].map((address, at) => ({
+    ...{ kind: "pci" as const, model: "8086:1572", address, iommuGroup: 5 + at },
+  })),
+];
 
 describe("quotas of instances", () => {
   let store: Store;
@@ -60,7 +76,7 @@ describe("quotas of instances", () => {
       exceeded: [{ kind: "Project", name: "shop", field: "vcpus", asked: 2, used: 3, limit: 4 }],
     });
     await store.transact((tx) => make(tx, "two", { vcpus: 1 }));
-    assert.deepEqual(usage(), { instances: 2, vcpus: 4, memoryMiB: 192, storageMiB: 128, addresses: 2 });
+    assert.deepEqual(usage(), { instances: 2, vcpus: 4, memoryMiB: 192, storageMiB: 128, addresses: 2, gpus: 0 });
     check();
   });
 
@@ -138,7 +154,34 @@ describe("quotas of instances", () => {
     await fleet.calm();
     await store.transact((tx) => act(tx, intents, web("one"), "start", {}, nowMs()));
     await fleet.calm();
-    assert.deepEqual(usage(), { instances: 1, vcpus: 1, memoryMiB: 128, storageMiB: 70, addresses: 1 });
+    assert.deepEqual(usage(), { instances: 1, vcpus: 1, memoryMiB: 128, storageMiB: 70, addresses: 1, gpus: 0 });
+    check();
+  });
+
+  test("of GPUs hold for what instances have for themselves, of whatever model, and for no other devices", async () => {
+    const kept = { ...nodeFacts, devices: [...devices] };
+    fleet.facts = () => kept;
+    await fleet.calm();
+    await limit("Project", "shop", { gpus: 2 });
+    const gpu = (count: number, model?: string): Partial<InstanceResource["spec"]> => ({
+      devices: [{ kind: "gpu", count, ...(model === undefined ? {} : { model }) }, { kind: "pci" }],
+    });
+    const error = await refused((tx) => make(tx, "one", gpu(3)));
+    assert.equal(error.message, "The project shop may have 2 GPUs and has 0; this asks for 3 more.");
+    assert.deepEqual(
+      error.errors?.map(({ path }) => path),
+      ["/spec/devices"],
+    );
+    await store.transact((tx) => make(tx, "one", gpu(1, "10de:20b0")));
+    await refused((tx) => make(tx, "two", gpu(2)));
+    await store.transact((tx) => make(tx, "two", gpu(1)));
+    assert.deepEqual([usage()?.gpus, usage()?.instances], [2, 2]);
+    await fleet.calm();
+    // A move takes others, and no more.
+    await store.transact((tx) => act(tx, intents, web("one"), "migrate", {}, nowMs()));
+    check();
+    await fleet.calm();
+    assert.equal(usage()?.gpus, 2);
     check();
   });
 
@@ -248,7 +291,7 @@ describe("quotas of instances", () => {
     await refused((tx) => make(tx, "two"));
     assert.equal(usage()?.instances, 1);
     await fleet.calm();
-    assert.deepEqual(usage(), { instances: 0, vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0 });
+    assert.deepEqual(usage(), { instances: 0, vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0, gpus: 0 });
     await store.transact((tx) => make(tx, "two"));
     check();
   });

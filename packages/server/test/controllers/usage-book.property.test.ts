@@ -133,7 +133,9 @@ function instanceOf(
     ...{ network: `n${index}`, address: `10.0.0.${index + 1}`, mac: "02:54:00:00:00:01" },
   }));
   const status: InstanceResource["status"] = { state: "running", health: "unknown", addresses: held, conditions: [] };
-  const spec = { vcpus: size, memoryMiB: size * 32, image: "islet", networks: held.map(({ network }) => network) };
+  const networks = held.map(({ network }) => network);
+  const devices = size % 3 === 0 ? { devices: [{ kind: "gpu" as const, count: size }] } : {};
+  const spec = { vcpus: size, memoryMiB: size * 32, image: "islet", networks, ...devices };
   return { ...(found ?? draft("Instance", { project, name }, spec, status)), spec, status };
 }
 

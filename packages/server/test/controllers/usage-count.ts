@@ -13,6 +13,11 @@ export function countedUsage(view: View, isOf: (project: string) => boolean): Us
     memoryMiB: sum(instances.map(({ spec }) => spec.memoryMiB)),
     storageMiB: sum(volumes.map(({ spec }) => spec.sizeMiB)),
     addresses: sum(instances.map(({ status }) => status.addresses.length)),
+    gpus: sum(
+      instances.map(({ spec }) =>
+        sum((spec.devices ?? []).map(({ kind, count }) => (kind === "gpu" ? (count ?? 1) : 0))),
+      ),
+    ),
   };
 }
 

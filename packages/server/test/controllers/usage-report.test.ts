@@ -38,7 +38,7 @@ describe("what usage costs", () => {
   };
   const used = (vcpus: number, memoryMiB: number, storageMiB: number, addresses: number, ms: number): SiteAmounts => {
     const amounts = new SiteAmounts();
-    amounts.add("cadiz", { vcpus, memoryMiB, storageMiB, addresses }, ms);
+    amounts.add("cadiz", { vcpus, memoryMiB, storageMiB, addresses, gpus: 0 }, ms);
     return amounts;
   };
   const all = { vcpuHour: "0.01", memoryGiBHour: "0.005", storageGiBMonth: "0.1", addressHour: "0.001" };
@@ -51,9 +51,19 @@ describe("what usage costs", () => {
       memory: "2.520000",
       storage: "0.500000",
       addresses: "0.336000",
+      gpus: "0.000000",
       total: "10.076000",
     });
     assert.equal(line?.vcpuSeconds, "2419200.000");
+  });
+
+  test("of GPUs is by the hour, whatever their model, and nothing where the list has no price for them", async () => {
+    const amounts = new SiteAmounts();
+    amounts.add("cadiz", { vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0, gpus: 2 }, 90 * 60_000);
+    const [line] = await linesFor([list("2026-01", { gpuHour: "1.25" })], "2026-01", amounts);
+    assert.deepEqual([line?.gpuSeconds, line?.cost?.gpus, line?.cost?.total], ["10800.000", "3.750000", "3.750000"]);
+    const [unpriced] = await linesFor([list("2026-01", { vcpuHour: "1" })], "2026-01", amounts);
+    assert.equal(unpriced?.cost?.total, "0.000000");
   });
 
   test("is exact for amounts that a number could not hold, and rounds half up at the sixth digit", async () => {
@@ -85,10 +95,11 @@ describe("what usage costs", () => {
       memory: "0.0",
       storage: "0.0",
       addresses: "0.0",
+      gpus: "0.0",
     });
     const line: UsageLine = {
       ...{ project: "web", site: "cadiz", vcpuSeconds: "1.0", memoryMiBSeconds: "1.0" },
-      ...{ storageMiBSeconds: "1.0", addressSeconds: "1.0" },
+      ...{ storageMiBSeconds: "1.0", addressSeconds: "1.0", gpuSeconds: "0.0" },
     };
     const lines = [cost("EUR", "1.000001"), cost("SEK", "5.500000"), cost("EUR", "0.999999")];
     const report = reportOf("2026-01", Date.parse("2026-01-15T00:00:00Z"), [

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  devicesOf,
   makeId,
   type InstanceResource,
   type MeterResource,
@@ -79,6 +80,7 @@ function matters({ event, before }: OwnChange): boolean {
         type === "deleted" ||
         spec.vcpus !== object.spec.vcpus ||
         spec.memoryMiB !== object.spec.memoryMiB ||
+        devicesOf("gpu", spec.devices) !== devicesOf("gpu", object.spec.devices) ||
         status.addresses.length !== object.status.addresses.length ||
         assignment?.nodeId !== object.assignment?.nodeId
       );
@@ -128,12 +130,13 @@ class Corrections {
       const known = this.#tx.get("Meter", key);
       for (const site of known?.status.sites ?? []) sites.addMetered(site);
       const status = {
-        sites: sites.entries().map(([site, { vcpuMs, memoryMiBMs, storageMiBMs, addressMs }]) => ({
+        sites: sites.entries().map(([site, { vcpuMs, memoryMiBMs, storageMiBMs, addressMs, gpuMs }]) => ({
           site,
           vcpuMs: String(vcpuMs),
           memoryMiBMs: String(memoryMiBMs),
           storageMiBMs: String(storageMiBMs),
           addressMs: String(addressMs),
+          ...(gpuMs === 0n ? {} : { gpuMs: String(gpuMs) }),
         })),
       };
       this.#tx.put<MeterResource>({

@@ -30,6 +30,7 @@ const amountOf = {
   memory: ({ memoryMiB }: Rates) => memoryMiB,
   storage: ({ storageMiB }: Rates) => storageMiB,
   addresses: ({ addresses }: Rates) => addresses,
+  gpus: ({ gpus }: Rates) => gpus,
 } as const;
 
 const priceOf = {
@@ -37,6 +38,7 @@ const priceOf = {
   memory: ({ memoryGiBHour }: PriceList) => memoryGiBHour,
   storage: ({ storageGiBMonth }: PriceList) => storageGiBMonth,
   addresses: ({ addressHour }: PriceList) => addressHour,
+  gpus: ({ gpuHour }: PriceList) => gpuHour,
 } as const;
 
 /** One exact amount less another. */

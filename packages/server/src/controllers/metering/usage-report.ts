@@ -47,6 +47,7 @@ export function usageLines(view: View, project: string, sites: SiteAmounts, mont
       memoryMiBSeconds: decimalOf(amounts.memoryMiBMs, 3),
       storageMiBSeconds: decimalOf(amounts.storageMiBMs, 3),
       addressSeconds: decimalOf(amounts.addressMs, 3),
+      gpuSeconds: decimalOf(amounts.gpuMs, 3),
       ...(prices === undefined
         ? {}
         : { cost: costWords(costOf(amounts, prices, spanOfMonth(month)), prices.currency) }),
@@ -112,7 +113,7 @@ const priceDigits = 9;
 const hourMs = 3_600_000n;
 const mebibytes = 1024n;
 
-type Cost = Readonly<Record<"vcpus" | "memory" | "storage" | "addresses" | "total", bigint>>;
+type Cost = Readonly<Record<"vcpus" | "memory" | "storage" | "addresses" | "gpus" | "total", bigint>>;
 
 export function costOf(amounts: Readonly<Amounts>, prices: PriceList, month: Span): Cost {
   const monthMs = BigInt(month.endMs - month.startMs);
@@ -120,7 +121,8 @@ export function costOf(amounts: Readonly<Amounts>, prices: PriceList, month: Spa
   const memory = priced(amounts.memoryMiBMs, prices.memoryGiBHour, hourMs * mebibytes);
   const storage = priced(amounts.storageMiBMs, prices.storageGiBMonth, monthMs * mebibytes);
   const addresses = priced(amounts.addressMs, prices.addressHour, hourMs);
-  return { vcpus, memory, storage, addresses, total: vcpus + memory + storage + addresses };
+  const gpus = amounts.gpuMs === 0n ? 0n : priced(amounts.gpuMs, prices.gpuHour, hourMs);
+  return { vcpus, memory, storage, addresses, gpus, total: vcpus + memory + storage + addresses + gpus };
 }
 
 function costWords(cost: Cost, currency: string): NonNullable<UsageLine["cost"]> {
@@ -130,6 +132,7 @@ function costWords(cost: Cost, currency: string): NonNullable<UsageLine["cost"]>
     memory: moneyWords(cost.memory),
     storage: moneyWords(cost.storage),
     addresses: moneyWords(cost.addresses),
+    gpus: moneyWords(cost.gpus),
     total: moneyWords(cost.total),
   };
 }

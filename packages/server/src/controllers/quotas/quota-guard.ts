@@ -118,6 +118,7 @@ const words: Readonly<Record<QuotaField, string>> = {
   memoryMiB: "MiB of memory",
   storageMiB: "MiB of storage",
   addresses: "addresses",
+  gpus: "GPUs",
 };
 
 /** What of an instance's spec asks for it. */
@@ -127,6 +128,7 @@ const causes: Readonly<Record<QuotaField, string>> = {
   memoryMiB: "/spec/memoryMiB",
   storageMiB: "/spec/diskMiB",
   addresses: "/spec/networks",
+  gpus: "/spec/devices",
 };
 
 function refusal(excesses: readonly Excess[], spends: readonly SpendExcess[]): SkerryError {

@@ -1,4 +1,4 @@
-import { quotaFields, type KindName, type ResourceOf, type Usage } from "@skerry/model";
+import { devicesOf, quotaFields, type KindName, type ResourceOf, type Usage } from "@skerry/model";
 import type { Before, ChangeEvent, OwnChange, Store, Tracker, Transaction, View } from "@skerry/store";
 import { OwnChanges } from "../../own-changes.ts";
 
@@ -202,7 +202,7 @@ function isCounted(kind: KindName): boolean {
 }
 
 function none(): Sum {
-  return { instances: 0, vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0 };
+  return { instances: 0, vcpus: 0, memoryMiB: 0, storageMiB: 0, addresses: 0, gpus: 0 };
 }
 
 function isNothing(sum: Usage): boolean {
@@ -221,6 +221,7 @@ function addObject(sum: Sum, object: ResourceOf<KindName>, sign: 1 | -1): void {
     sum.vcpus += sign * object.spec.vcpus;
     sum.memoryMiB += sign * object.spec.memoryMiB;
     sum.addresses += sign * object.status.addresses.length;
+    if (object.spec.devices !== undefined) sum.gpus += sign * devicesOf("gpu", object.spec.devices);
   } else if (object.kind === "Volume") {
     sum.storageMiB += sign * object.spec.sizeMiB;
   }
@@ -233,6 +234,7 @@ function add(sum: Sum, other: Usage, sign: 1 | -1): void {
   sum.memoryMiB += sign * other.memoryMiB;
   sum.storageMiB += sign * other.storageMiB;
   sum.addresses += sign * other.addresses;
+  sum.gpus += sign * other.gpus;
 }
 
 function plus(one: Usage | undefined, other: Usage | undefined): Sum {
