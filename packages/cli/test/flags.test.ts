@@ -38,6 +38,19 @@ describe("instance flags", () => {
     for (const text of ["29s", "25h", "90", "soon", "-5m"]) assert.throws(() => onDisconnect(text), invalid);
   });
 
+  test("devices are GPUs by number, of a model where one is named, and others by model", async () => {
+    const devices = async (flags: object) =>
+      (await instanceFlags.spec({ image: "islet", vcpus: 1, memory: 96, ...flags }, signal)).devices;
+    assert.deepEqual(await devices({ gpu: 2 }), [{ kind: "gpu", count: 2 }]);
+    assert.deepEqual(await devices({ gpu: 1, gpuModel: "10de:20b0", pci: ["8086:1572=3"] }), [
+      { kind: "gpu", count: 1, model: "10de:20b0" },
+      { kind: "pci", model: "8086:1572", count: 3 },
+    ]);
+    assert.equal(await devices({}), undefined);
+    for (const bad of [{ gpu: 0 }, { gpu: 1, gpuModel: "nvidia" }, { gpuModel: "10de:20b0" }, { pci: ["8086:1572"] }])
+      await assert.rejects(devices(bad), invalid, JSON.stringify(bad));
+  });
+
   test("only what was given reaches the spec", async () => {
     const spec = await instanceFlags.spec(
       { image: "islet", vcpus: 2, memory: 96, country: ["ES"], maxLatency: ["madrid=20"] },

@@ -13,6 +13,9 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       .option("--vcpus <n>", "virtual processors", toNumber, 1)
       .option("--memory <MiB>", "memory", toNumber, 512)
       .option("--disk <MiB>", "root disk; the image's own size where absent", toNumber)
+      .option("--gpu <n>", "GPUs of its node for itself", toNumber)
+      .option("--gpu-model <model>", "with --gpu: only of this model, as lspci -nn shows it: 10de:20b0")
+      .option("--pci <model=number...>", "other devices of its node for itself: 8086:1572=1")
       .option("--network <name...>", "networks to join, an address on each")
       .option("--ssh-key <file...>", "public keys that may sign in")
       .option("--user-data <file>", "cloud-init user data")
@@ -57,6 +60,7 @@ export const instanceFlags: DraftFlags<"Instance"> = {
         memoryMiB: options["memory"],
         diskMiB: options["disk"],
         networks: options["network"],
+        devices: devicesOf(options),
         sshKeys:
           keys.length === 0
             ? undefined
@@ -75,6 +79,21 @@ export const instanceFlags: DraftFlags<"Instance"> = {
     );
   },
 };
+
+/** Of --gpu, --gpu-model and --pci; undefined where none is given. */
+function devicesOf(options: Readonly<Record<string, unknown>>): readonly Record<string, unknown>[] | undefined {
+  const { gpu: count, gpuModel: model, pci = [] } = options;
+  if (count === undefined && model !== undefined)
+    throw new SkerryError("invalid-request", "--gpu-model says which GPUs, and not how many.", {
+      remedy: "Add --gpu NUMBER.",
+    });
+  const others = Object.entries(labelsOf(pci as readonly string[])).map(([model, number]) => ({
+    ...{ kind: "pci", model },
+    count: number === "" ? number : Number(number),
+  }));
+  const wishes = [...(count === undefined ? [] : [given({ kind: "gpu", count, model })]), ...others];
+  return wishes.length === 0 ? undefined : wishes;
+}
 
 /** `http:80/ready` or `tcp:5432`. */
 export function healthCheck(text: string): Record<string, unknown> {

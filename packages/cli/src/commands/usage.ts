@@ -41,6 +41,7 @@ const cells = {
   memoryGiBHours: ({ memoryMiBSeconds }: UsageLine) => Number(memoryMiBSeconds) / 1024 / hour,
   storageGiBHours: ({ storageMiBSeconds }: UsageLine) => Number(storageMiBSeconds) / 1024 / hour,
   addressHours: ({ addressSeconds }: UsageLine) => Number(addressSeconds) / hour,
+  gpuHours: ({ gpuSeconds }: UsageLine) => Number(gpuSeconds) / hour,
 } as const;
 
 function showUsage(terminal: Terminal, { month, until, lines, totals }: UsageReport): void {
@@ -60,6 +61,7 @@ function showUsage(terminal: Terminal, { month, until, lines, totals }: UsageRep
     amount("MEMORY GiB h", cells.memoryGiBHours),
     amount("STORAGE GiB h", cells.storageGiBHours),
     amount("ADDRESS h", cells.addressHours),
+    amount("GPU h", cells.gpuHours),
     {
       ...{ title: "COST", align: "right" },
       cell: ({ cost }) => (cost === undefined ? "-" : `${cost.total} ${cost.currency}`),
@@ -72,15 +74,16 @@ function showUsage(terminal: Terminal, { month, until, lines, totals }: UsageRep
 /** RFC 4180, one line each; amounts exact, costs as reported. No value needs quotes: names and numbers hold no comma. */
 export function usageCsv({ month, until, lines }: UsageReport): string {
   const titles = [
-    ...["month", "until", "project", "site", "vcpuSeconds", "memoryMiBSeconds", "storageMiBSeconds", "addressSeconds"],
-    ...["currency", "vcpuCost", "memoryCost", "storageCost", "addressCost", "totalCost"],
+    ...["month", "until", "project", "site"],
+    ...["vcpuSeconds", "memoryMiBSeconds", "storageMiBSeconds", "addressSeconds", "gpuSeconds"],
+    ...["currency", "vcpuCost", "memoryCost", "storageCost", "addressCost", "gpuCost", "totalCost"],
   ];
   const rows = lines.map(
-    ({ project, site, vcpuSeconds, memoryMiBSeconds, storageMiBSeconds, addressSeconds, cost }) => [
-      ...[month, until, project, site, vcpuSeconds, memoryMiBSeconds, storageMiBSeconds, addressSeconds],
+    ({ project, site, vcpuSeconds, memoryMiBSeconds, storageMiBSeconds, addressSeconds, gpuSeconds, cost }) => [
+      ...[month, until, project, site, vcpuSeconds, memoryMiBSeconds, storageMiBSeconds, addressSeconds, gpuSeconds],
       ...(cost === undefined
-        ? ["", "", "", "", "", ""]
-        : [cost.currency, cost.vcpus, cost.memory, cost.storage, cost.addresses, cost.total]),
+        ? ["", "", "", "", "", "", ""]
+        : [cost.currency, cost.vcpus, cost.memory, cost.storage, cost.addresses, cost.gpus, cost.total]),
     ],
   );
   return [titles, ...rows].map((row) => `${row.join(",")}\r\n`).join("");

@@ -1,4 +1,12 @@
-import type { Condition, KindName, QuotaField, ResourceOf } from "@skerry/model";
+import {
+  deviceKinds,
+  devicesOf,
+  type Condition,
+  type DeviceWish,
+  type KindName,
+  type QuotaField,
+  type ResourceOf,
+} from "@skerry/model";
 import { formatAge, formatBytes } from "./duration.ts";
 import { paint, type Terminal } from "./terminal.ts";
 import type { Column } from "./table.ts";
@@ -75,6 +83,7 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "ACCELERATOR", drop: 4, cell: (row) => row.status.facts?.accelerator ?? "-" },
       { title: "VCPUS", drop: 5, align: "right", cell: (row) => String(row.status.facts?.capacity.vcpus ?? "-") },
       { title: "MEMORY", drop: 6, align: "right", cell: (row) => mebibytes(row.status.facts?.capacity.memoryMiB) },
+      { title: "DEVICES", sparse: true, cell: (row) => deviceWords(row.status.facts?.devices) },
       { title: "SEEN", align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
       age,
       cordoned,
@@ -119,6 +128,7 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
       { title: "ADDRESS", cell: (row) => row.status.addresses.map((entry) => entry.address).join(" ") || "-" },
       { title: "VCPUS", drop: 1, align: "right", cell: (row) => String(row.spec.vcpus) },
       { title: "MEMORY", drop: 2, align: "right", cell: (row) => mebibytes(row.spec.memoryMiB) },
+      { title: "DEVICES", sparse: true, cell: (row) => deviceWords(row.spec.devices) },
       { title: "SEEN", drop: 5, align: "right", cell: (row) => formatAge(row.status.seenAt, nowMs) },
       age,
       condition,
@@ -198,6 +208,12 @@ export function columnTable(terminal: Terminal, nowMs: number, everyProject = fa
   };
 }
 
+/** `2 gpu, 1 pci`. */
+function deviceWords(devices: readonly DeviceWish[] = []): string {
+  const words = deviceKinds.map((kind) => [devicesOf(kind, devices), kind] as const);
+  return words.flatMap(([count, kind]) => (count === 0 ? [] : [`${count} ${kind}`])).join(", ") || "-";
+}
+
 /** What there is, and of how much. */
 const usageColumns: readonly Column<ResourceOf<"Project" | "Organisation">>[] = [
   usageColumn("INSTANCES", "instances", 9, String),
@@ -205,6 +221,7 @@ const usageColumns: readonly Column<ResourceOf<"Project" | "Organisation">>[] = 
   usageColumn("MEMORY", "memoryMiB", 7, mebibytes),
   usageColumn("STORAGE", "storageMiB", 6, mebibytes),
   usageColumn("ADDRESSES", "addresses", 5, String),
+  usageColumn("GPUS", "gpus", 4, String),
 ];
 
 function usageColumn(
