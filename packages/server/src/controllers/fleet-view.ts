@@ -15,9 +15,13 @@ export interface FleetView {
   /** One of those; undefined where it is none of them. */
   instanceOn(nodeId: string, id: string): InstanceResource | undefined;
   volumeOn(nodeId: string, id: string): VolumeResource | undefined;
+  /** Of those volumes, what it offers to another node or is offered by one. */
+  exchangedOn(nodeId: string): readonly VolumeResource[];
   rootVolume(instance: InstanceResource): VolumeResource | undefined;
   network(project: string | undefined, name: string): NetworkResource | undefined;
   networkById(id: string): NetworkResource | undefined;
+  /** Networks of the instances that are or will be on a node. */
+  networksOn(nodeId: string): readonly NetworkResource[];
   /** Nodes of the instances on a network, in order of their ids. */
   nodesOn(network: NetworkResource): readonly string[];
   image(project: string | undefined, reference: string): ImageResource | undefined;

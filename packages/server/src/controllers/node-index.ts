@@ -15,6 +15,8 @@ export class NodeIndex implements FleetView {
   readonly #volumes = new Strays();
   /** By network key: how many instances need it on each node. */
   readonly #carried = new Map<string, Map<string, number>>();
+  /** Keys of those networks, by node. */
+  readonly #carrying = new Map<string, Set<string>>();
   readonly #nodeFaces = new Map<string, string>();
 
   /** About 0.3 us for each instance. */
@@ -29,7 +31,9 @@ export class NodeIndex implements FleetView {
         [project, network] = [instance.project, instance.network];
         nodes = this.#nodesOf(networkKey(project, network));
       }
-      nodes.set(nodeId, (nodes.get(nodeId) ?? 0) + 1);
+      const count = (nodes.get(nodeId) ?? 0) + 1;
+      nodes.set(nodeId, count);
+      if (count === 1) this.#carry(nodeId, networkKey(project, network));
     });
     for (const instance of view.notables("Instance")) {
       const footprint = instanceFootprint(instance);
@@ -85,6 +89,19 @@ export class NodeIndex implements FleetView {
 
   networkById(id: string): NetworkResource | undefined {
     return this.#view.getById("Network", id);
+  }
+
+  networksOn(nodeId: string): readonly NetworkResource[] {
+    return [...(this.#carrying.get(nodeId) ?? [])].flatMap((key) => {
+      const [project = "", name = ""] = key.split("/");
+      return this.#view.get("Network", { project, name }) ?? [];
+    });
+  }
+
+  exchangedOn(nodeId: string): readonly VolumeResource[] {
+    // Whoever exchanges one has it as well as the other.
+    const volumes = this.#volumes.on(nodeId).flatMap((id) => this.#view.getById("Volume", id) ?? []);
+    return volumes.filter(({ assignment }) => assignment?.offeredTo !== undefined);
   }
 
   nodesOn(network: NetworkResource): readonly string[] {
@@ -169,7 +186,7 @@ export class NodeIndex implements FleetView {
   }
 
   #neighbours(nodeId: string): readonly string[] {
-    const shared = [...this.#carried].flatMap(([key, nodes]) => (nodes.has(nodeId) ? this.#carriers(key) : []));
+    const shared = [...(this.#carrying.get(nodeId) ?? [])].flatMap((key) => this.#carriers(key));
     return [...shared, ...this.#volumes.partnersOf(nodeId)];
   }
 
@@ -213,14 +230,23 @@ export class NodeIndex implements FleetView {
       const nodes = this.#carried.get(key) ?? new Map<string, number>();
       for (const nodeId of networkNodes) {
         const count = (nodes.get(nodeId) ?? 0) + change;
-        if (count === 0) nodes.delete(nodeId);
-        else nodes.set(nodeId, count);
+        if (count === 0) {
+          nodes.delete(nodeId);
+          this.#carrying.get(nodeId)?.delete(key);
+        } else nodes.set(nodeId, count);
+        if (count === 1 && change === 1) this.#carry(nodeId, key);
         if (count === 0 || (count === 1 && change === 1)) changed.push(key);
       }
       if (nodes.size === 0) this.#carried.delete(key);
       else this.#carried.set(key, nodes);
     }
     return changed;
+  }
+
+  #carry(nodeId: string, key: string): void {
+    const keys = this.#carrying.get(nodeId);
+    if (keys === undefined) this.#carrying.set(nodeId, new Set([key]));
+    else keys.add(key);
   }
 
   #carriers(key: string): readonly string[] {

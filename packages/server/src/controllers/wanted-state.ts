@@ -21,7 +21,7 @@ import {
 import { rangeOf } from "./addressing/network-address.ts";
 import { addressesOf } from "./devices.ts";
 import { replaceAfterOf } from "./instance-lease.ts";
-import { instanceFootprint, type FleetView } from "./fleet-view.ts";
+import type { FleetView } from "./fleet-view.ts";
 
 /** What a node is to be, but for the revision at which that was decided. */
 export type WantedContent = Omit<WantedState, "revision">;
@@ -40,7 +40,7 @@ export function wantedStateOf(fleet: FleetView, nodeId: string): WantedContent |
   const instances = fleet.instancesOn(nodeId);
   const volumes = fleet.volumesOn(nodeId);
   return {
-    ...surroundings(fleet, node, index, instances, volumes),
+    ...surroundings(fleet, node, index),
     volumes: volumes.map((volume) => wantedVolume(fleet, volume, nodeId)).filter((volume) => volume !== undefined),
     instances: instances
       .map((instance) => wantedInstance(fleet, instance, nodeId))
@@ -53,21 +53,16 @@ export function wantedSurroundingsOf(fleet: FleetView, nodeId: string): Surround
   const node = fleet.node(nodeId);
   const index = node?.status.overlayIndex;
   if (node === undefined || index === undefined || node.metadata.deletedAt !== undefined) return undefined;
-  return surroundings(fleet, node, index, fleet.instancesOn(nodeId), fleet.volumesOn(nodeId));
+  return surroundings(fleet, node, index);
 }
 
-function surroundings(
-  fleet: FleetView,
-  node: NodeResource,
-  overlayIndex: number,
-  instances: readonly InstanceResource[],
-  volumes: readonly VolumeResource[],
-): Surroundings {
+/** Costs what it holds, however many instances and volumes the node has. */
+function surroundings(fleet: FleetView, node: NodeResource, overlayIndex: number): Surroundings {
   const { id, name } = node.metadata;
-  const networks = networksOf(fleet, node, instances);
+  const networks = networksOf(fleet, node);
   return {
     node: { id, name, overlayAddress: overlayAddress(overlayIndex), overlayPrefixLength },
-    peers: peersOf(fleet, id, networks, volumes),
+    peers: peersOf(fleet, id, networks),
     networks,
   };
 }
@@ -166,15 +161,8 @@ function nicsOf(fleet: FleetView, instance: InstanceResource): WantedInstance["n
   });
 }
 
-function networksOf(fleet: FleetView, node: NodeResource, instances: readonly InstanceResource[]): WantedNetwork[] {
-  const needed = new Map<string, NetworkResource>();
-  for (const instance of instances) {
-    if (!instanceFootprint(instance).networkNodes.includes(node.metadata.id)) continue;
-    for (const name of instance.spec.networks ?? []) {
-      const network = fleet.network(instance.metadata.project, name);
-      if (network !== undefined) needed.set(network.metadata.id, network);
-    }
-  }
+function networksOf(fleet: FleetView, node: NodeResource): WantedNetwork[] {
+  const needed = new Map(fleet.networksOn(node.metadata.id).map((network) => [network.metadata.id, network]));
   const unneeded = (node.status.networks ?? []).flatMap((id) => {
     const network = needed.has(id) ? undefined : fleet.networkById(id);
     return network === undefined ? [] : [network];
@@ -200,14 +188,9 @@ function wantedNetwork(
 }
 
 /** Nodes that share a network with this one or exchange a volume with it. */
-function peersOf(
-  fleet: FleetView,
-  nodeId: string,
-  networks: readonly WantedNetwork[],
-  volumes: readonly VolumeResource[],
-): WantedPeer[] {
+function peersOf(fleet: FleetView, nodeId: string, networks: readonly WantedNetwork[]): WantedPeer[] {
   const ids = new Set(networks.flatMap((network) => network.peers));
-  for (const { assignment } of volumes) {
+  for (const { assignment } of fleet.exchangedOn(nodeId)) {
     if (assignment?.offeredTo === undefined) continue;
     if (assignment.nodeId === nodeId) ids.add(assignment.offeredTo.nodeId);
     else if (assignment.offeredTo.nodeId === nodeId) ids.add(assignment.nodeId);

@@ -99,6 +99,8 @@ function fleet(
     instanceIdsOn: () => instances.map(({ metadata }) => metadata.id),
     volumeIdsOn: () => (objects.volume === undefined ? [] : [objects.volume.metadata.id]),
     volumesOn: () => (objects.volume === undefined ? [] : [objects.volume]),
+    exchangedOn: () => (objects.volume === undefined ? [] : [objects.volume]),
+    networksOn: (nodeId) => (carriers.includes(nodeId) ? [network] : []),
     instanceOn: () => objects.instance,
     volumeOn: () => objects.volume,
     rootVolume: () => objects.volume,
