@@ -30,7 +30,7 @@ const callers: readonly { readonly role: string; readonly scope: Scope }[] = [
 ];
 
 /** What is asked of the whole zone. */
-const zoneVerbs = new Set(["backup", "audit"]);
+const zoneVerbs = new Set(["backup", "audit", "rebalance"]);
 const inProject = new Set<KindName>([
   "Image",
   "Volume",
@@ -60,6 +60,9 @@ function isWithin({ project, organisation, provider }: Scope, kind: KindName): b
 
 /** Whether a role permits to change what is of a kind, or to enter it, where it holds. */
 function mayChange(role: string, scope: Scope, kind: KindName, verb: string): boolean {
+  // Who may act on every node, which is more than on one's own.
+  if (verb === "rebalance")
+    return Object.keys(scope).length === 0 && ["platform-admin", "admin", "provider"].includes(role);
   if (zoneVerbs.has(verb)) return role === "platform-admin";
   if ((kind === "Organisation" || kind === "Provider") && Object.keys(scope).length > 0) return false;
   if (kind === "Project" && scope.project !== undefined) return false;
@@ -266,10 +269,11 @@ function isList({ method, path }: Documented): boolean {
   return method === "GET" && Object.values(kinds).some(({ plural }) => path.endsWith(`/${plural}`));
 }
 
-/** Routes of bytes, and why an instance is where it is: what comes after the guard fails here. */
+/** Routes of bytes, why an instance is where it is, and what it would gain elsewhere: what comes after the guard fails here. */
 function isSpecial(path: string): boolean {
   return (
-    /:connect|\/console|\/ports\/|\/content|:backup|\/backup|agents?\/|\/placement$/.test(path) || path.endsWith("/log")
+    /:connect|\/console|\/ports\/|\/content|:backup|\/backup|agents?\/|\/placement$|\/rebalance$/.test(path) ||
+    path.endsWith("/log")
   );
 }
 
