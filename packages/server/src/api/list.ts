@@ -166,7 +166,8 @@ function madeBy(manager: string): (document: StoredDocument) => boolean {
   };
 }
 
-function joined(page: readonly StoredDocument[], rest: object, sight: Sight): Buffer {
+function joined(page: readonly StoredDocument[], rest: object, { seenAtMs, unreachable }: Sight): Buffer {
+  const sight = { seenAtMs, unreachable: askedOnce(unreachable) };
   const head = '{"items":[';
   const tail = `],${JSON.stringify(rest).slice(1)}`;
   const parts = page.map((document) => ({ document, json: documentJson(document, sight) }));
@@ -180,6 +181,18 @@ function joined(page: readonly StoredDocument[], rest: object, sight: Sight): Bu
   }
   target.write(tail, at);
   return target;
+}
+
+/** A page is of few nodes. */
+function askedOnce(unreachable: Sight["unreachable"]): Sight["unreachable"] {
+  const answers = new Map<string, ReturnType<typeof unreachable>>();
+  return (nodeId) => {
+    const known = answers.get(nodeId);
+    if (known !== undefined || answers.has(nodeId)) return known;
+    const answer = unreachable(nodeId);
+    answers.set(nodeId, answer);
+    return answer;
+  };
 }
 
 function keyOf([project, name]: Cursor): Key {
