@@ -13,6 +13,8 @@ export interface IntentContext {
   readonly sees?: (resource: ResourceOf<KindName>) => boolean;
   /** What who asks may do; not limited where absent. */
   readonly rights?: Rights;
+  /** Whose requests count with those of who asks. */
+  readonly countsWith?: string;
   makeId(prefix: string): string;
 }
 

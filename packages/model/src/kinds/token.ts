@@ -52,6 +52,8 @@ export const ApiToken = defineKind({
   status: strict({
     secretHash: optional(Type.String()),
     expiresAt: optional(Timestamp),
+    /** Whose requests its own count with, of one that stands for itself in the whole zone: of whoever made it. */
+    countsWith: optional(Type.String({ maxLength: 300 })),
     /** How its owner signed in, of a session: it is the server that makes one, and it ends by signing out. */
     session: optional(SessionOrigin),
   }),

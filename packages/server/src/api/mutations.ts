@@ -15,6 +15,7 @@ import { placeOf } from "../authorisation/place.ts";
 import type { Principal } from "../authorisation/principal.ts";
 import type { Verb } from "../authorisation/verbs.ts";
 import { monthOf } from "../controllers/metering/month.ts";
+import { principalKey } from "../limits/request-limits.ts";
 import { noteOf } from "./audit-note.ts";
 import { costEffects } from "./cost-effect.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -163,6 +164,7 @@ export function contextOf(deps: ApiDeps, call: Call, verb: Verb): WriteContext {
       nowMs: deps.clock.nowMs(),
       sees: (resource) => sees(call.principal, resource),
       rights: call.principal.rights,
+      countsWith: principalKey(call.principal),
       makeId: deps.makeId,
     },
   };

@@ -46,14 +46,22 @@ function principalOf(token: ApiTokenResource, rights: RightsIndex, nowMs: number
   if (expiresAtMs !== undefined && !(nowMs < expiresAtMs)) return undefined;
   const given = rights.of(token);
   if (given === undefined) return undefined;
+  const shared = countsWith(token);
   return {
     name: actorOf(token),
     rights: given,
     tokenId: token.metadata.id,
     ...(token.spec.owner === undefined ? {} : { owner: token.spec.owner.kind }),
+    ...(shared === undefined ? {} : { countsWith: shared }),
     ...(token.spec.requestsPerSecond === undefined ? {} : { requestsPerSecond: token.spec.requestsPerSecond }),
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
   };
+}
+
+/** Of tokens that are nobody's all in a project count together, and others with whoever made them: many tokens are not more to ask. */
+function countsWith({ spec: { owner, project }, status }: ApiTokenResource): string | undefined {
+  if (owner !== undefined) return undefined;
+  return project === undefined ? status.countsWith : `tokens in ${project}`;
 }
 
 function actorOf({ metadata, spec: { owner } }: ApiTokenResource): string {

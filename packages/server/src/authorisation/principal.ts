@@ -6,6 +6,8 @@ export interface Principal {
   readonly name: string;
   readonly rights: Rights;
   readonly tokenId: string;
+  /** Whose requests count together with its own, of a token that is nobody's; its own alone where absent. */
+  readonly countsWith?: string;
   /** What the token's owner is, where it has one. */
   readonly owner?: "User" | "ServiceAccount";
   /** At most so many requests a second, where the token says so. */

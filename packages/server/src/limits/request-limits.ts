@@ -6,7 +6,7 @@ import { RateBook, type Rate } from "./rate-book.ts";
 
 /** What is too much at once, and what by the second. */
 export interface RequestLimitOptions {
-  /** Requests of one user, one service account, or one token that is nobody's. */
+  /** Requests of one user or service account; of all tokens of a project that are nobody's; of others with those of who made them. */
   readonly principal: Rate;
   /** Changes of what lives in one project, rehearsals included; a project's own `mutationsPerSecond` goes before it. */
   readonly project: Rate;
@@ -106,9 +106,14 @@ export class RequestLimits {
   }
 }
 
-/** Whose streams and requests count together: all of a user's tokens. */
-export function principalKey({ owner, name, tokenId }: Pick<Principal, "owner" | "name" | "tokenId">): string {
-  return owner === undefined ? tokenId : `${owner} ${name}`;
+/** Whose streams and requests count together: all of a user's tokens, and of others as they say themselves. */
+export function principalKey({
+  owner,
+  name,
+  tokenId,
+  countsWith,
+}: Pick<Principal, "owner" | "name" | "tokenId" | "countsWith">): string {
+  return owner === undefined ? (countsWith ?? tokenId) : `${owner} ${name}`;
 }
 
 /** With the facts that `RateLimit` headers are made of. */

@@ -3,10 +3,13 @@ import { once } from "node:events";
 import { connect } from "node:tls";
 import { describe, test } from "node:test";
 import { listen } from "../../src/api/listener.ts";
+import { apiTokenIntents } from "../../src/controllers/intents/api-token.ts";
 import { OwnRateBook } from "../../src/limits/own-rates.ts";
 import { RequestLimits, principalKey, type RequestLimitOptions } from "../../src/limits/request-limits.ts";
+import { systemRandom } from "../../src/operations/random.ts";
 import { servingOf } from "../../src/replicas/serving.ts";
 import { draft, specs, startApi, type Answer, type ApiHarness, type BaseDeps } from "../api/api-harness.ts";
+import { plainIntents } from "../api/plain-intents.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
 
 interface Limited extends AsyncDisposable {
@@ -16,7 +19,10 @@ interface Limited extends AsyncDisposable {
 }
 
 /** An API whose limits count by a clock that stands still, with the projects `ours` and `theirs`. */
-async function startLimited(options: Partial<RequestLimitOptions>): Promise<Limited> {
+async function startLimited(
+  options: Partial<RequestLimitOptions>,
+  more: (base: BaseDeps) => Partial<BaseDeps> = () => ({}),
+): Promise<Limited> {
   const clock = new ManualClock();
   let base: BaseDeps | undefined;
   let rates: OwnRateBook | undefined;
@@ -25,7 +31,7 @@ async function startLimited(options: Partial<RequestLimitOptions>): Promise<Limi
     const book = new OwnRateBook(deps.store);
     rates = book;
     const ratesOf = (project: string) => book.of(project, deps.rights.roles.organisationOf(project));
-    return { limits: new RequestLimits(clock, options), ratesOf };
+    return { ...more(deps), limits: new RequestLimits(clock, options), ratesOf };
   });
   await api.store.transact((tx) => {
     tx.put(draft("Organisation", { name: "acme" }, {}, {}));
@@ -53,7 +59,7 @@ describe("whoever asks too much", () => {
   test("is told so with a cause, when to come back and what the limit is, and is let in again by then", async () => {
     await using zone = await startLimited({ principal: { perSecond: 0.5, burst: 3 } });
     const { api, clock } = zone;
-    const [own, other] = [await api.token("one", "viewer", "ours"), await api.token("two", "viewer", "ours")];
+    const [own, other] = [await api.token("one", "viewer", "ours"), await api.token("two", "viewer", "theirs")];
     const ask = (token: string, path = "/api/v1/projects") => api.ask(token, "GET", path);
     for (let count = 0; count < 3; count++) assert.equal((await ask(own)).status, 200);
     const refused = await ask(own);
@@ -89,6 +95,37 @@ describe("whoever asks too much", () => {
     assert.equal((await api.ask(desk, "GET", "/api/v1/whoami")).status, 200);
     assert.equal((await api.ask(lap, "GET", "/api/v1/whoami")).status, 200);
     isRefused(await api.ask(lap, "GET", "/api/v1/whoami"), "principal");
+  });
+
+  test("has no more by making tokens: those of a project count as one, others with whoever made them", async () => {
+    await using zone = await startLimited({ principal: { perSecond: 1, burst: 8 } }, ({ rights }) => ({
+      intents: { ...plainIntents, ApiToken: apiTokenIntents({ random: systemRandom, rights }) },
+    }));
+    const { api } = zone;
+    const make = async (by: string, name: string, more: object = {}): Promise<string> =>
+      (await api.ask(by, "PUT", `${tokens}/${name}`, { spec: { role: "viewer", ...more } })).textAt("secret");
+    const who = (token: string) => api.ask(token, "GET", "/api/v1/whoami");
+    const maker = await api.token("maker", "admin");
+    // Five of eight are asked by now, of these three tokens that are the maker's and of two that are not.
+    const first = await make(maker, "first");
+    const second = await make(maker, "second");
+    const [ours, more] = [
+      await make(maker, "ours", { project: "ours" }),
+      await make(maker, "more", { project: "ours" }),
+    ];
+    const theirs = await make(maker, "theirs", { project: "theirs" });
+    for (const token of [first, second, first]) assert.equal((await who(token)).status, 200);
+    for (const token of [first, second, maker]) isRefused(await who(token), "principal");
+    for (const token of [ours, more, ours, more, ours, more, ours, more]) assert.equal((await who(token)).status, 200);
+    for (const token of [ours, more]) isRefused(await who(token), "principal");
+    assert.equal((await who(theirs)).status, 200);
+    // One that was made by one that was made counts with the first of them all.
+    assert.equal((await who(api.admin)).status, 200);
+    const child = await make(api.admin, "child", { role: "admin" });
+    const grandchild = await make(child, "grandchild");
+    for (let count = 0; count < 5; count++) assert.equal((await who(grandchild)).status, 200);
+    isRefused(await who(grandchild), "principal");
+    isRefused(await who(api.admin), "principal");
   });
 
   test("by a token that says how much is held to that as well", async () => {

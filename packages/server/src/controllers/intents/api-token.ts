@@ -28,8 +28,11 @@ export function apiTokenIntents(deps: ApiTokenDeps): KindIntents<"ApiToken"> {
       const { secret, hash } = mintSecret((bytes) => deps.random.bytes(bytes));
       const expiry =
         lifetimeSeconds === undefined ? {} : { expiresAt: timestamp(context.nowMs + lifetimeSeconds * 1000) };
+      // Of others their owner or their project tells.
+      const isFree = draft.spec.owner === undefined && draft.spec.project === undefined;
+      const maker = isFree && context.countsWith !== undefined ? { countsWith: context.countsWith } : {};
       return {
-        resource: tx.put({ ...draft, status: { secretHash: hash, ...expiry } }),
+        resource: tx.put({ ...draft, status: { secretHash: hash, ...expiry, ...maker } }),
         secret: formatApiToken({ id: draft.metadata.id, secret }),
       };
     },
