@@ -38,11 +38,16 @@ test("the quotas that a plan means something for stand under each other", () => 
   const lines = quotaLines([
     { kind: "Project", name: "shop", field: "vcpus", before: 1, after: 12, limit: 16 },
     { kind: "Organisation", name: "acme", field: "memoryMiB", before: 2048, after: 96 },
+    {
+      ...{ kind: "Project", name: "shop", field: "spend", month: "nextMonth", currency: "EUR" },
+      ...{ before: "0.000000", after: "44.640000", limit: "250.000000" },
+    },
   ]);
   assert.deepEqual(lines, [
-    "  QUOTA              OF         BEFORE  AFTER  LIMIT",
-    "  project shop       vcpus           1     12     16",
-    "  organisation acme  memoryMiB    2048     96   none",
+    "  QUOTA              OF                  BEFORE      AFTER           LIMIT",
+    "  project shop       vcpus                    1         12              16",
+    "  organisation acme  memoryMiB             2048         96            none",
+    "  project shop       spend next month  0.000000  44.640000  250.000000 EUR",
   ]);
   assert.deepEqual(quotaLines([]), []);
 });

@@ -56,17 +56,32 @@ export const Spend = strict(
 );
 export type Spend = Static<typeof Spend>;
 
+const holder = { kind: oneOf(["Project", "Organisation"] as const), name: Name };
+
 /** What a change means for one limit: of plans. */
-export const QuotaEffect = strict(
-  {
-    kind: oneOf(["Project", "Organisation"] as const),
-    name: Name,
-    field: oneOf(quotaFields),
-    before: amount,
-    after: amount,
-    /** None where absent. */
-    limit: optional(amount),
-  },
-  "What a project or organisation would have more or less of, and the most that it may.",
+export const QuotaEffect = Type.Union(
+  [
+    strict({
+      ...holder,
+      field: oneOf(quotaFields),
+      before: amount,
+      after: amount,
+      /** None where absent. */
+      limit: optional(amount),
+    }),
+    strict(
+      {
+        ...holder,
+        field: oneOf(["spend"] as const),
+        month: oneOf(["thisMonth", "nextMonth"] as const),
+        currency: Type.String(),
+        before: money,
+        after: money,
+        limit: money,
+      },
+      "Only where spend is limited: what a month comes to by its end, if nothing else changes.",
+    ),
+  ],
+  { description: "What a project or organisation would have more or less of, or spend, and the most that it may." },
 );
 export type QuotaEffect = Static<typeof QuotaEffect>;

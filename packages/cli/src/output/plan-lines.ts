@@ -35,12 +35,18 @@ export function changeLines(terminal: Terminal, change: PlannedChange, fields: F
 
 type QuotaEffect = Plan["quota"][number];
 
+const monthWords = { thisMonth: "this month", nextMonth: "next month" } as const;
+
 const quotaColumns: readonly Column<QuotaEffect>[] = [
   { title: "QUOTA", cell: ({ kind, name }) => `${kind.toLowerCase()} ${name}` },
-  { title: "OF", cell: ({ field }) => field },
+  { title: "OF", cell: (effect) => (effect.field === "spend" ? `spend ${monthWords[effect.month]}` : effect.field) },
   { title: "BEFORE", align: "right", cell: ({ before }) => String(before) },
   { title: "AFTER", align: "right", cell: ({ after }) => String(after) },
-  { title: "LIMIT", align: "right", cell: ({ limit }) => (limit === undefined ? "none" : String(limit)) },
+  {
+    ...{ title: "LIMIT", align: "right" },
+    cell: (effect) =>
+      effect.field === "spend" ? `${effect.limit} ${effect.currency}` : String(effect.limit ?? "none"),
+  },
 ];
 
 /** What a plan means for quotas. */

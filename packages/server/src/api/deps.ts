@@ -5,6 +5,7 @@ import type { RightsIndex } from "../authorisation/rights-index.ts";
 import type { TokenWatch } from "../authorisation/token-watch.ts";
 import type { Fleet } from "../controllers/fleet.ts";
 import type { Rebalancing } from "../controllers/rebalancing.ts";
+import type { SpendBook } from "../controllers/quotas/spend-book.ts";
 import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
@@ -32,6 +33,8 @@ export interface ApiDeps {
   readonly unreachable: (nodeId: string) => Condition | undefined;
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
+  /** What months come to for them. */
+  readonly spend: Pick<SpendBook, "of">;
   /** Nodes as placement sees them: for what plans may cost, and for explanations and simulations. */
   readonly fleet: Pick<Fleet, "in" | "snapshot">;
   readonly rebalancing: Rebalancing;

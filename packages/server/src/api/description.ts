@@ -48,6 +48,7 @@ export function describeApi(version: string): ApiDescription {
     seenAtMs: absent(),
     unreachable: absent(),
     usage: absent(),
+    spend: absent(),
     rebalancing: absent(),
     fleet: absent(),
     agentRoutes: agents,

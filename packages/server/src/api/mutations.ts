@@ -129,7 +129,7 @@ interface Rehearsal {
 }
 
 export function rehearsed(
-  { usage, fleet, clock }: Pick<ApiDeps, "usage" | "fleet" | "clock">,
+  deps: Pick<ApiDeps, "usage" | "spend" | "store" | "fleet" | "clock">,
   tx: Transaction,
   principal: Principal,
   run: (tx: Transaction) => Pick<WriteOutcome, "resource" | "operation" | "forecast">,
@@ -139,12 +139,13 @@ export function rehearsed(
   const { kind, metadata } = resource;
   // As it will be once nodes have done their part.
   touched.finishDeletions();
+  const nowMs = deps.clock.nowMs();
   const effects = {
     plan: touched.plan(principal),
     resource: represent(tx.getById(kind, metadata.id) ?? resource),
     ...(operation === undefined ? {} : { operation }),
-    quota: quotaEffects(usage, tx, principal),
-    cost: costEffects(fleet, tx, principal, monthOf(clock.nowMs())),
+    quota: quotaEffects(deps, tx, principal, nowMs),
+    cost: costEffects(deps.fleet, tx, principal, monthOf(nowMs)),
   };
   // It goes on with the rehearsal, and so comes last.
   return forecast === undefined ? effects : { ...effects, moves: forecast(tx) };

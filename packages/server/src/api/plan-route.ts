@@ -119,11 +119,11 @@ function plan(deps: ApiDeps, call: Call): Reply {
       });
     }
     const { principal } = call;
-    const month = monthOf(deps.clock.nowMs());
+    const nowMs = deps.clock.nowMs();
     return {
       plan: touched.plan(principal),
-      quota: quotaEffects(deps.usage, tx, principal),
-      cost: costEffects(deps.fleet, tx, principal, month),
+      quota: quotaEffects(deps, tx, principal, nowMs),
+      cost: costEffects(deps.fleet, tx, principal, monthOf(nowMs)),
     };
   });
   return { status: 200, body: result };

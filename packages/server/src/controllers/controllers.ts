@@ -58,6 +58,8 @@ export interface Controllers {
   readonly delegate: GatewayDelegate;
   /** What projects and organisations have. */
   readonly usage: Pick<UsageBook, "changesIn">;
+  /** What months come to for them. */
+  readonly spend: Pick<SpendBook, "of">;
   readonly fleet: Pick<Fleet, "in" | "snapshot">;
   readonly rebalancing: Rebalancing;
   /** The resource with the age of what was seen as of now: for replies. */
@@ -138,6 +140,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
     intents: makeIntents({ ...deps, engine, allocation, addresses, fleet, usage, spend, residents: wanted.fleet }),
     engine,
     usage,
+    spend,
     fleet,
     rebalancing: makeRebalancing({ engine, fleet, residents: wanted.fleet }),
     delegate: {

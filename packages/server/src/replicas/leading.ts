@@ -90,6 +90,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
     gateway,
     agentRoutes: gateway.routes,
     usage: controllers.usage,
+    spend: controllers.spend,
     fleet: controllers.fleet,
     rebalancing: controllers.rebalancing,
     freshen: (resource) => controllers.freshen(resource),

@@ -24,6 +24,7 @@ export interface StandbyDeps
       | "ratesOf"
       | "rebalancing"
       | "usage"
+      | "spend"
       | "fleet"
       | "freshen"
       | "seenAtMs"
@@ -46,6 +47,7 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     ...deps,
     tokens,
     usage,
+    spend,
     rights,
     people,
     // What changes anything goes to the leader.

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -107,6 +108,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     seenAtMs: () => undefined,
     unreachable: () => undefined,
     usage: { changesIn: () => [] },
+    spend: { of: () => assert.fail("nothing is limited in this test") },
     fleet: { in: () => [], snapshot: () => ({ revision: 0, placer: new Placer(new NodeFleet()) }) },
     rebalancing: { propose: () => nothingToGain, begin: () => ({ proposals: nothingToGain }) },
     agentRoutes: [],

@@ -59,6 +59,7 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       return {
         intents: controllers.intents,
         usage: controllers.usage,
+        spend: controllers.spend,
         // Some tests begin it anew.
         fleet: {
           in: (view) => controllers.fleet.in(view),

@@ -41,6 +41,7 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
       return {
         intents: controllers.intents,
         usage: controllers.usage,
+        spend: controllers.spend,
         freshen: (resource) => controllers.freshen(resource),
       };
     });
@@ -267,6 +268,48 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
     );
   });
 
+  test("of spend are part of a plan: what both months come to, of all that it is of, as it will be shown after it", async () => {
+    await api.store.transact((tx) => {
+      for (const site of tx.list("Site"))
+        tx.put({ ...site, spec: { ...site.spec, prices: [{ from: "2019-01", currency: "EUR", vcpuHour: "1" }] } });
+      create(tx, controllers.intents, "Project", { name: "ledger" }, { organisation: "acme" }, Date.now());
+    });
+    await limit("/organisations/acme", null);
+    await limit("/projects/ledger", { spend: { currency: "EUR", perMonth: "100000" } });
+    const next = spanOfMonth(monthOf(spanOfMonth(monthOf(Date.now())).endMs));
+    const wholeMonth = (vcpus: number) => `${(vcpus * (next.endMs - next.startMs)) / 3_600_000}.000000`;
+    const spendIn = ({ body }: { readonly body: Reply }) =>
+      (body.quota ?? []).filter(({ field }) => field === "spend").map(({ month, ...line }) => [month, line] as const);
+    const path = "/projects/ledger/instances";
+    const resources = [1, 2].map((vcpus) => ({
+      ...{ kind: "Instance", metadata: { name: `entry-${vcpus}`, project: "ledger" } },
+      spec: { ...instance, networks: [], vcpus },
+    }));
+    const planned = spendIn(await ask("POST", "/plan", { fieldManager: "files", resources }));
+    const line = { kind: "Project", name: "ledger", field: "spend", currency: "EUR" };
+    const most = { limit: "100000.000000" };
+    assert.deepEqual(
+      planned.map(([month]) => month),
+      ["thisMonth", "nextMonth"],
+    );
+    assert.deepEqual(planned[1]?.[1], { ...line, ...most, before: "0.000000", after: wholeMonth(3) });
+    let revision = 0;
+    for (const { metadata, spec } of resources) {
+      const alone = spendIn(await ask("PUT", `${path}/${metadata.name}?dryRun=true`, { spec }));
+      const made = await ask("PUT", `${path}/${metadata.name}`, { spec });
+      assert.equal(made.status, 202);
+      revision = made.body.revision ?? 0;
+      const shown = (await ask("GET", "/projects/ledger")).body.status?.spend;
+      assert.equal(alone[1]?.[1].after, shown?.nextMonth);
+    }
+    const gone = spendIn(await ask("DELETE", `${path}/entry-1?dryRun=true`));
+    assert.deepEqual(gone[1]?.[1], { ...line, ...most, before: wholeMonth(3), after: wholeMonth(2) });
+    const undone = spendIn(await ask("POST", "/undo?dryRun=true", { revision }));
+    assert.deepEqual(undone[1]?.[1], { ...line, ...most, before: wholeMonth(3), after: wholeMonth(1) });
+    const above = await ask("PUT", `${path}/entry-3?dryRun=true`, { spec: { ...resources[0]?.spec, vcpus: 200 } });
+    assert.deepEqual([above.status, above.body.code], [409, "quota-exceeded"]);
+  });
+
   test("go with reports of usage: of a project, and of its organisation also after the project is gone", async () => {
     const month = new Date().toISOString().slice(0, 7);
     const { intents } = controllers;
@@ -323,6 +366,7 @@ describe("quotas asked for over the API", { timeout: 120_000 }, () => {
 });
 
 interface Reply {
+  readonly revision?: number;
   readonly code?: string;
   readonly detail?: string;
   readonly remedy?: string;
@@ -331,8 +375,9 @@ interface Reply {
     readonly kind: string;
     readonly name: string;
     readonly field: string;
-    readonly after: number;
-    readonly limit?: number;
+    readonly month?: string;
+    readonly after: number | string;
+    readonly limit?: number | string;
   }[];
   readonly status?: {
     readonly usage?: Record<string, number>;

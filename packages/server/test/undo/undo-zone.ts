@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { kindNames, kinds, withoutSecrets, type KindName } from "@skerry/model";
+import type { ApiDeps } from "../../src/api/deps.ts";
 import { startApi, type Answer, type ApiHarness, type Method } from "../api/api-harness.ts";
 import { ModelFleet } from "../controllers/model-fleet.ts";
 import { seedZone } from "../controllers/zone-fixture.ts";
@@ -28,8 +29,9 @@ export async function startUndoZone(): Promise<UndoZone> {
   const api = await startApi((base) => {
     fleet = new ModelFleet(base.store);
     started = fleet.startServer();
-    const { intents, usage, fleet: seats } = fleet.controllers;
-    return { intents, usage, fleet: seats, freshen: (resource) => fleet?.controllers.freshen(resource) ?? resource };
+    const { intents, usage, spend, fleet: seats } = fleet.controllers;
+    const freshen: ApiDeps["freshen"] = (resource) => fleet?.controllers.freshen(resource) ?? resource;
+    return { intents, usage, spend, fleet: seats, freshen };
   });
   assert.ok(fleet !== undefined);
   const zone = fleet;
