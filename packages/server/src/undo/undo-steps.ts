@@ -284,8 +284,12 @@ const hidden: Refusal = {
   remedy: () => "Set it again as you want it, in a file: skerry apply -f FILE",
 };
 
-/** That a key may have been changed with the rest, and stays. */
+/** What of it was a secret, and is not as it was. */
 function keyNotes({ before, after }: RecordedChange): readonly string[] {
+  const isOver = (object: ResourceOf<KindName> | undefined): boolean =>
+    object?.kind === "User" && object.status.signIn?.invitedUntil === undefined;
+  if (before?.kind === "User" && !isOver(before) && isOver(after))
+    return ["The link that they were invited by is over, and no link is made again: invite them anew."];
   const hasKey = before?.kind === "Provider" && after?.kind === "Provider" && before.spec.ssh !== undefined;
   if (hasKey) return ["The private key stays as it is now: the audit log never has it."];
   const hasSecret =

@@ -214,6 +214,18 @@ describe("undo", () => {
     await zone.change("DELETE", "/identity-providers/knows");
   });
 
+  test("tells that a link by which somebody was invited is over, where they are let in again", async () => {
+    await zone.change("PUT", "/users/invited", { spec: {} });
+    const disable = async () => revisionOf(await zone.change("PATCH", "/users/invited", { spec: { disabled: true } }));
+    const never = await zone.undo({ revision: await disable() });
+    assert.equal(never.at("undone.0.notes"), undefined, never.text);
+    await zone.change("POST", "/users/invited:invite", {});
+    const undone = await zone.undo({ revision: await disable() });
+    assert.deepEqual(undone.at("undone.0.fields"), ["/spec/disabled"]);
+    assert.match(undone.textAt("undone.0.notes.0"), /no link is made again/);
+    assert.equal(zone.api.store.get("User", { name: "invited" })?.status.credentials?.invitation, undefined);
+  });
+
   test("does not say that a secret is back which is not, and takes back the rest where a partial undo is asked for", async () => {
     const cases = [
       {
