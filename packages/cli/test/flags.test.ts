@@ -64,6 +64,33 @@ describe("instance flags", () => {
     });
   });
 
+  test("what is asked of others, by their labels, of law and of taints reaches the spec", async () => {
+    const base = { image: "islet", vcpus: 1, memory: 96 };
+    const asked = {
+      affinity: ["apart:node:app=db,tier=x", "with:site:app=cache:0.5"],
+      residency: ["ES"],
+      tolerate: ["gpu=only"],
+    };
+    const { placement } = await instanceFlags.spec({ ...base, ...asked }, signal);
+    assert.deepEqual(placement, {
+      residency: ["ES"],
+      tolerations: ["gpu=only"],
+      affinity: [
+        { relation: "apart", by: "node", labels: { app: "db", tier: "x" } },
+        { relation: "with", by: "site", labels: { app: "cache" }, weight: 0.5 },
+      ],
+    });
+    for (const term of [
+      "apart",
+      "apart:node",
+      "near:node:app=db",
+      "apart:rack:app=db",
+      "apart:node:app=db:0",
+      "apart:node:app=db:1:2",
+    ])
+      await assert.rejects(instanceFlags.spec({ ...base, affinity: [term] }, signal), invalid, term);
+  });
+
   test("what the schema refuses is refused before anything is sent", async () => {
     await assert.rejects(instanceFlags.spec({ image: "../etc", vcpus: 1, memory: 96 }, signal), invalid);
     await assert.rejects(instanceFlags.spec({ image: "islet", vcpus: 0, memory: 96 }, signal), invalid);

@@ -2,6 +2,7 @@ import { Type, type Static } from "typebox";
 import { PlacementConstraints } from "./kinds/instance.ts";
 import { Capacity } from "./kinds/node.ts";
 import { PlacementChoice, PlacementRefusal } from "./placement-explanation.ts";
+import { MeasuredLatencies, Overcommit } from "./overcommit.ts";
 import { Labels, Name, oneOf, optional, strict } from "./schema.ts";
 
 /** What one simulation takes. */
@@ -47,18 +48,8 @@ export const SimulatedChange = Type.Union([
         name: Name,
         eurosPerVcpuHour: optional(Type.Number({ minimum: 0 })),
         carbonGramsPerKWh: optional(Type.Number({ minimum: 0 })),
-        overcommit: optional(
-          strict({
-            vcpus: optional(Type.Number({ minimum: 0.1, maximum: 100 })),
-            memoryMiB: optional(Type.Number({ minimum: 0.1, maximum: 10 })),
-          }),
-        ),
-        latencies: optional(
-          Type.Array(
-            strict({ from: Type.String({ maxLength: 100 }), milliseconds: Type.Number({ exclusiveMinimum: 0 }) }),
-            { minItems: 1, maxItems: 16 },
-          ),
-        ),
+        overcommit: optional(Overcommit),
+        latencies: optional(MeasuredLatencies),
         schedulable: optional(Type.Boolean()),
       },
       "a site with another price, carbon intensity, overcommitment or round trip from places, or closed to what is new",

@@ -24,7 +24,7 @@ export function checksFor(request: PlacementRequest, peers: Peers, naming: Namin
     ...stateChecks(request, naming),
     ...propertyChecks(request, naming),
     ...latencyChecks(request),
-    ...affinityChecks(request, peers),
+    ...affinityChecks(request, peers, naming),
     ...capacityChecks(request),
     ...specialChecks(request),
   ];

@@ -18,7 +18,7 @@ export {
   type Explanation,
 } from "./explanation/explanation.ts";
 export type { FleetChange, SiteFacts } from "./simulation/fleet-change.ts";
-export { simulateSteps, type Simulated, type Simulation, type Subject } from "./simulation/simulation.ts";
+export { giveBack, simulateSteps, type Simulated, type Simulation, type Subject } from "./simulation/simulation.ts";
 export { placeGang, type GangDecision, type GangMember, type GangTerm } from "./gang.ts";
 export { Placer } from "./placer.ts";
 export { byName, hiding, type Naming } from "./naming.ts";

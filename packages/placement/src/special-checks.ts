@@ -2,6 +2,7 @@ import { cellsWithRoom } from "./candidate.ts";
 import type { Candidate } from "./candidate.ts";
 import { itemsCheck, numberCheck } from "./check.ts";
 import type { Check } from "./check.ts";
+import type { Naming } from "./naming.ts";
 import type { Peers } from "./peers.ts";
 import { domainOf } from "./explanation/score-parts.ts";
 import type { AffinityTerm, PlacementRequest } from "./request.ts";
@@ -64,21 +65,18 @@ export function reachCheck(
 }
 
 /** One for each hard term whose peers are somewhere. */
-export function affinityChecks({ affinity = [] }: PlacementRequest, peers: Peers): Check[] {
+export function affinityChecks({ affinity = [] }: PlacementRequest, peers: Peers, naming: Naming): Check[] {
   return affinity.flatMap((term) => {
     if (term.weight !== undefined) return [];
-    const domains = new Set(
-      term.nodes.flatMap((name) => {
-        const node = peers.named(name);
-        return node === undefined ? [] : [domainOf(node, term)];
-      }),
-    );
-    return domains.size === 0 ? [] : [affinityCheck(term, domains)];
+    const nodes = term.nodes.flatMap((name) => peers.named(name) ?? []);
+    const domains = new Set(nodes.map((node) => domainOf(node, term)));
+    const names = new Set(nodes.map((node) => (term.by === "node" ? naming(node) : domainOf(node, term))));
+    return domains.size === 0 ? [] : [affinityCheck(term, domains, [...names])];
   });
 }
 
-function affinityCheck(term: AffinityTerm, domains: ReadonlySet<string>): Check {
-  const names = [...domains].sort().join(" or ");
+function affinityCheck(term: AffinityTerm, domains: ReadonlySet<string>, printed: readonly string[]): Check {
+  const names = printed.toSorted().join(" or ");
   const asked = term.relation === "with" ? `the ${term.by} ${names}` : `a ${term.by} other than ${names}`;
   const missing = (node: Candidate): string[] =>
     (term.relation === "with") === domains.has(domainOf(node, term)) ? [] : [asked];

@@ -103,6 +103,7 @@ export class BodyReader {
       return (this.labels.end = this.#bytes[at] === openObject ? this.#skip(at) : -1);
     },
   });
+  readonly #placement: Level = level({ affinity: this.#complex });
   readonly #spec: Level = level({
     vcpus: (at) => this.#number(at, (value) => (this.vcpus = value)),
     memoryMiB: (at) => this.#number(at, (value) => (this.memoryMiB = value)),
@@ -110,6 +111,7 @@ export class BodyReader {
     instance: (at) => this.#text(at, this.#owner),
     networks: (at) => this.#only(at, (inner) => this.#text(inner, this.network)),
     devices: this.#complexUnlessEmpty,
+    placement: (at) => this.#object(at, this.#placement),
   });
   readonly #status: Level = level({
     addresses: (at) => this.#only(at, (inner) => this.#object(inner, this.#addressFields)),

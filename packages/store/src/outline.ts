@@ -73,6 +73,7 @@ function instanceFacts({ spec, status, assignment }: InstanceResource): Partial<
   const network = networks[0] ?? "";
   const address = held === undefined ? 0 : addressNumber(held.address);
   const isPlain =
+    spec.placement?.affinity === undefined &&
     movingTo === undefined &&
     removal === undefined &&
     lease === undefined &&

@@ -45,7 +45,13 @@ const instance = fc.record({
     memoryMiB: fc.integer({ min: 32, max: 2 ** 24 }),
     networks: maybe(fc.array(fc.constantFrom("lan", "wan"), { maxLength: 2 })),
     devices: maybe(fc.array(fc.constant({ kind: "gpu" as const }), { maxLength: 2 })),
-    placement: maybe(fc.record({ labels: fc.dictionary(name, text), latitude: fc.double({ noNaN: true }) })),
+    placement: maybe(
+      fc.record({
+        labels: fc.dictionary(name, text),
+        affinity: maybe(fc.array(fc.record({ labels: fc.dictionary(name, text) }), { maxLength: 2 })),
+        latitude: fc.double({ noNaN: true }),
+      }),
+    ),
   }),
   status: fc.record({
     error: maybe(text),

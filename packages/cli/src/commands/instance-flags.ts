@@ -33,6 +33,12 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       .option("--tier <tier...>", "only at sites of these tiers")
       .option("--min-sovereignty <level>", "0 to 4", toNumber)
       .option("--node-label <key=value...>", "only on nodes with these labels")
+      .option("--residency <code...>", "its data stays in these countries, and under their law")
+      .option("--tolerate <taint...>", "nodes with these taints do not keep it out")
+      .option(
+        "--affinity <term...>",
+        "where others of the project with these labels are, or not: with:site:app=cache, apart:node:app=db,tier=x; softly with a cost: apart:site:app=db:0.5",
+      )
       .option("--max-latency <place=ms...>", "at most so far from a place: madrid=20")
       .option("--weight <what=number...>", "what makes a node better: spread, pack, price, carbon, latency; carbon=1");
   },
@@ -50,6 +56,9 @@ export const instanceFlags: DraftFlags<"Instance"> = {
       tiers: options["tier"],
       minSovereigntyLevel: options["minSovereignty"],
       labels: options["nodeLabel"] === undefined ? undefined : labelsOf(options["nodeLabel"] as readonly string[]),
+      residency: options["residency"],
+      tolerations: options["tolerate"],
+      affinity: (options["affinity"] as readonly string[] | undefined)?.map(affinityTerm),
       maxLatency: (options["maxLatency"] as readonly string[] | undefined)?.map(latencyLimit),
       weights: weightsOf(options["weight"] as readonly string[] | undefined),
     });
@@ -117,6 +126,21 @@ export function onDisconnect(text: string): OnDisconnect {
   if (seconds >= minimum && seconds <= maximum) return { replaceAfterSeconds: seconds };
   throw new SkerryError("invalid-request", `--on-disconnect: "${text}" is neither keep nor a time.`, {
     remedy: `Write keep, or a time from ${minimum}s to ${maximum / 3600}h, for example 90s.`,
+  });
+}
+
+/** `apart:node:app=db,tier=x` and, softly, `with:site:app=cache:0.5`; what may stand where is the schema's to say. */
+function affinityTerm(text: string): Record<string, unknown> {
+  const [relation, by, labels, weight, ...more] = text.split(":");
+  if (labels === undefined || more.length > 0)
+    throw new SkerryError("invalid-request", `--affinity: "${text}" is not a term.`, {
+      remedy: "Write with or apart, then node, site, provider or country, then labels: apart:node:app=db",
+    });
+  return given({
+    relation,
+    by,
+    labels: labelsOf(labels.split(",")),
+    weight: weight === undefined ? undefined : Number(weight),
   });
 }
 

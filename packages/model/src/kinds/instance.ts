@@ -4,6 +4,7 @@ import { Assignment, Condition, OrderRevision, Removal } from "../metadata.ts";
 import { PlacementDecision } from "../placement-decision.ts";
 import { SovereigntyLevel } from "./provider.ts";
 import { DeviceWish, HeldDevice } from "./device.ts";
+import { Taint } from "../taint.ts";
 import { accelerators, computeDrivers } from "./node.ts";
 import { defineKind } from "../kind.ts";
 
@@ -33,6 +34,27 @@ const PlacementWeights = strict(
     "The least score wins; spread alone counts where this is absent",
 );
 
+const affinityScopes = ["node", "site", "provider", "country"] as const;
+
+/** Where it stands to instances of its project that have these labels. */
+const AffinityWish = strict({
+  relation: oneOf(["with", "apart"] as const, "with: where one of them is at least; apart: where none of them is"),
+  by: oneOf(affinityScopes, "in the same, or another, one of these"),
+  labels: Type.Record(Type.String(), Type.String(), {
+    ...Labels,
+    minProperties: 1,
+    description: "of its peers: all of these",
+  }),
+  weight: optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1000,
+      description:
+        "what it costs in the score where it does not hold, of apart for each peer there; it must hold where absent",
+    }),
+  ),
+});
+
 /** Where an instance may run: every given field but weights must hold, at placement and at every later move. */
 export const PlacementConstraints = strict({
   countries: optional(Type.Array(CountryCode, { minItems: 1, maxItems: 64 })),
@@ -50,6 +72,26 @@ export const PlacementConstraints = strict({
   /** The node's labels must hold these. */
   labels: optional(Labels),
   architecture: optional(oneOf(["x86_64", "aarch64"] as const)),
+  residency: optional(
+    Type.Array(CountryCode, {
+      minItems: 1,
+      maxItems: 64,
+      description:
+        "its data stays in these: the site is in one of them, and the provider bound by the law of one of them",
+    }),
+  ),
+  tolerations: optional(
+    Type.Array(Taint, { minItems: 1, maxItems: 32, description: "taints of nodes that do not keep it out" }),
+  ),
+  affinity: optional(
+    Type.Array(AffinityWish, {
+      minItems: 1,
+      maxItems: 16,
+      description:
+        "with or apart from others of its project, by their labels. That something is with others is asked when it is placed or moved, and of " +
+        "none where there are none yet; that it is apart holds always, whichever of the two comes later",
+    }),
+  ),
   maxLatency: optional(Type.Array(LatencyLimit, { minItems: 1, maxItems: 16 })),
   weights: optional(PlacementWeights),
 });

@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 import { Id, Name, Schedulable, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
+import { Taint } from "../taint.ts";
 import { defineKind } from "../kind.ts";
 import { NodeDevice, mostNodeDevices } from "./device.ts";
 
@@ -68,6 +69,8 @@ export const Node = defineKind({
     /** Offer less (or, in a laboratory, other) than what the host shows. */
     capacityOverride: optional(Capacity),
     driver: optional(oneOf(computeDrivers)),
+    /** Each keeps out what is new and does not tolerate it; what is there stays. */
+    taints: optional(Type.Array(Taint, { maxItems: 16, uniqueItems: true })),
     schedulable: Schedulable,
   }),
   status: strict({

@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 import { CountryCode, Name, Schedulable, Timestamp, oneOf, optional, strict } from "../schema.ts";
 import { Condition } from "../metadata.ts";
+import { MeasuredLatencies, Overcommit } from "../overcommit.ts";
 import { defineKind } from "../kind.ts";
 import { Month } from "./meter.ts";
 
@@ -79,6 +80,10 @@ export const Site = defineKind({
     tier: oneOf(["cloud", "in-country-edge", "near-edge", "far-edge", "on-premise"] as const),
     carbonGramsPerKWh: optional(Type.Number({ minimum: 0 })),
     eurosPerVcpuHour: optional(Type.Number({ minimum: 0 })),
+    /** How many times the vCPUs and memory of its nodes are given out. */
+    overcommit: optional(Overcommit),
+    /** Round trips that were measured; all others are modelled by distance. */
+    latencies: optional(MeasuredLatencies),
     /** Each from its month on, until the next one's. */
     prices: optional(Type.Array(PriceList, { maxItems: 240 })),
     schedulable: Schedulable,

@@ -53,7 +53,8 @@ export function* simulateSteps(
   };
 }
 
-function giveBack({ fleet }: Placer, { nodeId, takes }: NonNullable<Subject["present"]>): void {
+/** Takes from a node what something takes there. */
+export function giveBack({ fleet }: Placer, { nodeId, takes }: NonNullable<Subject["present"]>): void {
   const slot = fleet.slotOf(nodeId);
   if (slot === undefined) return;
   const { vcpus, memoryMiB, diskMiB } = takes;

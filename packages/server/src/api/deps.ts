@@ -36,7 +36,7 @@ export interface ApiDeps {
   /** What months come to for them. */
   readonly spend: Pick<SpendBook, "of">;
   /** Nodes as placement sees them: for what plans may cost, and for explanations and simulations. */
-  readonly fleet: Pick<Fleet, "in" | "snapshot">;
+  readonly fleet: Pick<Fleet, "in" | "snapshot" | "requestOf" | "withPeers">;
   readonly rebalancing: Rebalancing;
   /** Where agents join and dial; they prove who they are by themselves. */
   readonly agentRoutes: readonly OpenRoute[];

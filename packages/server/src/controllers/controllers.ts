@@ -60,7 +60,7 @@ export interface Controllers {
   readonly usage: Pick<UsageBook, "changesIn">;
   /** What months come to for them. */
   readonly spend: Pick<SpendBook, "of">;
-  readonly fleet: Pick<Fleet, "in" | "snapshot">;
+  readonly fleet: Pick<Fleet, "in" | "snapshot" | "requestOf" | "withPeers">;
   readonly rebalancing: Rebalancing;
   /** The resource with the age of what was seen as of now: for replies. */
   freshen<R extends ResourceOf<KindName>>(resource: R): R;

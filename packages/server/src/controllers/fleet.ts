@@ -1,9 +1,11 @@
+import type { InstanceResource } from "@skerry/model";
 import { NodeFleet, Placer, type PlacementRequest } from "@skerry/placement";
 import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
 import type { Allocation, TakenOnNode } from "./allocation.ts";
 import { OwnChanges } from "../own-changes.ts";
+import { AffinityBook, type Asking } from "./affinity-book.ts";
 import { devicesOn, type Host } from "./devices.ts";
-import { candidateOf, fleetOf, idle } from "./placing.ts";
+import { candidateOf, fleetOf, idle, requestOf } from "./placing.ts";
 import { PlacerKept, type FleetSnapshot } from "./placer-kept.ts";
 
 /**
@@ -14,6 +16,7 @@ import { PlacerKept, type FleetSnapshot } from "./placer-kept.ts";
 export class Fleet implements Tracker {
   readonly #allocation: Taken;
   readonly #placer: PlacerKept;
+  readonly #affinity: AffinityBook;
   #newest: View;
   /** Undefined until they are asked for. */
   #seats: Seats | undefined;
@@ -34,12 +37,14 @@ export class Fleet implements Tracker {
   constructor(store: Store, allocation: Taken) {
     this.#allocation = allocation;
     this.#placer = new PlacerKept(allocation);
+    this.#affinity = new AffinityBook(store);
     this.#newest = store;
     this.#stop = store.track(this);
   }
 
   close(): void {
     this.#stop();
+    this.#affinity.close();
   }
 
   reset(newest: View): void {
@@ -81,6 +86,32 @@ export class Fleet implements Tracker {
   placerIn(view: View & Partial<Pick<Transaction, "written">>): Placer {
     const own = view.written === undefined ? undefined : this.#own.of(view.written, view).seats;
     return own === undefined ? this.#placer.in(view) : new Placer(new NodeFleet(this.in(view)));
+  }
+
+  /**
+   * What an instance asks of its node, by its peers too.
+   * @param without ids of others that are no peers of it
+   */
+  requestOf(
+    view: View & Partial<Pick<Transaction, "written">>,
+    instance: InstanceResource,
+    without: readonly string[] = [],
+  ): PlacementRequest {
+    const { id, project = "", labels } = instance.metadata;
+    const { placement } = instance.spec;
+    const asking = { project, labels, ...(placement === undefined ? {} : { placement }) };
+    return this.withPeers(view, requestOf(view, instance), asking, [id, ...without]);
+  }
+
+  /** The same of something that is not there. */
+  withPeers(
+    view: View & Partial<Pick<Transaction, "written">>,
+    request: PlacementRequest,
+    asking: Asking,
+    without: readonly string[],
+  ): PlacementRequest {
+    const affinity = this.#affinity.termsFor(view, asking, new Set(without));
+    return affinity.length === 0 ? request : { ...request, affinity };
   }
 
   /** Remembers what was asked of `placerIn` just now. */

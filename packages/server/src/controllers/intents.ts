@@ -32,7 +32,7 @@ import { volumeIntents } from "./intents/volume.ts";
 export interface IntentDeps {
   readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
-  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size" | "decided">;
+  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size" | "decided" | "requestOf">;
   readonly usage: Pick<UsageBook, "in">;
   readonly spend: Pick<SpendBook, "of">;
   readonly residents: Residents;

@@ -12,6 +12,7 @@ import {
   decide,
   obstacles,
   place,
+  placeOf,
   refusalError,
   shortfalls,
   byName,
@@ -57,6 +58,9 @@ export function chooseNode(
 ): Chosen {
   const { toProvider, toSite, toNode } = target;
   const isAnywhere = toProvider === undefined && toSite === undefined && toNode === undefined;
+  const narrowed = isAnywhere || request.affinity === undefined ? undefined : narrow(request, target);
+  // Peers elsewhere count too.
+  if (narrowed !== undefined) return chooseNode(candidates, narrowed, {}, naming);
   const fleet = isAnywhere
     ? candidates
     : candidates.filter(
@@ -76,6 +80,21 @@ export function chooseNode(
   throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
     remedy: "See what there is: skerry node list",
   });
+}
+
+/** What asks for its target itself; undefined where the two do not go together. */
+function narrow(request: PlacementRequest, { toProvider, toSite, toNode }: Target): PlacementRequest | undefined {
+  const { nodes, sites, providers } = request.constraints;
+  const isAllowed = (list: readonly string[] | undefined, name: string | undefined): boolean =>
+    name === undefined || list === undefined || list.includes(name);
+  if (!isAllowed(nodes, toNode) || !isAllowed(sites, toSite) || !isAllowed(providers, toProvider)) return undefined;
+  const constraints = {
+    ...request.constraints,
+    ...(toNode === undefined ? {} : { nodes: [toNode] }),
+    ...(toSite === undefined ? {} : { sites: [toSite] }),
+    ...(toProvider === undefined ? {} : { providers: [toProvider] }),
+  };
+  return { ...request, constraints };
 }
 
 /** Up to so many nodes a look at each costs no more than what is kept to spare it. */
@@ -138,15 +157,23 @@ const passingReasons: ReadonlySet<RefusalReason> = new Set([
   "excluded",
   "unhealthy",
   "unschedulable",
+  "taint",
   "capacity-vcpus",
   "capacity-memory",
   "capacity-disk",
   "device",
 ]);
 
-/** Which hard constraints do not hold on a node, whatever is free there and whether it is there now; empty where all do. */
-export function violationsOn(request: PlacementRequest, candidate: Candidate): readonly RefusalReason[] {
-  return obstacles(request, candidate).filter((reason) => !passingReasons.has(reason));
+/**
+ * Which hard constraints do not hold on a node, whatever is free there and whether it is there now; empty where all do.
+ * @param peers the nodes that affinities name; they count for nothing where absent
+ */
+export function violationsOn(
+  request: PlacementRequest,
+  candidate: Candidate,
+  peers: readonly Candidate[] = [],
+): readonly RefusalReason[] {
+  return obstacles(request, candidate, peers).filter((reason) => !passingReasons.has(reason));
 }
 
 /** What a node lacks of what is asked of it, in words; `given` is what it would get back. */
@@ -212,13 +239,16 @@ export function requestFor(
   spec: Pick<InstanceResource["spec"], "vcpus" | "memoryMiB" | "placement" | "devices"> & { readonly diskMiB: number },
   architecture = spec.placement?.architecture,
 ): PlacementRequest {
-  const { vcpus, memoryMiB, diskMiB, placement: { weights, ...placement } = {} } = spec;
+  const { vcpus, memoryMiB, diskMiB, placement = {} } = spec;
+  const { weights, residency, tolerations, affinity: _elsewhere, ...constraints } = placement;
   const request = {
     vcpus,
     memoryMiB,
     diskMiB,
-    constraints: { ...placement, ...(architecture === undefined ? {} : { architecture }) },
+    constraints: { ...constraints, ...(architecture === undefined ? {} : { architecture }) },
     ...(weights === undefined ? {} : { weights }),
+    ...(residency === undefined ? {} : { residency }),
+    ...(tolerations === undefined ? {} : { tolerations }),
   };
   const devices = devicesAsked(spec.devices);
   return devices === undefined ? request : { ...request, devices };
@@ -246,7 +276,8 @@ export function candidateOf(view: View, node: NodeResource, used: UsedOn): Host 
   const provider = site === undefined ? undefined : view.get("Provider", { name: site.spec.provider });
   if (site === undefined || provider === undefined) return undefined;
   const { facts } = node.status;
-  const { country, tier, latitude, longitude, carbonGramsPerKWh, eurosPerVcpuHour } = site.spec;
+  const { country, tier, latitude, longitude, carbonGramsPerKWh, eurosPerVcpuHour, overcommit, latencies } = site.spec;
+  const { taints } = node.spec;
   const taken = used(node.metadata.id);
   return {
     name: node.metadata.name,
@@ -269,7 +300,17 @@ export function candidateOf(view: View, node: NodeResource, used: UsedOn): Host 
     ...(facts?.devices === undefined ? {} : devicesOn(facts.devices, taken.devices)),
     ...(carbonGramsPerKWh === undefined ? {} : { carbonGramsPerKWh }),
     ...(eurosPerVcpuHour === undefined ? {} : { eurosPerVcpuHour }),
+    ...(overcommit === undefined ? {} : { overcommit }),
+    ...(latencies === undefined ? {} : { measuredMs: measuredMs(latencies) }),
+    ...(taints === undefined || taints.length === 0 ? {} : { taints }),
   };
+}
+
+/** By the names that places go by. */
+export function measuredMs(
+  latencies: NonNullable<SiteResource["spec"]["latencies"]>,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(latencies.map(({ from, milliseconds }) => [placeOf(from).name, milliseconds]));
 }
 
 /** Whether it is not cordoned itself. */

@@ -98,7 +98,7 @@ async function standby({ foundation, store }: RoleDeps): Promise<ClosableServing
     intents: makeIntents({
       allocation: { in: nobody },
       addresses: { lease: nobody },
-      fleet: { in: nobody, placerIn: nobody, decided: nobody, size: 0 },
+      fleet: { in: nobody, placerIn: nobody, decided: nobody, requestOf: nobody, size: 0 },
       usage: { in: nobody },
       spend: { of: nobody },
       residents: { instanceIdsOn: nobody },

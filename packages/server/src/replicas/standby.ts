@@ -55,9 +55,9 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
     rebalancing: { propose: nothingHere, begin: nothingHere },
     fleet: {
       in: () => [],
-      snapshot: () => {
-        throw new SkerryError("unavailable", "This replica places nothing.");
-      },
+      snapshot: placesNothing,
+      requestOf: placesNothing,
+      withPeers: placesNothing,
     },
     gateway: {
       openStream: () => Promise.reject(new SkerryError("unavailable", "This replica has no links to nodes.")),
@@ -92,6 +92,10 @@ export async function startStandby(deps: StandbyDeps): Promise<ClosableServing> 
       forward.close();
     },
   };
+}
+
+function placesNothing(): never {
+  throw new SkerryError("unavailable", "This replica places nothing.");
 }
 
 function isRead({ method, url = "" }: IncomingMessage): boolean {

@@ -31,6 +31,7 @@ import { AttemptLimit } from "../../src/sign-in/attempt-limit.ts";
 import { noFirstStart } from "../../src/sign-in/first-start.ts";
 import { PeopleIndex } from "../../src/sign-in/people-index.ts";
 import { PasswordHasher } from "../../src/sign-in/password.ts";
+import { requestOf } from "../../src/controllers/placing.ts";
 import { plainIntents } from "./plain-intents.ts";
 
 /** An API over a real store in a directory of its own, asked by injection: no socket is opened. */
@@ -109,7 +110,12 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     unreachable: () => undefined,
     usage: { changesIn: () => [] },
     spend: { of: () => assert.fail("nothing is limited in this test") },
-    fleet: { in: () => [], snapshot: () => ({ revision: 0, placer: new Placer(new NodeFleet()) }) },
+    fleet: {
+      in: () => [],
+      snapshot: () => ({ revision: 0, placer: new Placer(new NodeFleet()) }),
+      requestOf,
+      withPeers: (_view, request) => request,
+    },
     rebalancing: { propose: () => nothingToGain, begin: () => ({ proposals: nothingToGain }) },
     agentRoutes: [],
     log: { info: note, warn: note, error: note },

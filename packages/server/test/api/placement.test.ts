@@ -1,48 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { InstanceResource, PlacementExplanation, PlacementSimulation } from "@skerry/model";
+import type { PlacementExplanation } from "@skerry/model";
 import { explainDecision, type Explanation } from "@skerry/placement";
-import { makeControllers, type Controllers } from "../../src/controllers/controllers.ts";
 import { requestOf } from "../../src/controllers/placing.ts";
-import { systemRandom } from "../../src/operations/random.ts";
-import { create, nodeFacts, seedZone } from "../controllers/zone-fixture.ts";
-import { startApi, type Answer, type ApiHarness, type BaseDeps, type Method } from "./api-harness.ts";
-
-const spec = { vcpus: 1, memoryMiB: 128, image: "islet", power: "stopped" as const };
+import { nodeFacts } from "../controllers/zone-fixture.ts";
+import { openPlacementZone, spec, type PlacementZone } from "./placement-zone.ts";
 
 describe("why instances are where they are, over the API", { timeout: 120_000 }, () => {
-  let api: ApiHarness;
-  let base: BaseDeps | undefined;
-  let controllers: Controllers;
-
-  const begin = (deps: BaseDeps): Controllers =>
-    makeControllers({
-      ...deps,
-      random: systemRandom,
-      provisioner: { steps: () => [] },
-      openKey: () => undefined,
-      authorityFingerprint: "",
-      heartbeatMs: 60_000,
-      monotonicMs: () => performance.now(),
-      surelyLeads: () => true,
-    });
-  const ask = (method: Method, path: string, body?: unknown, token = api.admin): Promise<Answer> =>
-    api.ask(token, method, `/api/v1${path}`, body);
-  const put = async (name: string, change: object = {}): Promise<InstanceResource> => {
-    const answer = await ask("PUT", `/projects/shop/instances/${name}`, { spec: { ...spec, ...change } });
-    assert.equal(answer.status, 202, answer.text);
-    return answer.at("resource") as InstanceResource;
-  };
-  const explain = async (name: string, token?: string): Promise<PlacementExplanation> => {
-    const answer = await ask("GET", `/projects/shop/instances/${name}/placement`, undefined, token);
-    assert.equal(answer.status, 200, answer.text);
-    return JSON.parse(answer.text) as PlacementExplanation;
-  };
-  const simulate = async (body: object, token?: string): Promise<PlacementSimulation> => {
-    const answer = await ask("POST", "/placement/simulations", body, token);
-    assert.equal(answer.status, 200, answer.text);
-    return JSON.parse(answer.text) as PlacementSimulation;
-  };
+  let zone: PlacementZone;
   const likeShown = (text: Explanation): unknown =>
     JSON.parse(
       JSON.stringify({ ...text, changes: text.changes.map(({ request: _asked, ...change }) => change) }),
@@ -53,47 +18,18 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
   });
 
   before(async () => {
-    api = await startApi((deps) => {
-      base = deps;
-      controllers = begin(deps);
-      return {
-        intents: controllers.intents,
-        usage: controllers.usage,
-        spend: controllers.spend,
-        // Some tests begin it anew.
-        fleet: {
-          in: (view) => controllers.fleet.in(view),
-          snapshot: (revision) => controllers.fleet.snapshot(revision),
-        },
-        freshen: (resource) => controllers.freshen(resource),
-      };
-    });
-    const nowMs = Date.now();
-    await seedZone(api.store, controllers.intents, nowMs);
-    await api.store.transact((tx) => {
-      create(tx, controllers.intents, "Organisation", { name: "rival" }, {}, nowMs);
-      create(tx, controllers.intents, "Project", { name: "other" }, { organisation: "rival" }, nowMs);
-      create(tx, controllers.intents, "Node", { name: "mad-2", labels: { disk: "ssd" } }, { site: "madrid" }, nowMs);
-      for (const node of tx.list("Node"))
-        tx.put({ ...node, status: { ...node.status, connected: true, facts: nodeFacts } });
-    });
-    const sites = { madrid: 150, paris: 50, athens: 400 };
-    for (const [site, carbonGramsPerKWh] of Object.entries(sites))
-      assert.equal((await ask("PATCH", `/sites/${site}`, { spec: { carbonGramsPerKWh } })).status, 200);
+    zone = await openPlacementZone();
   });
-  after(async () => {
-    await controllers.stop();
-    await api[Symbol.asyncDispose]();
-  });
+  after(() => zone[Symbol.asyncDispose]());
 
   test("the decision is explained as it was made, whatever has become of the nodes since, and apart from it as it would be now", async () => {
     const placement = { maxLatency: [{ from: "Madrid", milliseconds: 12 }], weights: { carbon: 1 } };
     // What the engine itself says just before.
-    const { placer } = controllers.fleet.snapshot();
-    const made = await put("web", { placement });
+    const { placer } = zone.controllers.fleet.snapshot();
+    const made = await zone.put("web", { placement });
     assert.equal(made.assignment?.node, "mad-1");
-    const expected = explainDecision(placer, requestOf(api.store, { ...made, assignment: undefined as never }));
-    const first = await explain("web");
+    const expected = explainDecision(placer, requestOf(zone.api.store, { ...made, assignment: undefined as never }));
+    const first = await zone.explain("web");
     assert.equal(first.decided.told, "replayed", first.decided.why);
     assert.ok(first.decided.explanation !== undefined);
     assert.deepEqual(withoutSpec(first.decided.explanation), likeShown(expected));
@@ -104,13 +40,13 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     );
 
     // Others come, a node closes, a site gets dirtier, another cleaner.
-    for (const name of ["a", "b", "c"]) await put(name, { memoryMiB: 512 });
+    for (const name of ["a", "b", "c"]) await zone.put(name, { memoryMiB: 512 });
     for (const [path, change] of [
       ["/nodes/mad-1", { schedulable: false }],
       ["/sites/paris", { carbonGramsPerKWh: 900 }],
     ] as const)
-      assert.equal((await ask("PATCH", path, { spec: change })).status, 200);
-    const later = await explain("web");
+      assert.equal((await zone.ask("PATCH", path, { spec: change })).status, 200);
+    const later = await zone.explain("web");
     assert.equal(later.decided.told, "replayed", later.decided.why);
     assert.deepEqual(later.decided.explanation, first.decided.explanation);
     assert.equal(later.now.stays, false);
@@ -122,16 +58,10 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       ["/nodes/mad-1", { schedulable: true }],
       ["/sites/paris", { carbonGramsPerKWh: 50 }],
     ] as const)
-      assert.equal((await ask("PATCH", path, { spec: change })).status, 200);
+      assert.equal((await zone.ask("PATCH", path, { spec: change })).status, 200);
 
     // Who begins anew knows no past, and does not make one up.
-    assert.ok(base !== undefined);
-    const before = controllers;
-    controllers = begin(base);
-    const anew = await explain("web");
-    controllers.fleet.snapshot();
-    await controllers.stop();
-    controllers = before;
+    const anew = await zone.byAnother(() => zone.explain("web"));
     assert.equal(anew.decided.told, "kept");
     assert.match(anew.decided.why, /no longer known/);
     assert.equal(anew.decided.explanation, undefined);
@@ -149,12 +79,12 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     ];
     let changes = 0;
     for (const [index, placement] of wishes.entries()) {
-      await put(`what-${index}`, { placement });
-      const { now } = await explain(`what-${index}`);
+      await zone.put(`what-${index}`, { placement });
+      const { now } = await zone.explain(`what-${index}`);
       for (const { spec: fields, node, sentence } of now.explanation.changes) {
         changes++;
         const request = { name: "try", project: "shop", vcpus: 1, memoryMiB: 128, diskMiB: 64, ...fields };
-        const { placements } = await simulate({ requests: [request] });
+        const { placements } = await zone.simulate({ requests: [request] });
         assert.equal(placements[0]?.now.choice?.node, node, sentence);
       }
     }
@@ -163,7 +93,7 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
 
   test("a refused create says how many nodes fail what, and what would change it, which then does", async () => {
     const placement = { countries: ["GR"], maxLatency: [{ from: "Madrid", milliseconds: 20 }] };
-    const refused = await ask("PUT", "/projects/shop/instances/no", { spec: { ...spec, placement } });
+    const refused = await zone.ask("PUT", "/projects/shop/instances/no", { spec: { ...spec, placement } });
     assert.equal(refused.status, 422);
     const told = refused
       .each("facts.refusals", "reason")
@@ -182,10 +112,10 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     assert.match(refused.textAt("remedy"), /^Any one of these would do: allow country ES \(opens 2\)/);
     const ms = Number(told[1]?.[2]);
     const wider = { ...placement, maxLatency: [{ from: "Madrid", milliseconds: ms }] };
-    assert.equal((await put("no", { placement: wider })).assignment?.node, "ath-1");
+    assert.equal((await zone.put("no", { placement: wider })).assignment?.node, "ath-1");
     const less = { ...placement, maxLatency: [{ from: "Madrid", milliseconds: ms - 0.01 }] };
     assert.equal(
-      (await ask("PUT", "/projects/shop/instances/nono", { spec: { ...spec, placement: less } })).status,
+      (await zone.ask("PUT", "/projects/shop/instances/nono", { spec: { ...spec, placement: less } })).status,
       422,
     );
   });
@@ -198,11 +128,11 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       diskMiB: 64,
       placement: { weights: { carbon: 1, spread: 1 } },
     };
-    const { placements, revision } = await simulate({ requests: [{ ...asked, name: "row", count: 6 }] });
-    assert.equal(revision, api.store.revision);
+    const { placements, revision } = await zone.simulate({ requests: [{ ...asked, name: "row", count: 6 }] });
+    assert.equal(revision, zone.api.store.revision);
     const nodes: unknown[] = [];
     for (let serial = 1; serial <= 6; serial++)
-      nodes.push((await put(`row-${serial}`, { placement: asked.placement })).assignment?.node);
+      nodes.push((await zone.put(`row-${serial}`, { placement: asked.placement })).assignment?.node);
     assert.deepEqual(
       placements.map(({ now }) => now.choice?.node),
       nodes,
@@ -213,7 +143,7 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     const clean = { weights: { carbon: 1 } };
     const changes = [{ site: { name: "athens", carbonGramsPerKWh: 1 } }, { without: { site: "paris" } }];
     const one = { ...asked, name: "clean", placement: clean };
-    const both = await simulate({ requests: [one], changes });
+    const both = await zone.simulate({ requests: [one], changes });
     assert.deepEqual(both.changes, [
       { sentence: "site athens with carbonGramsPerKWh 1", nodes: 1 },
       { sentence: "without site paris", nodes: 1 },
@@ -221,15 +151,15 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     assert.deepEqual(both.nodes, { now: 4, changed: 3 });
     const [{ now, changed, effect } = assert.fail()] = both.placements;
     assert.deepEqual([now.choice?.node, changed.choice?.node, effect], ["par-1", "ath-1", "elsewhere"]);
-    assert.equal((await ask("PATCH", "/sites/athens", { spec: { carbonGramsPerKWh: 1 } })).status, 200);
-    assert.equal((await put("clean", { placement: clean })).assignment?.node, "ath-1");
-    assert.equal((await ask("PATCH", "/sites/athens", { spec: { carbonGramsPerKWh: 400 } })).status, 200);
+    assert.equal((await zone.ask("PATCH", "/sites/athens", { spec: { carbonGramsPerKWh: 1 } })).status, 200);
+    assert.equal((await zone.put("clean", { placement: clean })).assignment?.node, "ath-1");
+    assert.equal((await zone.ask("PATCH", "/sites/athens", { spec: { carbonGramsPerKWh: 400 } })).status, 200);
   });
 
   test("instances that are there are placed anew, also all those that lose their node; ten more nodes have room", async () => {
-    const there = api.store.list("Instance").filter(({ assignment }) => assignment?.node === "par-1");
+    const there = zone.api.store.list("Instance").filter(({ assignment }) => assignment?.node === "par-1");
     assert.ok(there.length >= 2);
-    const away = await simulate({ displaced: true, changes: [{ without: { node: "par-1" } }] });
+    const away = await zone.simulate({ displaced: true, changes: [{ without: { node: "par-1" } }] });
     assert.deepEqual(away.placements.map(({ name }) => name).sort(), there.map(({ metadata }) => metadata.name).sort());
     for (const { present, changed, effect } of away.placements) {
       assert.equal(present?.node, "par-1");
@@ -237,31 +167,31 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     }
     const huge = { name: "huge", project: "shop", vcpus: 64, memoryMiB: 128, placement: { countries: ["FR"] } };
     const capacity = { vcpus: 64, memoryMiB: 65_536, diskMiB: 1_000_000 };
-    const more = await simulate({
+    const more = await zone.simulate({
       requests: [{ ...huge, count: 11 }],
       changes: [{ nodes: { count: 10, country: "FR", capacity } }],
     });
     assert.deepEqual(more.totals, { same: 1, elsewhere: 0, lost: 0, gained: 10 });
     assert.ok(more.placements.every(({ changed }) => changed.choice === undefined || changed.choice.site === "paris"));
     assert.match(more.placements[10]?.changed.reason ?? "", /capacity: 14 of 14 nodes have less than 64 vCPU free/);
-    assert.equal(api.store.list("Node").length, 4);
+    assert.equal(zone.api.store.list("Node").length, 4);
   });
 
   test("who may not read nodes is told their sites, and nothing of other projects", async () => {
-    const tenant = await api.token("tenant", "viewer", "shop");
-    const outsider = await api.token("outsider", "admin", "other");
+    const tenant = await zone.api.token("tenant", "viewer", "shop");
+    const outsider = await zone.api.token("outsider", "admin", "other");
     const nodes = /mad-[12]|par-1|ath-1/;
     for (const name of ["web", "what-1", "no", "row-1"]) {
-      const told = await explain(name, tenant);
+      const told = await zone.explain(name, tenant);
       assert.doesNotMatch(JSON.stringify(told), nodes, name);
       assert.ok(told.now.explanation.chosen?.site !== undefined);
-      assert.match(JSON.stringify(await explain(name)), nodes);
-      const elsewhere = await ask("GET", `/projects/shop/instances/${name}/placement`, undefined, outsider);
-      const nothing = await ask("GET", "/projects/nothing/instances/x/placement", undefined, outsider);
+      assert.match(JSON.stringify(await zone.explain(name)), nodes);
+      const elsewhere = await zone.ask("GET", `/projects/shop/instances/${name}/placement`, undefined, outsider);
+      const nothing = await zone.ask("GET", "/projects/nothing/instances/x/placement", undefined, outsider);
       assert.deepEqual([elsewhere.status, nothing.status], [404, 404]);
     }
     const request = { name: "x", project: "shop", vcpus: 1, memoryMiB: 64 };
-    const inShop = await simulate(
+    const inShop = await zone.simulate(
       {
         requests: [
           { ...request, count: 40 },
@@ -281,22 +211,22 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       [{ changes: [{ without: { node: "nothing" } }] }, 400, /names the node nothing, which does not exist/],
     ];
     for (const [body, status, words] of refused) {
-      const answer = await ask("POST", "/placement/simulations", body, outsider);
+      const answer = await zone.ask("POST", "/placement/simulations", body, outsider);
       assert.equal(answer.status, status, answer.text);
       assert.match(answer.textAt("detail"), words);
     }
     // Nothing of the shop's is displaced for those who may not read it.
-    const blind = await simulate({ displaced: true, changes: [{ without: { site: "paris" } }] }, outsider);
+    const blind = await zone.simulate({ displaced: true, changes: [{ without: { site: "paris" } }] }, outsider);
     assert.deepEqual(blind.placements, []);
 
     // A refusal names no node either.
     const other = { runtime: "vm", ...spec, image: "islet", placement: { countries: ["ES"] }, vcpus: 8 };
-    const operator = await api.token("operator", "operator", "shop");
-    assert.equal((await ask("PATCH", "/nodes/mad-2", { spec: { schedulable: false } })).status, 200);
-    const answer = await ask("PUT", "/projects/shop/instances/big", { spec: other }, operator);
+    const operator = await zone.api.token("operator", "operator", "shop");
+    assert.equal((await zone.ask("PATCH", "/nodes/mad-2", { spec: { schedulable: false } })).status, 200);
+    const answer = await zone.ask("PUT", "/projects/shop/instances/big", { spec: other }, operator);
     assert.equal(answer.status, 422, answer.text);
     assert.doesNotMatch(answer.text, nodes);
-    assert.equal((await ask("PATCH", "/nodes/mad-2", { spec: { schedulable: true } })).status, 200);
+    assert.equal((await zone.ask("PATCH", "/nodes/mad-2", { spec: { schedulable: true } })).status, 200);
   });
 
   test("too much at once is refused, and what is wrong is named", async () => {
@@ -334,7 +264,7 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       [{ what: 1 }, 400, /what/],
     ];
     for (const [body, status, words] of cases) {
-      const answer = await ask("POST", "/placement/simulations", body);
+      const answer = await zone.ask("POST", "/placement/simulations", body);
       assert.equal(answer.status, status, `${JSON.stringify(body)} ${answer.text}`);
       assert.match(answer.text, words);
     }

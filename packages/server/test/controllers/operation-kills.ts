@@ -1,3 +1,4 @@
+import { requestOf } from "../../src/controllers/placing.ts";
 import { operationKinds } from "../../src/operations/registry.ts";
 import type { OperationKind } from "../../src/operations/operation-kind.ts";
 import { evenRandom } from "../fakes/quiet.ts";
@@ -14,11 +15,11 @@ export const registeredKinds: readonly OperationKind[] = operationKinds({
   sight: { report: () => undefined, answers: () => false, onChange: () => () => {} },
   random: evenRandom,
   leases: { isOver: () => false, withhold: () => undefined, release: () => undefined },
-  fleet: { in: () => [] },
+  fleet: { in: () => [], requestOf },
   residents: { instanceIdsOn: () => [] },
   convoys: {
     engine: { submit: unasked, requireIdle: unasked, cancel: unasked },
-    fleet: { in: () => [], placerIn: unasked, decided: () => undefined, size: 0 },
+    fleet: { in: () => [], placerIn: unasked, decided: () => undefined, requestOf, size: 0 },
   },
   authorityFingerprint: "",
   openKey: () => undefined,

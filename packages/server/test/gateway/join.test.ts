@@ -137,7 +137,7 @@ describe("join", { timeout: 60_000 }, () => {
     });
     const asked = () => assert.fail("a join moves nothing");
     const engine = { submit: asked, requireIdle: asked };
-    const fleet = { in: asked, placerIn: asked, decided: asked, size: 0 };
+    const fleet = { in: asked, placerIn: asked, decided: asked, requestOf: asked, size: 0 };
     const nodes = nodeIntents({ engine, fleet, residents: { instanceIdsOn: asked } });
     const { authority } = zone;
     const deps = { store, intents: { Node: nodes }, authority, clock: systemClock, makeId };

@@ -1,16 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
 import { SkerryError, type InstanceResource, type PlacementExplanation } from "@skerry/model";
-import { explainSteps, type Explanation, type Placer, type PlacementRequest, type Steps } from "@skerry/placement";
+import {
+  explainSteps,
+  giveBack,
+  type Explanation,
+  type Placer,
+  type PlacementRequest,
+  type Steps,
+} from "@skerry/placement";
 import type { View } from "@skerry/store";
 import type { Rights } from "../../authorisation/rights.ts";
 import type { Fleet } from "../fleet.ts";
 import { mayKnow, namingFor } from "../node-naming.ts";
-import { requestOf } from "../placing.ts";
 import { shownExplanation, type Knows } from "./shown.ts";
 
 export interface ExplanationDeps {
   readonly view: View;
-  readonly fleet: Pick<Fleet, "snapshot">;
+  readonly fleet: Pick<Fleet, "snapshot" | "requestOf">;
 }
 
 /**
@@ -30,7 +36,7 @@ export function* explainPlacement(
   const { revision, placer, past } = fleet.snapshot(decision?.revision);
   const knows = mayKnow(rights);
   const told: Told = { placer, rights, knows, spec: instance.spec };
-  const now = yield* explainNow(told, requestOf(view, instance), assignment.nodeId);
+  const now = yield* explainNow(told, fleet.requestOf(view, instance), assignment.nodeId);
   const here = placer.fleet.named(assignment.node);
   const site = here?.site ?? instance.status.site;
   const isKnown = here !== undefined && knows(here);
@@ -68,14 +74,7 @@ function* explainNow(
   const { fleet } = told.placer;
   const slot = fleet.slotOf(nodeId);
   const here = slot === undefined ? undefined : fleet.at(slot);
-  if (here !== undefined) {
-    const { vcpus, memoryMiB, diskMiB } = here.used;
-    fleet.setUsed(nodeId, {
-      vcpus: Math.max(0, vcpus - request.vcpus),
-      memoryMiB: Math.max(0, memoryMiB - request.memoryMiB),
-      diskMiB: Math.max(0, diskMiB - request.diskMiB),
-    });
-  }
+  giveBack(told.placer, { nodeId, takes: request });
   const explained = yield* explain(told, request);
   if (here !== undefined) fleet.put(here);
   return { stays: here !== undefined && explained.whole.chosen?.node === here.name, explanation: explained.shown };

@@ -73,6 +73,12 @@ function specOf({ request, reason }: Change, asked: PlacementRequest, spec: Spec
     const fresh = changed.flatMap((key) => (after[key] === undefined ? [] : [[key, after[key]] as const]));
     fields["placement"] = Object.fromEntries([...kept, ...fresh]);
   }
+  const dropped = (asked.affinity ?? []).findIndex((term) => request.affinity?.includes(term) !== true);
+  if (reason === "affinity" && placement?.affinity?.[dropped] !== undefined) {
+    const { affinity, ...others } = placement;
+    const left = affinity.filter((_, index) => index !== dropped);
+    fields["placement"] = { ...others, ...(left.length === 0 ? {} : { affinity: left }) };
+  }
   return Object.keys(fields).length === 0 ? undefined : fields;
 }
 

@@ -1,7 +1,7 @@
 import { SkerryError, type NodeResource, type SimulatedChange } from "@skerry/model";
-import { placeOf, type Candidate, type FleetChange, type NodeFleet } from "@skerry/placement";
+import { type Candidate, type FleetChange, type NodeFleet } from "@skerry/placement";
 import type { View } from "@skerry/store";
-import { candidateOf, idle } from "../placing.ts";
+import { candidateOf, idle, measuredMs } from "../placing.ts";
 import { missingReference, invalidField } from "../refusal.ts";
 import type { Knows } from "./shown.ts";
 
@@ -24,15 +24,13 @@ export function changeOf(
   if ("nodes" in asked) return moreNodes(view, fleet, asked.nodes, path, index);
   const { name, latencies, ...facts } = asked.site;
   if (view.get("Site", { name }) === undefined) throw missingReference(`${path}/site/name`, "Site", name);
-  const measuredMs = Object.fromEntries(
-    (latencies ?? []).map(({ from, milliseconds }) => [placeOf(from).name, milliseconds]),
-  );
+  const measured = latencies === undefined ? {} : { measuredMs: measuredMs(latencies) };
   const words = [
     ...Object.entries(facts).map(([field, value]) => `${field} ${JSON.stringify(value)}`),
     ...(latencies ?? []).map(({ from, milliseconds }) => `${milliseconds} ms from ${from}`),
   ];
   return {
-    change: { change: "site", site: name, facts: { ...facts, ...(latencies === undefined ? {} : { measuredMs }) } },
+    change: { change: "site", site: name, facts: { ...facts, ...measured } },
     sentence: `site ${name} with ${words.join(", ")}`,
   };
 }

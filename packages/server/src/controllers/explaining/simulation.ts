@@ -6,9 +6,18 @@ import {
   type SimulatedPlacement,
   type SimulationRequest,
 } from "@skerry/model";
-import { simulateSteps, type NodeFleet, type Simulated, type Steps, type Subject } from "@skerry/placement";
+import {
+  simulateSteps,
+  type AffinityTerm,
+  type NodeFleet,
+  type PlacementRequest,
+  type Simulated,
+  type Steps,
+  type Subject,
+} from "@skerry/placement";
 import type { Documents, View } from "@skerry/store";
 import type { Rights } from "../../authorisation/rights.ts";
+import { hasAll, termsTowards } from "../affinity-book.ts";
 import type { Fleet } from "../fleet.ts";
 import { mayKnow, namingFor } from "../node-naming.ts";
 import { requestFor, requestOf } from "../placing.ts";
@@ -17,7 +26,7 @@ import { changeOf, type ChangeInWords } from "./simulated-change.ts";
 
 export interface SimulationDeps {
   readonly view: View & { readonly documents: Documents };
-  readonly fleet: Pick<Fleet, "snapshot">;
+  readonly fleet: Pick<Fleet, "snapshot" | "requestOf" | "withPeers">;
 }
 
 interface Named {
@@ -25,7 +34,10 @@ interface Named {
   readonly name: string;
   /** Where it is. */
   readonly instance?: InstanceResource;
-  readonly subject: Subject;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly placement: InstanceResource["spec"]["placement"];
+  /** Without its peers. */
+  readonly request: PlacementRequest;
 }
 
 /**
@@ -52,7 +64,7 @@ export function* simulatePlacement(
   const present = named.map(({ instance }) => presentPlace(placer.fleet, knows, instance));
   const result = yield* simulateSteps(
     placer,
-    named.map(({ subject }) => subject),
+    subjectsOf(named, view, fleet),
     changes.map(({ change }) => change),
     namingFor(rights),
   );
@@ -83,7 +95,8 @@ function newOnes({ requests = [] }: SimulationRequest): Named[] {
     Array.from({ length: count }, (_, serial) => {
       const name = count === 1 ? asked.name : `${asked.name}-${serial + 1}`;
       const request = requestFor({ diskMiB: 1, ...asked });
-      return { project: asked.project, name, subject: { request: () => request } };
+      const { project, labels = {}, placement } = asked;
+      return { project, name, labels, placement, request };
     }),
   );
 }
@@ -100,11 +113,37 @@ function presentOnes(view: View, { instances = [] }: SimulationRequest): Named[]
 }
 
 function presentOne(view: View, instance: InstanceResource): Named {
-  const request = requestOf(view, instance);
-  const { project = "", name } = instance.metadata;
-  const nodeId = instance.assignment?.nodeId;
-  const present = nodeId === undefined ? {} : { present: { nodeId, takes: request } };
-  return { project, name, instance, subject: { request: () => request, ...present } };
+  const { project = "", name, labels } = instance.metadata;
+  return { project, name, instance, labels, placement: instance.spec.placement, request: requestOf(view, instance) };
+}
+
+/** Peers that are placed anew too are where they go, and not where they are. */
+function subjectsOf(named: readonly Named[], view: View, fleet: SimulationDeps["fleet"]): Subject[] {
+  const ids = named.flatMap(({ instance }) => instance?.metadata.id ?? []);
+  return named.map(({ project, labels, placement, request: alone, instance }, index) => {
+    const asking = { project, labels, ...(placement === undefined ? {} : { placement }) };
+    const { affinity: terms = [], ...request } = fleet.withPeers(view, alone, asking, ids);
+    const asks = placement?.affinity ?? [];
+    const nodeId = instance?.assignment?.nodeId;
+    return {
+      request(places) {
+        const before = named.slice(0, index).flatMap((other, at) => {
+          const node = places[at];
+          return node === undefined || other.project !== project ? [] : [{ ...other, node }];
+        });
+        const own = terms.map((term, at): AffinityTerm => {
+          const ask = asks[at];
+          const beside = ask === undefined ? [] : before.filter((other) => hasAll(other.labels, ask.labels));
+          return { ...term, nodes: [...term.nodes, ...beside.map(({ node }) => node)] };
+        });
+        const theirs = before.flatMap(({ placement: wish, node }) =>
+          termsTowards({ asks: wish?.affinity ?? [], nodes: [node] }, labels),
+        );
+        return own.length + theirs.length === 0 ? request : { ...request, affinity: [...own, ...theirs] };
+      },
+      ...(nodeId === undefined ? {} : { present: { nodeId, takes: alone } }),
+    };
+  });
 }
 
 /** What is on nodes that the changes take away, as far as who asks may read it. */

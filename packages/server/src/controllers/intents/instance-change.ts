@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import type { InstanceResource, OperationResource, Reference, VolumeResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext } from "../../intents.ts";
 import type { OperationEngine } from "../../operations/operation-kind.ts";
+import type { Fleet } from "../fleet.ts";
 import type { UsedOn } from "../allocation.ts";
 import { replaceAfterOf } from "../instance-lease.ts";
 import { candidateAt, fittingNode, fleetOf, idle, lacking, requestOf, violationsOn } from "../placing.ts";
@@ -25,7 +27,13 @@ export function changeOf(before: InstanceResource, after: InstanceResource): Ins
 }
 
 /** @throws SkerryError conflict or invalid-request where an instance can't be changed so, with what to do instead */
-export function checkChange(view: View, used: UsedOn, before: InstanceResource, after: InstanceResource): void {
+export function checkChange(
+  view: Transaction,
+  fleet: Pick<Fleet, "requestOf" | "in">,
+  used: UsedOn,
+  before: InstanceResource,
+  after: InstanceResource,
+): void {
   const { name } = before.metadata;
   refuseDeleted(before);
   refuseChanges(before.spec, after.spec, ["runtime", "image", "networks", "devices"], "the guest was made with it");
@@ -35,13 +43,16 @@ export function checkChange(view: View, used: UsedOn, before: InstanceResource, 
   }
   if (resources.some((field) => before.spec[field] !== after.spec[field])) checkResize(view, used, before, after);
   if (replaceAfterOf(after) !== undefined && replaceAfterOf(before) === undefined) checkReplaceable(view, after);
-  if (JSON.stringify(before.spec.placement) === JSON.stringify(after.spec.placement)) return;
+  const isPlacedAlike = isDeepStrictEqual(before.spec.placement, after.spec.placement);
+  // Labels may make it a peer of those that must be apart from it.
+  if (isPlacedAlike && isDeepStrictEqual(before.metadata.labels, after.metadata.labels)) return;
   const { assignment } = after;
-  const request = requestOf(view, after);
+  const request = fleet.requestOf(view, after);
+  const peers = request.affinity === undefined ? [] : fleet.in(view);
   for (const nodeId of [assignment?.nodeId, assignment?.movingTo?.nodeId]) {
     const candidate = candidateAt(view, nodeId, idle);
     if (candidate === undefined) continue;
-    const why = violationsOn(request, candidate);
+    const why = violationsOn(request, candidate, peers);
     if (why.length === 0) continue;
     throw conflict(
       `${name} is on ${candidate.name}, where this placement would not allow it: ${why.join(", ")}.`,

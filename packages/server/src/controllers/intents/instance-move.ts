@@ -2,7 +2,7 @@ import type { InstanceResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext, IntentOutcome } from "../../intents.ts";
 import { namingFor } from "../node-naming.ts";
-import { chooseNode, requestOf, type Target } from "../placing.ts";
+import { chooseNode, type Target } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
@@ -49,7 +49,7 @@ export function startMove(
   const { revision } = tx;
   const { reason, decision, devices, ...to } = chooseNode(
     deps.fleet.in(tx),
-    { ...requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving, ...avoid] },
+    { ...deps.fleet.requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving, ...avoid] },
     target,
     namingFor(context.rights),
   );

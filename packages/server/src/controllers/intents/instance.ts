@@ -8,7 +8,7 @@ import type { Fleet } from "../fleet.ts";
 import type { AddressBook } from "../addressing/address-book.ts";
 import { freshLease, withChangedLease } from "../instance-lease.ts";
 import { namingFor } from "../node-naming.ts";
-import { chooseAnywhere, requestOf } from "../placing.ts";
+import { chooseAnywhere } from "../placing.ts";
 import { checkImageFits, projectOf, readyImage, referenced } from "../references.ts";
 import { conflict, missingReference } from "../refusal.ts";
 import { removeInstance } from "./instance-removal.ts";
@@ -18,7 +18,7 @@ import { changeOf, checkChange, growVolume, submitChange, targetsOf, watchInput 
 export interface InstanceIntentDeps {
   readonly allocation: Pick<Allocation, "in">;
   readonly addresses: Pick<AddressBook, "lease">;
-  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size" | "decided">;
+  readonly fleet: Pick<Fleet, "in" | "placerIn" | "size" | "decided" | "requestOf">;
   readonly engine: Pick<OperationEngine, "submit" | "requireIdle">;
 }
 
@@ -28,7 +28,7 @@ export function instanceIntents(deps: InstanceIntentDeps): KindIntents<"Instance
     create: (tx, draft, context) => createInstance(deps, tx, draft, context),
     update(tx, before, after, context) {
       const change = changeOf(before, after);
-      checkChange(tx, deps.allocation.in(tx), before, after);
+      checkChange(tx, deps.fleet, deps.allocation.in(tx), before, after);
       const resource = tx.put(withChangedLease(after, tx.revision));
       growVolume(tx, resource);
       const operation = submitChange(tx, deps.engine, resource, change, context);
@@ -76,7 +76,7 @@ function createInstance(
   }
   refuseNowhere(tx, spec.placement);
   const { revision } = tx;
-  const choice = chooseAnywhere(deps.fleet, tx, requestOf(tx, draft), namingFor(context.rights));
+  const choice = chooseAnywhere(deps.fleet, tx, deps.fleet.requestOf(tx, draft), namingFor(context.rights));
   const { node, nodeId, reason, decision, devices } = choice;
   const since = timestamp(context.nowMs);
   const assignment = { node, nodeId, reason, epoch: 1, since };

@@ -1,5 +1,5 @@
 import type { KindIntents } from "../../intents.ts";
-import { refuseViolations } from "../placing.ts";
+import { measuredMs, refuseViolations } from "../placing.ts";
 import { referenced } from "../references.ts";
 import { inUse, refuseChanges } from "../refusal.ts";
 import { evacuateAction, type EvacuatingDeps } from "./evacuating.ts";
@@ -10,10 +10,12 @@ export function siteIntents(deps: EvacuatingDeps): KindIntents<"Site"> {
     initialStatus: {},
     create(tx, draft) {
       referenced(tx, "Provider", draft.spec.provider, "/spec/provider");
+      measuredMs(draft.spec.latencies ?? []);
       return store(tx, draft);
     },
     update(tx, before, after) {
       refuseChanges(before.spec, after.spec, ["provider"], "a site belongs to one provider");
+      measuredMs(after.spec.latencies ?? []);
       const outcome = store(tx, after);
       refuseViolations(tx, ({ site }) => site === after.metadata.name);
       return outcome;

@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { InstanceResource, OperationResource, PlacementDecision, VolumeResource } from "@skerry/model";
 import { SkerryError } from "@skerry/model";
-import type { Candidate } from "@skerry/placement";
 import type { Transaction, View } from "@skerry/store";
+import type { Fleet } from "../../controllers/fleet.ts";
 import { withCondition } from "../../controllers/condition.ts";
 import { freshLease } from "../../controllers/instance-lease.ts";
-import { chooseNode, requestOf, type Chosen } from "../../controllers/placing.ts";
+import { chooseNode, type Chosen } from "../../controllers/placing.ts";
 import { readyImage } from "../../controllers/references.ts";
 import { rootVolumeOf } from "../../controllers/reap.ts";
 import { timestamp } from "../clock.ts";
@@ -34,7 +34,7 @@ export interface Leases {
 
 export interface ReplacementDeps {
   readonly leases: Leases;
-  readonly fleet: { in(tx: Transaction): readonly Candidate[] };
+  readonly fleet: Pick<Fleet, "in" | "requestOf">;
 }
 
 export type Outcome =
@@ -117,7 +117,7 @@ function outcomeOf(tx: Transaction, replacement: Replacement, deps: ReplacementD
     const away = [...(instance.assignment.former ?? []), ...(volume.assignment.copies ?? [])].map(({ node }) => node);
     const { revision } = tx;
     const { decision, ...to } = chooseNode(deps.fleet.in(tx), {
-      ...requestOf(tx, instance),
+      ...deps.fleet.requestOf(tx, instance),
       excludeNodes: [replacement.from.node, ...away],
     });
     replace(
