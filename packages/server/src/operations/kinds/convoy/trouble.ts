@@ -32,6 +32,9 @@ const failed: Manner = { firstMs: 30 * secondMs, longestMs: 10 * 60 * secondMs, 
 
 /** Of an instance whose move was not begun. */
 export function refused(error: SkerryError, before: Trouble | undefined, nowMs: number): Trouble {
+  // It fits nowhere but where it has failed: there it is tried again, and that it failed is what there is to say.
+  if (error.code === "no-placement" && before !== undefined && before.avoid.length > 0)
+    return { ...next(before.why, failed, before, nowMs), avoid: [] };
   const manner = manners[error.code] ?? otherwise;
   // Moves that are under way give their places back.
   const passes = error.code === "disruption-budget" && error.facts?.["moving"] !== 0;
