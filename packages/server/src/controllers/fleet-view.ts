@@ -54,7 +54,12 @@ export function volumeFootprint(volume: VolumeResource): Footprint {
   if (assignment === undefined) return { nodes: [], networks: [], networkNodes: [] };
   const here = assignment.removal?.done === true ? [] : [assignment.nodeId];
   return {
-    nodes: unique([...here, ...(assignment.copies ?? []).map((copy) => copy.nodeId)]),
+    // Whoever is offered it must be known to its owner before there is a copy of it.
+    nodes: unique([
+      ...here,
+      ...(assignment.copies ?? []).map((copy) => copy.nodeId),
+      ...(assignment.offeredTo === undefined ? [] : [assignment.offeredTo.nodeId]),
+    ]),
     networks: [],
     networkNodes: [],
   };
