@@ -105,6 +105,17 @@ describe("devices, from a host's facts to its guests", { timeout: 120_000 }, () 
     for (const each of [one, two]) {
       assert.deepEqual(await definedWith(each), addressesAt(each.assignment?.node ?? ""));
     }
+    const size = { project, vcpus: 1, memoryMiB: 64 };
+    const foreseen = await client.simulatePlacement({
+      instances: [{ project, name: "one" }],
+      requests: [
+        { ...size, name: "any", devices: [{ kind: "gpu", model: "10de:20b0" }] },
+        { ...size, name: "none" },
+      ],
+    });
+    const outcomes = Object.fromEntries(foreseen.placements.map(({ name, now }) => [name, now]));
+    assert.match(outcomes["any"]?.outcome === "refused" ? (outcomes["any"].reason ?? "") : "", /10de:20b0/);
+    assert.deepEqual([outcomes["none"]?.outcome, outcomes["one"]?.outcome], ["placed", "placed"]);
     await assert.rejects(ask("three", [{ kind: "gpu" }]), isRefused);
     const to = two.assignment?.node ?? "";
     await assert.rejects(client.action("Instance", { project, name: "one" }, "migrate", { toNode: to }), isRefused);

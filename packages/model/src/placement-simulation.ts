@@ -1,4 +1,5 @@
 import { Type, type Static } from "typebox";
+import { DeviceWishes } from "./kinds/device.ts";
 import { PlacementConstraints } from "./kinds/instance.ts";
 import { Capacity } from "./kinds/node.ts";
 import { PlacementChoice, PlacementRefusal } from "./placement-explanation.ts";
@@ -20,6 +21,7 @@ export const SimulatedRequest = strict({
   vcpus: Type.Integer({ minimum: 1, maximum: 512 }),
   memoryMiB: Type.Integer({ minimum: 32, maximum: 16_777_216 }),
   diskMiB: optional(Type.Integer({ minimum: 1 })),
+  devices: optional(DeviceWishes),
   placement: optional(PlacementConstraints),
 });
 export type SimulatedRequest = Static<typeof SimulatedRequest>;

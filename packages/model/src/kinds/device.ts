@@ -45,6 +45,13 @@ export const DeviceWish = strict({
 });
 export type DeviceWish = Static<typeof DeviceWish>;
 
+export const DeviceWishes = Type.Array(DeviceWish, {
+  minItems: 1,
+  maxItems: 8,
+  description:
+    "Devices of its node that it has for itself. Which ones is the server's choice; they stay its own while it is stopped, and a move takes others.",
+});
+
 /** How many of a kind are asked for in all. */
 export function devicesOf(kind: DeviceKind, wishes: readonly DeviceWish[] | undefined): number {
   let sum = 0;

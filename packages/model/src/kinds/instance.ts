@@ -3,7 +3,7 @@ import { CountryCode, Id, Labels, Name, Timestamp, oneOf, optional, strict } fro
 import { Assignment, Condition, OrderRevision, Removal } from "../metadata.ts";
 import { PlacementDecision } from "../placement-decision.ts";
 import { SovereigntyLevel } from "./provider.ts";
-import { DeviceWish, HeldDevice } from "./device.ts";
+import { DeviceWishes, HeldDevice } from "./device.ts";
 import { Taint } from "../taint.ts";
 import { accelerators, computeDrivers } from "./node.ts";
 import { defineKind } from "../kind.ts";
@@ -188,14 +188,7 @@ export const Instance = defineKind({
     /** Size of the root volume; the image's virtual size where absent. */
     diskMiB: optional(Type.Integer({ minimum: 1 })),
     /** What it is to have of its node for itself. */
-    devices: optional(
-      Type.Array(DeviceWish, {
-        minItems: 1,
-        maxItems: 8,
-        description:
-          "Devices of its node that it has for itself. Which ones is the server's choice; they stay its own while it is stopped, and a move takes others.",
-      }),
-    ),
+    devices: optional(DeviceWishes),
     /** At most one address on each network, leased by the server. */
     networks: optional(Type.Array(Name, { maxItems: 8, uniqueItems: true })),
     sshKeys: optional(
