@@ -9,6 +9,7 @@ import { loadPolicyEngine } from "./authorisation/policies.ts";
 import { openImageFiles } from "./images/image-files.ts";
 import { RequestLimits, type RequestLimitOptions } from "./limits/request-limits.ts";
 import { makeJsonLog } from "./log.ts";
+import { ServerMetrics } from "./metrics/server-metrics.ts";
 import { systemClock } from "./operations/clock.ts";
 import type { Log } from "./operations/log.ts";
 import { systemRandom } from "./operations/random.ts";
@@ -116,7 +117,8 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     const signIn = { firstStart, attempts: new AttemptLimit(clock), hasher: new PasswordHasher(options.passwordCost) };
     const isFirst = !existsSync(adminTokenFile);
     const limits = new RequestLimits(clock, options.limits);
-    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures, limits };
+    const metrics = new ServerMetrics(store, () => replicated?.surelyLeads !== false);
+    const parts = { store, authority, sealer, images, provisioner, adminTokenFile, failures, limits, metrics };
     const foundation = {
       ...parts,
       ...signIn,
@@ -142,6 +144,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     log.info({ url, version, elapsedMs: Math.round(performance.now() - startedMs) }, "the control plane serves");
     // Before the first request waits for it, and after whoever waits for the start.
     loadPolicyEngine();
+    setImmediate(() => void metrics.load());
 
     const close = closeOnce(opened, log, signal);
     const { certificateFile: caFile } = authority;

@@ -71,6 +71,10 @@ export class BaseState implements State, Documents {
       if (!rows.table.isPlain(row)) yield looseObjectAt(rows, row) as ResourceOf<K>;
   }
 
+  count(kind: KindName): number {
+    return this.table(kind).size;
+  }
+
   document(kind: KindName, key: Key): StoredDocument | undefined {
     const rows = this.#rowsOf(kind);
     const row = rows.table.rowOfName(nameKey(kind, key));

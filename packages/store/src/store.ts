@@ -61,6 +61,8 @@ export interface StoredDocument {
 
 /** Reads for replies, which make no objects. */
 export interface Documents {
+  /** How many there are; costs nothing. */
+  count(kind: KindName): number;
   document(kind: KindName, key: Key): StoredDocument | undefined;
   /**
    * In order of (project, name), from behind `after`, which need not exist any more. Costs what is taken of it.

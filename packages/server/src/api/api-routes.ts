@@ -6,6 +6,7 @@ import type { ApiDeps } from "./deps.ts";
 import { enrolmentPageRoutes } from "./enrolment-page.ts";
 import { eventRoute } from "./event-stream.ts";
 import { imageUploadRoute } from "./image-upload.ts";
+import { metricsRoute } from "./metrics-route.ts";
 import { oidcRoutes } from "./oidc-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { placementRoutes } from "./placement-routes.ts";
@@ -51,6 +52,7 @@ export function apiRoutes(deps: ApiDeps): readonly Route[] {
     eventRoute(deps),
     backupRoute(deps),
     auditRoute(deps),
+    metricsRoute(deps),
     ...deps.agentRoutes,
   ];
   return [...routes, documentRoute(routes, deps.version)];

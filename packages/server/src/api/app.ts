@@ -99,6 +99,8 @@ export async function buildApi(deps: ApiDeps): Promise<Api> {
     return sendProblem(reply, error, deps.log);
   });
   app.addHook("onResponse", (request, reply, done) => {
+    const operation = admissions.get(request)?.route.operationId ?? "none";
+    deps.metrics.answered(operation, reply.statusCode, reply.elapsedTime);
     if (request.method !== "GET" || reply.statusCode === 401)
       logRequest(deps, request, reply, admissions.get(request)?.principal);
     done();

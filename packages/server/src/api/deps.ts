@@ -10,6 +10,7 @@ import type { UsageBook } from "../controllers/quotas/usage-book.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import type { IntentTable } from "../intents.ts";
+import type { ServerMetrics } from "../metrics/server-metrics.ts";
 import type { OwnRates, RequestLimits } from "../limits/request-limits.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { Log } from "../operations/log.ts";
@@ -54,6 +55,7 @@ export interface ApiDeps {
   readonly issuerTimeoutMs?: number;
   readonly sealer: Sealer;
   readonly images: ImageFiles;
+  readonly metrics: ServerMetrics;
   readonly clock: Clock;
   readonly log: Log;
   readonly makeId: (prefix: string) => string;

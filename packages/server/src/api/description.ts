@@ -60,6 +60,7 @@ export function describeApi(version: string): ApiDescription {
     hasher: absent(),
     firstStart: absent(),
     limits: absent(),
+    metrics: absent(),
     ratesOf: absent(),
     sealer: absent(),
     images: absent(),

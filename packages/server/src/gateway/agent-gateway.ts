@@ -1,6 +1,7 @@
 import type { OpenRoute } from "../api/route.ts";
 import type { FailureLimit } from "../authorisation/failure-limit.ts";
 import type { ImageFiles } from "../images/image-files.ts";
+import type { ServerMetrics } from "../metrics/server-metrics.ts";
 import type { Log } from "../operations/log.ts";
 import { AgentLinks } from "./agent-links.ts";
 import { agentRoutes } from "./agent-routes.ts";
@@ -13,6 +14,7 @@ export interface AgentGatewayDeps extends JoinDeps {
   readonly images: ImageFiles;
   readonly failures: FailureLimit;
   readonly log: Log;
+  readonly metrics: Pick<ServerMetrics, "linked" | "unlinked">;
   /** How often both sides show that they live. */
   readonly heartbeatMs: number;
   /** How many links may be open whose agents have not proved who they are; 256 where absent. */

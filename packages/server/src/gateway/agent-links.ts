@@ -1,6 +1,7 @@
 import type { WebSocket } from "ws";
 import { SkerryError } from "@skerry/model";
 import { hashSecret } from "../authorisation/secret.ts";
+import type { ServerMetrics } from "../metrics/server-metrics.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { Log } from "../operations/log.ts";
 import { AgentLink, type LinkEnd } from "./agent-link.ts";
@@ -17,6 +18,8 @@ export interface AgentLinksDeps {
   readonly delegate: GatewayDelegate;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of links that came and went. */
+  readonly metrics: Pick<ServerMetrics, "linked" | "unlinked">;
   readonly heartbeatMs: number;
   /** How many links may be open whose agents have not proved who they are. */
   readonly maxUnproven?: number;
@@ -109,6 +112,7 @@ export class AgentLinks {
     const older = this.#byNode.get(nodeId);
     this.#byNode.set(nodeId, link);
     this.#bySession.set(link.session.hash, link);
+    this.#deps.metrics.linked();
     older?.close(1000, "a newer link has replaced this one");
     this.#deps.log.info({ nodeId, replaced: older !== undefined }, "an agent is linked");
     this.#tell(nodeId, this.#deps.delegate.connected(nodeId));
@@ -120,6 +124,7 @@ export class AgentLinks {
     const { nodeId } = link;
     // One that never proved who it is has no node to name, and whoever scans ports must not fill the log.
     if (nodeId === undefined) return;
+    this.#deps.metrics.unlinked();
     this.#deps.log.info({ nodeId, ...end, upMs: link.ageMs }, "an agent's link has ended");
     if (this.#byNode.get(nodeId) !== link) return;
     this.#byNode.delete(nodeId);

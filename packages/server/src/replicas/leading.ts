@@ -11,6 +11,7 @@ import { cleanImages } from "../images/image-cleaning.ts";
 import type { ImageFiles } from "../images/image-files.ts";
 import { OwnRateBook } from "../limits/own-rates.ts";
 import type { RequestLimits } from "../limits/request-limits.ts";
+import type { ServerMetrics } from "../metrics/server-metrics.ts";
 import type { Clock } from "../operations/clock.ts";
 import type { HostProvisioner } from "../operations/host-provisioner.ts";
 import type { Log } from "../operations/log.ts";
@@ -38,6 +39,7 @@ export interface Foundation {
   /** Where the link for the first local user is kept, and where it leads. */
   readonly firstStart: { readonly file: string; readonly url: string };
   readonly limits: RequestLimits;
+  readonly metrics: ServerMetrics;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -79,7 +81,7 @@ export async function startLeading(foundation: Foundation): Promise<ClosableServ
   const { intents, delegate } = controllers;
   const gateway = makeAgentGateway({
     ...{ store, intents, delegate, authority, images, failures },
-    ...{ clock, log, makeId, heartbeatMs },
+    ...{ clock, log, makeId, heartbeatMs, metrics: foundation.metrics },
   });
   const tokens = makeTokenWatch(store, rights, clock);
   started.defer(() => tokens.close());

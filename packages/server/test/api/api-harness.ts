@@ -24,6 +24,7 @@ import { RightsIndex } from "../../src/authorisation/rights-index.ts";
 import { makeTokenWatch } from "../../src/authorisation/token-watch.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
 import { openAuthority, type Authority } from "../../src/pki/authority.ts";
+import { ServerMetrics } from "../../src/metrics/server-metrics.ts";
 import { RequestLimits } from "../../src/limits/request-limits.ts";
 import { systemClock, type Clock } from "../../src/operations/clock.ts";
 import { openSealer, type Sealer } from "../../src/secrets/sealer.ts";
@@ -104,6 +105,7 @@ export async function startApi(change: (base: BaseDeps) => Partial<ApiDeps> = ()
     authority: await openAuthority(join(directory, "pki"), () => clock.nowMs()),
     intents: plainIntents,
     images: await openImageFiles(join(directory, "images")),
+    metrics: new ServerMetrics(store, () => true),
     gateway: { openStream: () => Promise.reject(new Error("no gateway in this test")) },
     freshen: (resource) => resource,
     seenAtMs: () => undefined,

@@ -9,6 +9,7 @@ import { json } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import type { ReplicatedStore, Role } from "@skerry/store";
 import type { Listener } from "../../src/api/listener.ts";
+import { ServerMetrics } from "../../src/metrics/server-metrics.ts";
 import { RequestLimits } from "../../src/limits/request-limits.ts";
 import { FailureLimit } from "../../src/authorisation/failure-limit.ts";
 import { openImageFiles } from "../../src/images/image-files.ts";
@@ -64,6 +65,7 @@ async function startReplica(t: TestContext) {
     hasher: new PasswordHasher(),
     firstStart: { file: join(folder, "first-start.link"), url: "https://127.0.0.1" },
     limits: new RequestLimits(clock),
+    metrics: new ServerMetrics(store, () => true),
     clock,
     random: evenRandom,
     log: { ...quietLog, error: (facts: object) => (failed.push(facts as { error: unknown }), fails.resolve()) },
