@@ -56,6 +56,8 @@ type Counts = Extract<FleetNews, { type: "counts" }>;
 export async function startFleet(plan: FleetPlan, deps: FleetDeps, signal: AbortSignal): Promise<Fleet> {
   await makeSites(plan, deps.client, signal);
   const latest = new Map<ChildProcess, Counts>();
+  /** Names of the nodes that each process was given. */
+  const held = new Map<ChildProcess, string[]>();
   const listeners = new Set<() => void>();
   const children = Array.from({ length: Math.ceil(plan.nodes.length / nodesPerProcess) }, () => {
     const child = fork(new URL("node-process.ts", import.meta.url), { execArgv: execArgvOf() });
@@ -66,6 +68,11 @@ export async function startFleet(plan: FleetPlan, deps: FleetDeps, signal: Abort
         latest.set(child, news);
         for (const listener of listeners) listener();
       }
+    });
+    child.on("exit", (code, signal) => {
+      latest.delete(child);
+      for (const name of held.get(child) ?? []) deps.onFailed(name, `its process has ended (${signal ?? code})`);
+      for (const listener of listeners) listener();
     });
     order(child, { type: "serve", server: deps.server, authority: deps.authority });
     return child;
@@ -89,6 +96,7 @@ export async function startFleet(plan: FleetPlan, deps: FleetDeps, signal: Abort
     return sum;
   };
   const close = async (): Promise<void> => {
+    held.clear();
     await Promise.all(
       children.map(async (child) => {
         if (child.exitCode !== null || child.signalCode !== null) return;
@@ -99,7 +107,7 @@ export async function startFleet(plan: FleetPlan, deps: FleetDeps, signal: Abort
     );
   };
   try {
-    await sendNodes(plan, deps, children, signal);
+    await sendNodes(plan, deps, children, held, signal);
   } catch (error) {
     await close();
     throw error;
@@ -169,13 +177,21 @@ async function sendNodes(
   plan: FleetPlan,
   deps: FleetDeps,
   children: readonly ChildProcess[],
+  held: Map<ChildProcess, string[]>,
   signal: AbortSignal,
 ): Promise<void> {
   const shares = children.map((): NodeStart[] => []);
   const send = (index: number): void => {
     const child = children[index];
     const share = shares[index];
-    if (child !== undefined && share !== undefined) order(child, { type: "nodes", nodes: share.splice(0) });
+    if (child === undefined || share === undefined) return;
+    const nodes = share.splice(0);
+    const names = nodes.map(({ plan: { name } }) => name);
+    if (!child.connected) for (const name of names) deps.onFailed(name, "its process has ended");
+    else {
+      held.set(child, [...(held.get(child) ?? []), ...names]);
+      order(child, { type: "nodes", nodes });
+    }
   };
   let next = 0;
   await each(plan.nodes, async (node) => {

@@ -30,6 +30,7 @@ export interface LinkCounters {
   links: number;
   ends: number;
   running: number;
+  /** Nodes that the server does not take. */
   refused: number;
 }
 
@@ -44,6 +45,7 @@ export class NodeLink {
   #socket: WebSocket | undefined;
   #welcomed = false;
   #closed = false;
+  #isRefused = false;
   #failures = 0;
   #running = 0;
   #lastMs = 0;
@@ -75,7 +77,14 @@ export class NodeLink {
       perMessageDeflate: false,
     });
     this.#socket = socket;
-    socket.on("message", (data) => this.#receive(decodeServerMessage((data as Buffer).toString("utf8"))));
+    socket.on("message", (data) => {
+      try {
+        this.#receive(decodeServerMessage((data as Buffer).toString("utf8")));
+      } catch {
+        // Only this node's link is of no use.
+        socket.close(1008);
+      }
+    });
     // What went wrong is told by the close that follows.
     socket.on("error", () => undefined);
     socket.on("close", () => this.#ended());
@@ -104,7 +113,8 @@ export class NodeLink {
         this.#begin(message.heartbeatMs);
         return;
       case "refused":
-        this.#counters.refused += 1;
+        if (!this.#isRefused) this.#counters.refused += 1;
+        this.#isRefused = true;
         this.#socket?.close(1000);
         return;
       case "wanted":
@@ -130,6 +140,8 @@ export class NodeLink {
 
   #begin(heartbeatMs: number): void {
     this.#welcomed = true;
+    if (this.#isRefused) this.#counters.refused -= 1;
+    this.#isRefused = false;
     this.#failures = 0;
     this.#counters.linked += 1;
     this.#counters.links += 1;

@@ -232,7 +232,7 @@ export class NodeIndex implements FleetView {
         const count = (nodes.get(nodeId) ?? 0) + change;
         if (count === 0) {
           nodes.delete(nodeId);
-          this.#carrying.get(nodeId)?.delete(key);
+          this.#drop(nodeId, key);
         } else nodes.set(nodeId, count);
         if (count === 1 && change === 1) this.#carry(nodeId, key);
         if (count === 0 || (count === 1 && change === 1)) changed.push(key);
@@ -247,6 +247,12 @@ export class NodeIndex implements FleetView {
     const keys = this.#carrying.get(nodeId);
     if (keys === undefined) this.#carrying.set(nodeId, new Set([key]));
     else keys.add(key);
+  }
+
+  #drop(nodeId: string, key: string): void {
+    const keys = this.#carrying.get(nodeId);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#carrying.delete(nodeId);
   }
 
   #carriers(key: string): readonly string[] {

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import type { WantedInstance, WantedVolume } from "@skerry/protocol";
 import type { Surroundings } from "./wanted-state.ts";
 
@@ -110,7 +110,10 @@ function newer(marks: ReadonlyMap<string, Mark>, revision: number) {
   return { changed, gone };
 }
 
-/** 48 bits of it are enough: what they tell apart is two texts, never many. */
+/** Tenants choose much of these texts: with a key that nobody knows, none can look for two that look the same here. */
+const key = randomBytes(16).toString("base64");
+
+/** 48 bits, 0 left out: what they tell apart is two texts, never many. */
 function digestOf(part: object): number {
-  return hash("sha256", JSON.stringify(part), "buffer").readUIntBE(0, 6);
+  return 1 + hash("sha256", key + JSON.stringify(part), "buffer").readUIntBE(0, 6);
 }

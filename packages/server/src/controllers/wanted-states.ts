@@ -36,6 +36,7 @@ export class WantedStates {
     this.#unsubscribe = store.subscribe((events, before) => {
       const touched = this.#index.apply(events, before);
       for (const [nodeId, what] of touched) if (this.#current.has(nodeId)) this.#touches.add(nodeId, what);
+      for (const event of events) if (event.kind === "Node" && event.type === "deleted") this.#forget(event.id);
       for (const nodeId of touched.keys()) onChange(nodeId);
     });
   }
@@ -84,6 +85,11 @@ export class WantedStates {
 
   close(): void {
     this.#unsubscribe();
+  }
+
+  #forget(nodeId: string): void {
+    this.#current.delete(nodeId);
+    this.#touches.take(nodeId);
   }
 
   #refreshed(nodeId: string): Current | undefined {

@@ -88,22 +88,28 @@ export class AgentLink {
     return this.#nodeId;
   }
 
-  /** Brings the agent's wanted state up to what it is now: by what has changed of what this link sent last, else whole. */
-  sendWanted(): void {
-    if (this.#nodeId === undefined) return;
+  /**
+   * Brings the agent's wanted state up to what it is now: by what has changed of what this link sent last, else whole. Returns whether
+   * the newest is on its way or there already.
+   */
+  sendWanted(): boolean {
+    if (this.#nodeId === undefined) return false;
     const { delegate } = this.#deps;
     const since = this.#takesChanges ? this.#sentRevision : undefined;
     const change = since === undefined ? undefined : delegate.wantedChangeOf(this.#nodeId, since);
     if (change !== undefined) {
-      if (change.revision === since) return;
-      this.#sentRevision = change.revision;
-      this.#send({ type: "wanted-change", change });
-      return;
+      if (change.revision === since) return true;
+      return this.#sent(change.revision, { type: "wanted-change", change });
     }
     const state = delegate.wantedStateOf(this.#nodeId);
-    if (state === undefined || state.revision === this.#sentRevision) return;
-    this.#sentRevision = state.revision;
-    this.#send({ type: "wanted", state });
+    if (state === undefined || state.revision === this.#sentRevision) return state !== undefined;
+    return this.#sent(state.revision, { type: "wanted", state });
+  }
+
+  #sent(revision: number, message: ServerMessage): boolean {
+    if (!this.#send(message)) return false;
+    this.#sentRevision = revision;
+    return true;
   }
 
   sendOpenStream(message: Extract<ServerMessage, { type: "open-stream" }>): void {
@@ -175,9 +181,12 @@ export class AgentLink {
     }
   }
 
-  /** The newest wanted state goes first: an answer that speaks of one that the agent does not have is worth nothing to it. */
+  /**
+   * The newest wanted state goes first: an answer that speaks of one that the agent does not have is worth nothing to it. What it can't be
+   * told of gets no lease here either, so that both sides count the same.
+   */
   #answerBeat(nodeId: string, beat: number): void {
-    this.sendWanted();
+    if (!this.sendWanted()) return;
     const wantedRevision = this.#deps.delegate.grant(nodeId);
     if (wantedRevision !== undefined) this.#send({ type: "granted", beat, wantedRevision });
   }
@@ -239,18 +248,20 @@ export class AgentLink {
     }
   }
 
-  #send(message: ServerMessage): void {
-    if (this.#ended) return;
+  /** Whether it is on its way. */
+  #send(message: ServerMessage): boolean {
+    if (this.#ended) return false;
     const text = encodeMessage(message);
     if (Buffer.byteLength(text) > maxMessageBytes) {
       this.#deps.log.error({ nodeId: this.#nodeId, type: message.type }, "a message is larger than agents take");
-      return;
+      return false;
     }
     if (this.#webSocket.bufferedAmount > maxUnsentBytes) {
       this.#cut("the agent takes nothing any more");
-      return;
+      return false;
     }
     this.#webSocket.send(text);
+    return true;
   }
 
   #end(end: LinkEnd): void {

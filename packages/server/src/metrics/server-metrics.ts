@@ -77,7 +77,8 @@ export class ServerMetrics {
       ...{ name: "skerry_agent_link_changes_total", help: "Links of agents that came and went.", registers },
       labelNames: ["change"],
     });
-    for (const metric of [...gauges, requests, seconds, links]) registry.registerMetric(metric as Metric);
+    const metrics = [...gauges, requests, seconds, links] as readonly Metric[];
+    for (const metric of metrics) registry.registerMetric(metric);
     this.#instruments = { registry, requests, seconds, links };
   }
 

@@ -125,6 +125,16 @@ export class SmallAgent {
     }
   }
 
+  /** The next message, whatever it is. */
+  async any(): Promise<ServerMessage> {
+    for (;;) {
+      const message = this.#received.shift();
+      if (message !== undefined) return message;
+      if (this.webSocket.readyState >= WebSocket.CLOSING) throw new Error("the link closed");
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
   /** Resolves once the server has sent its challenge. */
   challenged(): Promise<string> {
     this.#nonce ??= this.next("challenge").then(({ nonce }) => nonce);
