@@ -23,7 +23,7 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
   after(() => zone[Symbol.asyncDispose]());
 
   test("the decision is explained as it was made, whatever has become of the nodes since, and apart from it as it would be now", async () => {
-    const placement = { maxLatency: [{ from: "Madrid", milliseconds: 12 }], weights: { carbon: 1 } };
+    const placement = { maxLatency: [{ from: "Madrid", milliseconds: 12 }], weights: { carbon: 1, spread: 0.5 } };
     // What the engine itself says just before.
     const { placer } = zone.controllers.fleet.snapshot();
     const made = await zone.put("web", { placement });
@@ -66,8 +66,21 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
     assert.match(anew.decided.why, /no longer known/);
     assert.equal(anew.decided.explanation, undefined);
     assert.deepEqual(anew.decided.decision, first.decided.decision);
-    assert.deepEqual(anew.decided.decision?.parts, { carbon: 0.3 });
+    assert.equal(anew.decided.decision?.parts.carbon, 0.3);
     assert.equal(anew.now.stays, true);
+  });
+
+  test("a replay that comes out otherwise than what was kept is not told", async () => {
+    const made = await zone.put("odd", { placement: { weights: { carbon: 1 } } });
+    assert.equal((await zone.explain("odd")).decided.told, "replayed");
+    const { assignment } = made;
+    assert.ok(assignment?.decision !== undefined);
+    const decision = { ...assignment.decision, parts: { carbon: 0.11 } };
+    await zone.api.store.transact((tx) => tx.put({ ...made, assignment: { ...assignment, decision } }));
+    const { decided, now } = await zone.explain("odd");
+    assert.deepEqual([decided.told, decided.explanation], ["kept", undefined]);
+    assert.match(decided.why, /would come out otherwise/);
+    assert.equal(now.explanation.chosen?.parts.carbon, 0.1);
   });
 
   test("what would change a decision does, asked of the engine as the explanation says it", async () => {
