@@ -81,7 +81,7 @@ export class NodeFleet {
     this.#layOut(nodes, Math.max(room, nodes.length));
   }
 
-  /** One of its own with the same nodes, whatever becomes of this one: about 0.3 us a node. */
+  /** One of its own with the same nodes, whatever becomes of this one: about 0.6 us a node. */
   copy(): NodeFleet {
     this.settle();
     this.mend();
