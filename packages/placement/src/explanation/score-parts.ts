@@ -4,12 +4,14 @@ import { roundTripMs } from "../latency.ts";
 import type { Peers } from "../peers.ts";
 import { placeOf } from "../places.ts";
 import { scoreReferences } from "../request.ts";
-import type { AffinityTerm, PlacementRequest } from "../request.ts";
+import type { AffinityTerm, PlacementRequest, Weights } from "../request.ts";
 import { scoreOf } from "../score.ts";
 
 /** What each thing adds to a node's score, less being better; those that count nothing are left out. */
 export function scoreParts(request: PlacementRequest, node: Candidate, peers: Peers): ScoreParts {
-  const { weights = { spread: 1 }, affinity = [], stayPut } = request;
+  const { weights = { spread: 1 } as Weights, affinity = [], stayPut } = request;
+  // To find a place by its name takes longer than all the rest.
+  const { latency = 0 } = weights;
   const { use } = scoreOf(node, request);
   const price = (node.eurosPerVcpuHour ?? scoreReferences.eurosPerVcpuHour) / scoreReferences.eurosPerVcpuHour;
   const carbon = (node.carbonGramsPerKWh ?? scoreReferences.carbonGramsPerKWh) / scoreReferences.carbonGramsPerKWh;
@@ -18,7 +20,7 @@ export function scoreParts(request: PlacementRequest, node: Candidate, peers: Pe
     pack: (weights.pack ?? 0) * (1 - use),
     price: (weights.price ?? 0) * price,
     carbon: (weights.carbon ?? 0) * carbon,
-    latency: ((weights.latency ?? 0) * slowestMs(request, node)) / scoreReferences.latencyMs,
+    latency: latency === 0 ? 0 : (latency * slowestMs(request, node)) / scoreReferences.latencyMs,
     affinity: affinity.reduce((sum, term) => sum + affinityCost(term, node, peers), 0),
     stayPut:
       stayPut !== undefined && stayPut.node !== node.name && peers.named(stayPut.node) !== undefined ? stayPut.cost : 0,
