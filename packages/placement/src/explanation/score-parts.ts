@@ -7,9 +7,11 @@ import { scoreReferences } from "../request.ts";
 import type { AffinityTerm, PlacementRequest, Weights } from "../request.ts";
 import { scoreOf } from "../score.ts";
 
+const spreadOnly: Weights = { spread: 1 };
+
 /** What each thing adds to a node's score, less being better; those that count nothing are left out. */
 export function scoreParts(request: PlacementRequest, node: Candidate, peers: Peers): ScoreParts {
-  const { weights = { spread: 1 } as Weights, affinity = [], stayPut } = request;
+  const { weights = spreadOnly, affinity = [], stayPut } = request;
   // To find a place by its name takes longer than all the rest.
   const { latency = 0 } = weights;
   const { use } = scoreOf(node, request);
