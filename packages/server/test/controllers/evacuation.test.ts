@@ -184,6 +184,43 @@ describe("an evacuation", () => {
     assert.ok(names.every((name) => instance(name).status.health === "healthy"));
   });
 
+  const lose = async (name: string): Promise<void> => {
+    const node = fleet.nodes.find((one) => one.name === name) ?? assert.fail();
+    node.alive = false;
+    await fleet.unlink(node);
+  };
+
+  test("of a node that is away moves nothing, so that leases have their way, and names what stays there", async () => {
+    await fill(suite, "mad-1", ["kept", "leased"]);
+    await change("leased", { onDisconnect: { replaceAfterSeconds: 300 } });
+    await fleet.calm();
+    await lose("mad-1");
+    const drain = await begin(suite, "Node", "mad-1", { onBlocked: "skip" });
+    await workUntil(fleet, isEnded(drain), 20);
+    assert.deepEqual([moves().length, namesOn(store, "mad-1")], [0, ["kept"]]);
+    const told = JSON.stringify(drain().status.result?.["left"]);
+    assert.match(told, /^\[[^,]*kept[^,]*,[^\]]*mad-1, where it is, is not connected\."\}\]$/);
+  });
+
+  test("takes back what waits for a source that went away before it was stopped, which is then replaced", async () => {
+    await fill(suite, "mad-1", ["leased"]);
+    await change("leased", { onDisconnect: { replaceAfterSeconds: 60 } });
+    await fleet.calm();
+    const drain = await begin(suite, "Node", "mad-1");
+    const stop = store.subscribe((events) => {
+      if (events.some(({ object }) => object.kind === "Operation" && object.spec.type === "instance.migrate")) {
+        stop();
+        fleet.killServer();
+      }
+    });
+    await workUntil(fleet, () => moves().length > 0, 1);
+    await lose("mad-1");
+    await fleet.startServer();
+    await workUntil(fleet, () => /waits for mad-1/.test(moves()[0]?.status.steps[0]?.message ?? ""), 1);
+    await workUntil(fleet, isEnded(drain), 15);
+    assert.deepEqual([namesOn(store, "mad-1"), moves()[0]?.status.state], [[], "cancelled"]);
+  });
+
   test("cancelled, brings home what is on the move, lifts its cordon and leaves the rest where it is", async () => {
     await fill(suite, "mad-1", numbered("a", 6));
     const drain = await begin(suite, "Node", "mad-1", { maxParallel: 2 });

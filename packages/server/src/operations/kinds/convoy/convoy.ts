@@ -7,6 +7,7 @@ import type { Target } from "../../../controllers/placing.ts";
 import type { OperationEngine, StepContext } from "../../operation-kind.ts";
 import { isOver } from "../../transitions.ts";
 import { migrationOf } from "../migration-orders.ts";
+import { reasonToLeave } from "../replacement.ts";
 import { inTurns } from "./fair-order.ts";
 import { asFacts, counted, notesOf, type ConvoyNotes, type Left, type OpenMove } from "./notes.ts";
 import { StallWatch } from "./stall-watch.ts";
@@ -74,12 +75,10 @@ export class Convoy {
     for (;;) {
       await this.#takeStock();
       const all = this.#itinerary(store);
-      const waiting = await this.#sendOff(all);
+      await this.#sendOff(all);
       this.#tell(all);
       if (all.length === 0 && this.#notes.open.length === 0) break;
       if (this.#pace.onBlocked === "skip" && this.#isAllLasting(all)) break;
-      // What was not tried in this transaction is in the next.
-      if (waiting.length > 0 && this.#hasRoom()) continue;
       await this.#context.within(Math.max(lookAgainMs, all.length * lookMsEach), (view) =>
         this.#notes.open.some(({ operationId }) => isEnded(view, operationId)),
       );
@@ -105,11 +104,12 @@ export class Convoy {
     const hopeless: string[] = [];
     for (const { operationId } of this.#notes.open) {
       const move = store.getById("Operation", operationId);
-      if (move === undefined || this.#stalls.stalledAt(store, move, nowMs) !== "to") continue;
-      this.#avoided.set(migrationOf(move).to.node, nowMs + avoidMs);
+      const end = move === undefined ? undefined : this.#stalls.stalledAt(store, move, nowMs);
+      if (move === undefined || end === undefined) continue;
+      if (end === "to") this.#avoided.set(migrationOf(move).to.node, nowMs + avoidMs);
       const step = move.status.steps.find(({ state }) => state === "running")?.name;
-      // The guest is down meanwhile, or waits for a node that is not there: it is better off at another.
-      if (move.status.cancelRequestedAt === undefined && (step === "copy" || step === "choose"))
+      // It waits for a node that is not there, and what would replace it waits for the move; or the guest is down meanwhile.
+      if (move.status.cancelRequestedAt === undefined && (step === "choose" || (step === "copy" && end === "to")))
         hopeless.push(operationId);
     }
     if (ended.length === 0 && hopeless.length === 0) return;
@@ -130,7 +130,10 @@ export class Convoy {
     if (ended === undefined || ended.status.state === "succeeded") this.#troubles.delete(instanceId);
     else {
       const why = ended.status.problem?.detail ?? `Its move ${ended.status.state}.`;
-      this.#troubles.set(instanceId, broken(why, migrationOf(ended).to.node, before, nowMs));
+      const { from, to } = migrationOf(ended);
+      // Where the source is away it is not the target's doing.
+      const blamed = isConnected(this.#context.store, from.nodeId) ? to.node : undefined;
+      this.#troubles.set(instanceId, broken(why, blamed, before, nowMs));
     }
   }
 
@@ -166,8 +169,8 @@ export class Convoy {
     return this.#notes.open.length < maxParallel * mostOpenFactor && this.#underway().count < maxParallel;
   }
 
-  /** Begins as many moves as the pace allows, taking turns between projects. Returns what might be tried at once. */
-  async #sendOff(all: readonly Passenger[]): Promise<readonly Passenger[]> {
+  /** Begins as many moves as the pace allows, taking turns between projects; a few in each transaction, until all were tried. */
+  async #sendOff(all: readonly Passenger[]): Promise<void> {
     const nowMs = this.#context.nowMs();
     const { stuckSources } = this.#underway();
     const away = new Set(this.#notes.open.map(({ instanceId }) => instanceId));
@@ -179,17 +182,13 @@ export class Convoy {
         !stuckSources.has(assignment?.nodeId ?? "")
       );
     });
-    if (due.length === 0 || !this.#hasRoom()) return due;
-    const queue = inTurns(due, ({ instance }) => instance.metadata.project ?? "", this.#turns);
     for (const [node, untilMs] of this.#avoided) if (untilMs <= nowMs) this.#avoided.delete(node);
-    const { result } = await this.#context.store.transact((tx) => this.#begin(tx, queue.slice(0, mostTries), nowMs));
-    this.#notes = result;
-    return due.filter(({ instance }) => {
-      const { id } = instance.metadata;
-      return (
-        !result.open.some(({ instanceId }) => instanceId === id) && (this.#troubles.get(id)?.againMs ?? 0) <= nowMs
-      );
-    });
+    const queue = inTurns(due, ({ instance }) => instance.metadata.project ?? "", this.#turns);
+    for (let first = 0; first < queue.length && this.#hasRoom(); first += mostTries) {
+      const tried = queue.slice(first, first + mostTries);
+      const { result } = await this.#context.store.transact((tx) => this.#begin(tx, tried, nowMs));
+      this.#notes = result;
+    }
   }
 
   #begin(tx: Transaction, queue: readonly Passenger[], nowMs: number): ConvoyNotes {
@@ -204,10 +203,12 @@ export class Convoy {
       if (count + started.length >= this.#pace.maxParallel) break;
       if (this.#notes.open.length + started.length >= this.#pace.maxParallel * mostOpenFactor) break;
       const instance = tx.getById("Instance", seen.metadata.id);
-      if (instance === undefined) continue;
+      // Whatever moved it meanwhile, the next round sees where it is then.
+      if (instance === undefined || instance.assignment?.nodeId !== seen.assignment?.nodeId) continue;
       const { id, project, name } = instance.metadata;
       const before = this.#troubles.get(id);
       try {
+        requireConnected(tx, instance);
         const avoid = [...this.#avoided.keys(), ...(before?.avoid ?? [])];
         const wish = { avoid, ...(target === undefined ? {} : { target }) };
         const move = moveAway(this.#deps, tx, guard, instance, wish, context);
@@ -256,6 +257,22 @@ export class Convoy {
     const message = words.filter((word) => word !== "").join("; ");
     this.#context.progress({ message, done: moved, total: moved + open.length + left.length, unit: "items" });
   }
+}
+
+function isConnected(view: View, nodeId: string): boolean {
+  return view.getById("Node", nodeId)?.status.connected === true;
+}
+
+/** A move from there could only wait, and keep away what replaces instances. @throws SkerryError node-disconnected */
+function requireConnected(view: View, instance: InstanceResource): void {
+  const { assignment } = instance;
+  if (assignment === undefined || isConnected(view, assignment.nodeId)) return;
+  const isReplaced = reasonToLeave(view, instance) === undefined;
+  throw new SkerryError(
+    "node-disconnected",
+    `${assignment.node}, where it is, is not connected${isReplaced ? "; it is replaced once its lease is over" : ""}.`,
+    { facts: { isReplaced } },
+  );
 }
 
 function isEnded(view: View, operationId: string): boolean {

@@ -24,6 +24,7 @@ const manners: Readonly<Record<string, Manner>> = {
   // Whatever works on it has a deadline.
   busy: { firstMs: 5 * secondMs, longestMs: 30 * secondMs, lastingAfter: Number.POSITIVE_INFINITY },
   "no-placement": { firstMs: 5 * secondMs, longestMs: 60 * secondMs, lastingAfter: 1 },
+  "node-disconnected": { firstMs: 5 * secondMs, longestMs: 30 * secondMs, lastingAfter: 3 },
   "disruption-budget": { firstMs: 5 * secondMs, longestMs: 15 * secondMs, lastingAfter: 3 },
 };
 const otherwise: Manner = { firstMs: 5 * secondMs, longestMs: 5 * 60 * secondMs, lastingAfter: 3 };
@@ -36,8 +37,10 @@ export function refused(error: SkerryError, before: Trouble | undefined, nowMs: 
   if (error.code === "no-placement" && before !== undefined && before.avoid.length > 0)
     return { ...next(before.why, failed, before, nowMs), avoid: [] };
   const manner = manners[error.code] ?? otherwise;
-  // Moves that are under way give their places back.
-  const passes = error.code === "disruption-budget" && error.facts?.["moving"] !== 0;
+  // Moves that are under way give their places back, and a lease ends.
+  const passes =
+    (error.code === "disruption-budget" && error.facts?.["moving"] !== 0) ||
+    (error.code === "node-disconnected" && error.facts?.["isReplaced"] === true);
   return next(error.message, passes ? { ...manner, lastingAfter: Number.POSITIVE_INFINITY } : manner, before, nowMs);
 }
 
