@@ -21,10 +21,11 @@ export class Fleet implements Tracker {
   /** Undefined until they are asked for. */
   #seats: Seats | undefined;
   /** As a transaction has them that has changed any itself. */
-  readonly #own = new OwnChanges<{ seats?: Seats }>(
+  readonly #own = new OwnChanges<Own>(
     () => ({}),
     (own, changes, tx) => {
       const events = changes.map(({ event }) => event);
+      if (events.some(({ kind }) => kind === "Site" || kind === "Provider" || kind === "Node")) delete own.kept;
       if (events.some(concernsAll)) own.seats = new Seats(fleetOf(tx, idle));
       else
         for (const { kind, id } of events) {
@@ -84,8 +85,29 @@ export class Fleet implements Tracker {
 
   /** What chooses among them, as this transaction has them; any other view is taken for the newest. Good until the next call. */
   placerIn(view: View & Partial<Pick<Transaction, "written">>): Placer {
-    const own = view.written === undefined ? undefined : this.#own.of(view.written, view).seats;
-    return own === undefined ? this.#placer.in(view) : new Placer(new NodeFleet(this.in(view)));
+    const own = view.written === undefined ? undefined : this.#own.of(view.written, view);
+    return own?.seats === undefined ? this.#placer.in(view) : this.#ownPlacer(view, own, own.seats);
+  }
+
+  /** Made once for a transaction, 10 us a node; then it costs what that has taken. */
+  #ownPlacer(view: View & Partial<Pick<Transaction, "written">>, own: Own, seats: Seats): Placer {
+    const corrected = new Set(this.#allocation.correctedIn(view));
+    if (own.kept === undefined) {
+      const hosts = this.in(view).map((seat) => ({ ...seat }));
+      own.kept = { placer: new Placer(new NodeFleet(hosts)), corrected };
+      return own.kept.placer;
+    }
+    const used = this.#allocation.in(view);
+    const { placer } = own.kept;
+    for (const nodeId of new Set([...own.kept.corrected, ...corrected])) {
+      const seat = seats.of(nodeId);
+      if (seat === undefined) continue;
+      const taken = used(nodeId);
+      if (seat.devices === undefined) placer.fleet.setUsed(nodeId, taken);
+      else placer.fleet.put({ ...seat, used: taken, ...devicesOn(seat.devices, taken.devices) });
+    }
+    own.kept = { placer, corrected };
+    return placer;
   }
 
   /**
@@ -148,6 +170,12 @@ function concernsAll({ kind }: ChangeEvent): boolean {
 /** A candidate whose taken part is written anew for each decision. */
 type Seat = Omit<Host, "used"> & { used: Readonly<TakenOnNode> };
 
+/** What a transaction that has changed nodes itself has of them. */
+interface Own {
+  seats?: Seats;
+  kept?: { readonly placer: Placer; readonly corrected: ReadonlySet<string> };
+}
+
 class Seats {
   /** In no order. */
   readonly list: Seat[];
@@ -157,6 +185,11 @@ class Seats {
   constructor(candidates: readonly Host[]) {
     this.list = [...candidates];
     for (const [place, { id }] of candidates.entries()) this.#places.set(id, place);
+  }
+
+  of(nodeId: string): Seat | undefined {
+    const place = this.#places.get(nodeId);
+    return place === undefined ? undefined : this.list[place];
   }
 
   reseat(view: View, nodeId: string): void {

@@ -57,10 +57,7 @@ export function chooseNode(
   naming: Naming = byName,
 ): Chosen {
   const { toProvider, toSite, toNode } = target;
-  const isAnywhere = toProvider === undefined && toSite === undefined && toNode === undefined;
-  const narrowed = isAnywhere || request.affinity === undefined ? undefined : narrow(request, target);
-  // Peers elsewhere count too.
-  if (narrowed !== undefined) return chooseNode(candidates, narrowed, {}, naming);
+  const isAnywhere = isEverywhere(target);
   const fleet = isAnywhere
     ? candidates
     : candidates.filter(
@@ -80,6 +77,10 @@ export function chooseNode(
   throw new SkerryError("no-placement", `There is no node${describeTarget(target)}.`, {
     remedy: "See what there is: skerry node list",
   });
+}
+
+function isEverywhere({ toProvider, toSite, toNode }: Target): boolean {
+  return toProvider === undefined && toSite === undefined && toNode === undefined;
 }
 
 /** What asks for its target itself; undefined where the two do not go together. */
@@ -107,18 +108,43 @@ export function chooseAnywhere<V extends { readonly revision: number }>(
   request: PlacementRequest,
   naming: Naming = byName,
 ): Chosen {
-  const placer = fleet.placerIn(view);
-  const isLooked = fleet.size <= few && isPlain(request);
-  const decision = isLooked ? place(request, fleet.in(view), naming) : decide(placer, request, naming);
-  if (decision.outcome === "refused") throw refusalError(decision);
+  const choice = chooseKept(fleet, view, request, naming);
   fleet.decided(view.revision, request);
+  return choice;
+}
+
+/**
+ * Chooses where something is to move, as a transaction has the nodes: one may have many moves, so that none is remembered.
+ * @throws SkerryError no-placement as above
+ */
+export function chooseToward<V>(
+  fleet: KeptFleet<V>,
+  view: V,
+  request: PlacementRequest,
+  target: Target = {},
+  naming: Naming = byName,
+): Chosen {
+  if (isEverywhere(target)) return chooseKept(fleet, view, request, naming);
+  // Peers elsewhere count too.
+  const narrowed = request.affinity === undefined ? undefined : narrow(request, target);
+  if (narrowed !== undefined) return chooseKept(fleet, view, narrowed, naming);
+  return chooseNode(fleet.in(view), request, target, naming);
+}
+
+function chooseKept<V>(fleet: KeptFleet<V>, view: V, request: PlacementRequest, naming: Naming): Chosen {
+  const isLooked = fleet.size <= few && isPlain(request);
+  const decision = isLooked ? place(request, fleet.in(view), naming) : decide(fleet.placerIn(view), request, naming);
+  if (decision.outcome === "refused") throw refusalError(decision);
   return chosen(decision, request);
 }
 
-interface ChoosableFleet<V> {
+interface KeptFleet<V> {
   readonly size: number;
   in(view: V): readonly Host[];
   placerIn(view: V): Placer;
+}
+
+interface ChoosableFleet<V> extends KeptFleet<V> {
   decided(revision: number, request: PlacementRequest): void;
 }
 

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { MoveForecast, RebalanceProposals } from "@skerry/model";
 import { startApi, type ApiHarness } from "../api/api-harness.ts";
+import { Allocation } from "../../src/controllers/allocation.ts";
+import { Fleet } from "../../src/controllers/fleet.ts";
 import { fill, wideZone } from "./evacuation-play.ts";
 import { ModelFleet } from "./model-fleet.ts";
 import { create } from "./zone-fixture.ts";
@@ -111,6 +113,28 @@ describe("the plan of an evacuation", () => {
       readonly proposals: RebalanceProposals;
     };
     assert.deepEqual([proposals.moves, proposals.hidden], [[], Number(told.at("proposals.moves.length"))]);
+  });
+
+  test("each next decision of a transaction that cordons has what the ones before took", () => {
+    const allocation = new Allocation(api.store);
+    const nodes = new Fleet(api.store, allocation);
+    api.store.rehearse((tx) => {
+      const node = tx.get("Node", { name: "mad-1" }) ?? assert.fail();
+      tx.put({ ...node, spec: { ...node.spec, schedulable: false } });
+      const used = () => nodes.placerIn(tx).fleet.named("par-1")?.used;
+      const free = used();
+      const instance = tx.get("Instance", { name: "a-0", project: "shop" }) ?? assert.fail();
+      const { assignment = assert.fail() } = instance;
+      const { id } = (tx.get("Node", { name: "par-1" }) ?? assert.fail()).metadata;
+      const moved = tx.put({ ...instance, assignment: { ...assignment, movingTo: { node: "par-1", nodeId: id } } });
+      assert.equal(used()?.vcpus, (free?.vcpus ?? 0) + instance.spec.vcpus);
+      tx.put({ ...moved, assignment });
+      assert.deepEqual(used(), free);
+      assert.equal(nodes.placerIn(tx).fleet.named("mad-1")?.schedulable, false);
+      assert.equal(nodes.placerIn(tx), nodes.placerIn(tx), "laid out once");
+    });
+    nodes.close();
+    allocation.close();
   });
 
   test("a budget tells how many it is for, and how many more may be down", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SkerryError } from "@skerry/model";
 import { NodeFleet, Placer, type Candidate, type PlacementRequest } from "@skerry/placement";
-import { chooseAnywhere, chooseNode } from "../../src/controllers/placing.ts";
+import { chooseAnywhere, chooseNode, chooseToward } from "../../src/controllers/placing.ts";
 
 const nodes = Array.from({ length: 100 }, (_, number): Candidate => ({
   name: `n-${number}`,
@@ -51,6 +51,24 @@ test("in a fleet of any size a node is chosen, and refused, as a look at all nod
     assert.equal(looks, count <= 64 ? 2 : 0, "small fleets alone are looked through");
     assert.equal(decided, 1, "refusals leave nothing to remember");
   }
+});
+
+test("where to move is decided with what is kept of a large fleet, whatever is asked, and with its target as a constraint", () => {
+  const placer = new Placer(new NodeFleet(nodes));
+  let looks = 0;
+  const fleet = { size: nodes.length, in: () => (looks++, nodes), placerIn: () => placer };
+  const weighed: PlacementRequest = { ...asked, weights: { latency: 1 }, excludeNodes: ["n-5"] };
+  const near: PlacementRequest = { ...asked, affinity: [{ relation: "apart", by: "node", nodes: ["n-3"] }] };
+  for (const request of [weighed, near]) {
+    const { node } = chooseToward(fleet, {}, request);
+    assert.equal(node, chooseNode(nodes, request).node);
+  }
+  assert.match(chooseToward(fleet, {}, near, { toNode: "n-7" }).node, /^n-7$/);
+  assert.equal(looks, 0);
+  assert.equal(
+    chooseToward(fleet, {}, asked, { toSite: "site-3" }).node,
+    chooseNode(nodes, asked, { toSite: "site-3" }).node,
+  );
 });
 
 const tooMuch: PlacementRequest = { ...asked, constraints: { countries: ["PT"] } };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { SkerryError, type InstanceResource } from "@skerry/model";
 import type { Store } from "@skerry/store";
+import { forecastOf } from "../../src/controllers/disruption/forecast.ts";
 import { Convoy, type ConvoyDeps } from "../../src/operations/kinds/convoy/convoy.ts";
 import type { OperationKind } from "../../src/operations/operation-kind.ts";
 import { ManualClock } from "../fakes/manual-clock.ts";
@@ -14,6 +15,24 @@ describe("a convoy", () => {
   after(() => run?.store.kill());
   useScratchStore((opened) => (store = opened));
 
+  test("is foreseen for half a second at most, and says how many were not looked at", async () => {
+    const passengers = Array.from({ length: 10 }, (_, number) => ({ instance: bare(`b-${number}`) }));
+    let elapsedMs = 0;
+    const tick = () => (elapsedMs += 100);
+    const context = { actor: "test", cause: "test" };
+    const { result } = store.rehearse((tx) =>
+      forecastOf(
+        refusing(() => undefined),
+        tx,
+        passengers,
+        { ignoreBudgets: true },
+        context,
+        tick,
+      ),
+    );
+    assert.deepEqual([result.blocked.length, result.notForeseen], [5, 5]);
+  });
+
   test("looks up whom it is to move once a round, however many there are", async () => {
     const names = Array.from({ length: 100 }, (_, number) => `a-${number}`);
     await store.transact((tx) => {
@@ -21,18 +40,7 @@ describe("a convoy", () => {
     });
     const tried = new Map<string, number>();
     let looks = 0;
-    const never = (): never => assert.fail("nothing is to be moved");
-    const deps: ConvoyDeps = {
-      engine: {
-        requireIdle(_tx, { name }) {
-          tried.set(name, (tried.get(name) ?? 0) + 1);
-          throw new SkerryError("conflict", `${name} stays.`);
-        },
-        submit: never,
-        cancel: never,
-      },
-      fleet: { in: never, placerIn: never, decided: never, requestOf: never, size: 0 },
-    };
+    const deps = refusing((name) => tried.set(name, (tried.get(name) ?? 0) + 1));
     const pace = { maxParallel: 2, onBlocked: "skip", ignoreBudgets: true } as const;
     const kind: OperationKind = {
       type: "test",
@@ -57,6 +65,22 @@ describe("a convoy", () => {
     assert.equal(looks, 5);
   });
 });
+
+/** Has nothing be moved. */
+function refusing(asked: (name: string) => void): ConvoyDeps {
+  const never = (): never => assert.fail("nothing is to be moved");
+  return {
+    engine: {
+      requireIdle(_tx, { name }) {
+        asked(name);
+        throw new SkerryError("conflict", `${name} stays.`);
+      },
+      submit: never,
+      cancel: never,
+    },
+    fleet: { in: never, placerIn: never, decided: never, requestOf: never, size: 0 },
+  };
+}
 
 function bare(name: string): InstanceResource {
   const at = "2026-01-01T00:00:00.000Z";

@@ -7,8 +7,9 @@ import { startMove, type MoveDeps } from "../intents/instance-move.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { BudgetGuard } from "./budget-guard.ts";
 
-/** So many are looked at: each is placed as it would be, and the server waits meanwhile. */
+/** So many are looked at, for so long: each is placed as it would be, and the server waits meanwhile. */
 const mostForeseen = 1000;
+const longestMs = 500;
 const bytesPerMiB = 1024 * 1024;
 
 /**
@@ -21,15 +22,20 @@ export function forecastOf(
   all: readonly Passenger[],
   { ignoreBudgets }: Pick<Pace, "ignoreBudgets">,
   context: Pick<IntentContext, "actor" | "cause" | "sees">,
+  elapsedMs: () => number = () => performance.now(),
 ): MoveForecast {
+  const giveUpMs = elapsedMs() + longestMs;
   const experience = experienceOf(tx);
   // Of budgets as they are: while one is on the move, others wait their turn, which takes time but keeps none where it is.
   const guard = ignoreBudgets ? undefined : new BudgetGuard(tx);
   const moves: MoveForecast["moves"][number][] = [];
   const blocked: MoveForecast["blocked"][number][] = [];
   let hidden = 0;
+  let foreseen = 0;
   const queue = inTurns(all, ({ instance }) => instance.metadata.project ?? "");
   for (const { instance, target } of queue.slice(0, mostForeseen)) {
+    if (elapsedMs() > giveUpMs) break;
+    foreseen++;
     const { name, project = "" } = instance.metadata;
     const isSeen = context.sees?.(instance) ?? true;
     if (!isSeen) hidden++;
@@ -52,7 +58,7 @@ export function forecastOf(
     moves,
     blocked,
     hidden,
-    notForeseen: Math.max(0, queue.length - mostForeseen),
+    notForeseen: queue.length - foreseen,
     bytes: moves.reduce((sum, move) => sum + move.bytes, 0),
     experience: experience.moves,
   };

@@ -2,7 +2,7 @@ import type { InstanceResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import type { IntentContext, IntentOutcome } from "../../intents.ts";
 import { namingFor } from "../node-naming.ts";
-import { chooseNode, type Target } from "../placing.ts";
+import { chooseToward, type Target } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import { referenced } from "../references.ts";
 import { conflict } from "../refusal.ts";
@@ -41,14 +41,17 @@ export function startMove(
   deps.engine.requireIdle(tx, subject);
   const volume = rootVolumeOf(tx, instance);
   if (assignment === undefined || volume?.assignment?.filled !== true) {
-    throw conflict(`The disk of ${name} is not ready yet.`, "Wait until the instance has been created.");
+    throw conflict(`The disk of ${name} is not ready yet.`, "Wait until the instance has been created.", {
+      preparing: volume !== undefined && volume.status.state !== "failed",
+    });
   }
   // A copy on hold may be replaced: whoever asks to move there knows that it is out of date.
   const leaving = (volume.assignment.copies ?? []).filter(({ purpose }) => purpose !== "hold").map(({ node }) => node);
   refuseReturn(target, assignment.node, leaving);
   const { revision } = tx;
-  const { reason, decision, devices, ...to } = chooseNode(
-    deps.fleet.in(tx),
+  const { reason, decision, devices, ...to } = chooseToward(
+    deps.fleet,
+    tx,
     { ...deps.fleet.requestOf(tx, instance), excludeNodes: [assignment.node, ...leaving, ...avoid] },
     target,
     namingFor(context.rights),
