@@ -30,6 +30,19 @@ test("what stands in the way for good is told from what passes, and is tried eve
   }
 });
 
+test("what is ruled out for a while keeps nothing for good, nor does a disk that is still being made", () => {
+  const avoiding = after(10, (before) => refused(error("no-placement"), before, nowMs, true));
+  const failed = broken("The guest failed.", "n1", undefined, nowMs);
+  const cornered = after(10, (before) => refused(error("no-placement"), before ?? failed, nowMs, true));
+  const preparing = after(10, (before) => refused(error("conflict", { preparing: true }), before, nowMs));
+  assert.deepEqual(
+    [avoiding, cornered, preparing].map(({ isLasting }) => isLasting),
+    [false, false, false],
+  );
+  assert.equal(preparing.againMs - nowMs, 30_000);
+  assert.equal(after(3, (before) => refused(error("conflict", { preparing: false }), before, nowMs)).isLasting, true);
+});
+
 test("a move that failed is tried at other nodes, and where there are none at the same, with what it failed at", () => {
   const once = broken("The guest failed.", "n1", undefined, nowMs);
   const twice = broken("The guest failed again.", "n2", once, nowMs);

@@ -216,7 +216,7 @@ export class Convoy {
         started.push({ operationId: move.metadata.id, instanceId: id, instance: `${project}/${name}` });
       } catch (error) {
         if (!(error instanceof SkerryError)) throw error;
-        this.#troubles.set(id, refused(error, before, nowMs));
+        this.#troubles.set(id, refused(error, before, nowMs, this.#avoided.size > 0));
       }
     }
     if (started.length === 0) return this.#notes;

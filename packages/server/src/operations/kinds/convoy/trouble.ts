@@ -19,10 +19,12 @@ interface Manner {
 }
 
 const secondMs = 1000;
+const forever = Number.POSITIVE_INFINITY;
+/** Whatever works on it has a deadline. */
+const atWork: Manner = { firstMs: 5 * secondMs, longestMs: 30 * secondMs, lastingAfter: forever };
 /** What stands in the way of a move, by the code of its refusal. */
 const manners: Readonly<Record<string, Manner>> = {
-  // Whatever works on it has a deadline.
-  busy: { firstMs: 5 * secondMs, longestMs: 30 * secondMs, lastingAfter: Number.POSITIVE_INFINITY },
+  busy: atWork,
   "no-placement": { firstMs: 5 * secondMs, longestMs: 60 * secondMs, lastingAfter: 1 },
   "node-disconnected": { firstMs: 5 * secondMs, longestMs: 30 * secondMs, lastingAfter: 3 },
   "disruption-budget": { firstMs: 5 * secondMs, longestMs: 15 * secondMs, lastingAfter: 3 },
@@ -31,17 +33,29 @@ const otherwise: Manner = { firstMs: 5 * secondMs, longestMs: 5 * 60 * secondMs,
 /** Of a move that was begun and has failed: the guest was stopped for it. */
 const failed: Manner = { firstMs: 30 * secondMs, longestMs: 10 * 60 * secondMs, lastingAfter: 3 };
 
-/** Of an instance whose move was not begun. */
-export function refused(error: SkerryError, before: Trouble | undefined, nowMs: number): Trouble {
+/**
+ * Of an instance whose move was not begun.
+ * @param isAvoiding whether nodes were ruled out, for a while, at which moves have stalled
+ */
+export function refused(
+  error: SkerryError,
+  before: Trouble | undefined,
+  nowMs: number,
+  isAvoiding: boolean = false,
+): Trouble {
   // It fits nowhere but where it has failed: there it is tried again, and that it failed is what there is to say.
   if (error.code === "no-placement" && before !== undefined && before.avoid.length > 0)
-    return { ...next(before.why, failed, before, nowMs), avoid: [] };
-  const manner = manners[error.code] ?? otherwise;
-  // Moves that are under way give their places back, and a lease ends.
+    return {
+      ...next(before.why, isAvoiding ? { ...failed, lastingAfter: forever } : failed, before, nowMs),
+      avoid: [],
+    };
+  const manner = error.facts?.["preparing"] === true ? atWork : (manners[error.code] ?? otherwise);
+  // Moves that are under way give their places back, a lease ends, and what is avoided is not for long.
   const passes =
+    (error.code === "no-placement" && isAvoiding) ||
     (error.code === "disruption-budget" && error.facts?.["moving"] !== 0) ||
     (error.code === "node-disconnected" && error.facts?.["isReplaced"] === true);
-  return next(error.message, passes ? { ...manner, lastingAfter: Number.POSITIVE_INFINITY } : manner, before, nowMs);
+  return next(error.message, passes ? { ...manner, lastingAfter: forever } : manner, before, nowMs);
 }
 
 /** Of an instance whose move came to nothing. */
