@@ -1,18 +1,9 @@
 import type { InstanceResource } from "@skerry/model";
 import type { AffinityTerm } from "@skerry/placement";
 import type { ChangeEvent, Store, Tracker, Transaction, View } from "@skerry/store";
+import { ProjectPeers, hasAll, peerOf, type Labels, type Peer } from "./project-peers.ts";
 
-type Labels = Readonly<Record<string, string>>;
 type AnyView = View & Partial<Pick<Transaction, "written">>;
-
-/** An instance as affinities see it. */
-interface Peer {
-  readonly id: string;
-  readonly labels: Labels;
-  /** Names of the nodes where it is, or will be. */
-  readonly nodes: readonly string[];
-  readonly asks: NonNullable<NonNullable<InstanceResource["spec"]["placement"]>["affinity"]>;
-}
 
 /** Whose peers are asked for. */
 export interface Asking {
@@ -21,8 +12,8 @@ export interface Asking {
   readonly placement?: InstanceResource["spec"]["placement"];
 }
 
-/** How many different sets of labels are kept up for one project; more make all of them be counted anew. */
-const selectorsKept = 256;
+/** So many instances are kept by their labels, about 1 kB each; beyond, the projects that were asked for longest ago are let go. */
+const defaultKept = 100_000;
 
 /**
  * Where the peers are that affinities name by labels, of the newest state: kept for each project in which affinities were asked for, at
@@ -31,12 +22,14 @@ const selectorsKept = 256;
 export class AffinityBook implements Tracker {
   /** Instances that must be apart from others, by project; few, and known from the start. */
   readonly #apart = new Map<string, Map<string, Peer>>();
-  /** By project and selector: who has such labels. */
-  readonly #peers = new Map<string, Map<string, { readonly labels: Labels; readonly found: Map<string, Peer> }>>();
+  /** By project, those last that were asked for last. */
+  readonly #peers = new Map<string, ProjectPeers>();
+  readonly #mostKept: number;
   #newest: View;
   readonly #stop: () => void;
 
-  constructor(store: Store) {
+  constructor(store: Store, mostKept = defaultKept) {
+    this.#mostKept = mostKept;
     this.#newest = store;
     this.#stop = store.track(this);
   }
@@ -61,13 +54,21 @@ export class AffinityBook implements Tracker {
       const asks = object.spec.placement?.affinity;
       if (kept === undefined && asks === undefined && !this.#apart.has(project)) continue;
       const peer = peerOf(object);
-      const isThere = type !== "deleted";
-      if (isThere) this.#takeApart(project, peer);
-      else this.#apart.get(project)?.delete(peer.id);
-      for (const { labels, found } of kept?.values() ?? [])
-        if (isThere && hasAll(peer.labels, labels)) found.set(peer.id, peer);
-        else found.delete(peer.id);
+      if (type === "deleted") {
+        this.#takeApart(project, { ...peer, asks: [] });
+        kept?.delete(peer.id);
+        if (kept?.size === 0) this.#peers.delete(project);
+      } else {
+        this.#takeApart(project, peer);
+        kept?.put(peer);
+      }
     }
+  }
+
+  /** Projects and instances that are kept. */
+  get size(): { readonly projects: number; readonly instances: number } {
+    const projects = new Set([...this.#peers.keys(), ...this.#apart.keys()]);
+    return { projects: projects.size, instances: this.#count() };
   }
 
   /**
@@ -82,16 +83,19 @@ export class AffinityBook implements Tracker {
     const asks = placement?.affinity ?? [];
     if (asks.length === 0 && !this.#apart.has(project) && !hasAskedItself(view, project)) return [];
     const own = ownPeers(view, project);
-    const seen = (found: Iterable<Peer>, isOne: (peer: Peer) => boolean): Peer[] => [
-      ...[...found].filter(({ id }) => !own.has(id) && !without.has(id)),
-      ...[...own.values()].flatMap((peer) =>
-        peer !== undefined && !without.has(peer.id) && isOne(peer) ? [peer] : [],
-      ),
-    ];
-    const terms: AffinityTerm[] = asks.map(({ labels: wanted, ...term }) => ({
-      ...term,
-      nodes: seen(this.#having(project, wanted), (peer) => hasAll(peer.labels, wanted)).flatMap(({ nodes }) => nodes),
-    }));
+    const seen = (found: Iterable<Peer>, isOne: (peer: Peer) => boolean): Peer[] => {
+      const peers: Peer[] = [];
+      for (const peer of found) if (!own.has(peer.id) && !without.has(peer.id)) peers.push(peer);
+      for (const peer of own.values())
+        if (peer !== undefined && !without.has(peer.id) && isOne(peer)) peers.push(peer);
+      return peers;
+    };
+    const terms: AffinityTerm[] = asks.map(({ labels: wanted, ...term }) => {
+      const nodes: string[] = [];
+      for (const peer of seen(this.#of(project).having(wanted), ({ labels: its }) => hasAll(its, wanted)))
+        nodes.push(...peer.nodes);
+      return { ...term, nodes };
+    });
     for (const peer of seen(this.#apart.get(project)?.values() ?? [], ({ asks: others }) => others.some(isHardApart)))
       terms.push(...termsTowards(peer, labels));
     return terms;
@@ -105,18 +109,29 @@ export class AffinityBook implements Tracker {
     } else if (known.delete(peer.id) && known.size === 0) this.#apart.delete(project);
   }
 
-  #having(project: string, labels: Labels): Iterable<Peer> {
-    const kept = this.#peers.get(project) ?? new Map<string, { labels: Labels; found: Map<string, Peer> }>();
-    this.#peers.set(project, kept);
-    const key = JSON.stringify(Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1)));
-    const known = kept.get(key);
-    if (known !== undefined) return known.found.values();
-    if (kept.size >= selectorsKept) kept.clear();
-    const found = new Map<string, Peer>();
-    for (const instance of this.#newest.list("Instance", project))
-      if (hasAll(instance.metadata.labels, labels)) found.set(instance.metadata.id, peerOf(instance));
-    kept.set(key, { labels, found });
-    return found.values();
+  #of(project: string): ProjectPeers {
+    const kept = this.#peers.get(project) ?? this.#look(project);
+    this.#peers.delete(project);
+    if (kept.size > 0) this.#peers.set(project, kept);
+    return kept;
+  }
+
+  #look(project: string): ProjectPeers {
+    const peers = new ProjectPeers();
+    for (const instance of this.#newest.list("Instance", project)) peers.put(peerOf(instance));
+    let count = peers.size + this.#count();
+    for (const [oldest, { size }] of this.#peers) {
+      if (count <= this.#mostKept) break;
+      this.#peers.delete(oldest);
+      count -= size;
+    }
+    return peers;
+  }
+
+  #count(): number {
+    let count = 0;
+    for (const { size } of this.#peers.values()) count += size;
+    return count;
   }
 }
 
@@ -125,11 +140,6 @@ export function termsTowards({ asks, nodes }: Pick<Peer, "asks" | "nodes">, labe
   return asks
     .filter((ask) => isHardApart(ask) && hasAll(labels, ask.labels))
     .map(({ relation, by }) => ({ relation, by, nodes }));
-}
-
-export function hasAll(labels: Labels, wanted: Labels): boolean {
-  for (const key in wanted) if (labels[key] !== wanted[key]) return false;
-  return true;
 }
 
 function isHardApart({ relation, weight }: Peer["asks"][number]): boolean {
@@ -150,15 +160,4 @@ function ownPeers({ written = [] }: AnyView, project: string): ReadonlyMap<strin
     if (event.object.kind === "Instance" && event.project === project)
       own.set(event.id, event.type === "deleted" ? undefined : peerOf(event.object));
   return own;
-}
-
-function peerOf({ metadata, assignment, spec }: InstanceResource): Peer {
-  const isGone = assignment === undefined || assignment.removal?.done === true;
-  const moving = assignment?.movingTo === undefined ? [] : [assignment.movingTo.node];
-  return {
-    id: metadata.id,
-    labels: metadata.labels,
-    nodes: isGone ? [] : [assignment.node, ...moving],
-    asks: spec.placement?.affinity ?? [],
-  };
 }

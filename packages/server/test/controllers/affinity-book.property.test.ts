@@ -4,7 +4,8 @@ import fc from "fast-check";
 import type { InstanceResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
 import { seed } from "@skerry/testkit/seed";
-import { AffinityBook, hasAll } from "../../src/controllers/affinity-book.ts";
+import { AffinityBook } from "../../src/controllers/affinity-book.ts";
+import { hasAll } from "../../src/controllers/project-peers.ts";
 import { memoryFolder, openScratchStore } from "../fakes/scratch-store.ts";
 
 type Ask = NonNullable<NonNullable<InstanceResource["spec"]["placement"]>["affinity"]>[number];
@@ -148,4 +149,60 @@ test("peers are those that a look at all instances finds, in transactions and af
     book.close();
   }
   assert.ok(found > 20, `${found}`);
+});
+
+const plain: Put = {
+  ...{ do: "put", serial: 1, project: "p", node: "n-1", moving: false, labels: { app: "db", tier: "x" }, asks: [] },
+};
+const askingFor = (project: string, count: number) => ({
+  project,
+  labels: {},
+  placement: {
+    affinity: Array.from({ length: count }, (_, serial): Ask => {
+      return { relation: "with", by: "site", labels: { app: "db", [`no-${serial}`]: "x" } };
+    }),
+  },
+});
+
+test("whatever labels are asked for, a project's instances are looked at once", async (t) => {
+  await using scratch = await openScratchStore(Date.now, memoryFolder);
+  const { store } = scratch;
+  await store.transact((tx) => {
+    for (const serial of [0, 1, 2]) tx.put(instanceOf({ ...plain, serial }));
+  });
+  const book = new AffinityBook(store);
+  const looks: unknown[] = [];
+  store.track({
+    reset(newest) {
+      const list = newest.list.bind(newest);
+      t.mock.method(newest, "list", (...asked: Parameters<View["list"]>) => {
+        looks.push(asked);
+        return list(...asked);
+      });
+    },
+    applied: () => undefined,
+  });
+  for (const count of [1, 16, 400]) book.termsFor(store, askingFor("p", count), new Set());
+  assert.deepEqual(looks, [["Instance", "p"]]);
+  book.close();
+});
+
+test("what is not there any more, or was asked for long ago, is not kept", async () => {
+  await using scratch = await openScratchStore(Date.now, memoryFolder);
+  const { store } = scratch;
+  const apart = { relation: "apart", by: "node", labels: { app: "db" }, soft: false } as const;
+  await store.transact((tx) => {
+    for (const serial of [0, 2, 4, 6])
+      tx.put(instanceOf({ ...plain, serial, project: `p-${serial}`, asks: serial === 0 ? [apart] : [] }));
+  });
+  const book = new AffinityBook(store, 2);
+  assert.deepEqual(book.size, { projects: 1, instances: 0 });
+  for (const serial of [2, 4, 2, 6]) book.termsFor(store, askingFor(`p-${serial}`, 1), new Set());
+  assert.deepEqual(book.size, { projects: 3, instances: 2 });
+  await store.transact((tx) => {
+    for (const serial of [0, 2, 4]) tx.delete("Instance", `ins_${serial}`);
+  });
+  assert.deepEqual(book.size, { projects: 1, instances: 1 });
+  book.termsFor(store, askingFor("nothing", 1), new Set());
+  book.close();
 });

@@ -17,10 +17,11 @@ import {
 } from "@skerry/placement";
 import type { Documents, View } from "@skerry/store";
 import type { Rights } from "../../authorisation/rights.ts";
-import { hasAll, termsTowards } from "../affinity-book.ts";
+import { termsTowards } from "../affinity-book.ts";
 import type { Fleet } from "../fleet.ts";
 import { mayKnow, namingFor } from "../node-naming.ts";
 import { requestFor, requestOf } from "../placing.ts";
+import { hasAll } from "../project-peers.ts";
 import { shownPlace, shownRefusal, type Knows } from "./shown.ts";
 import { changeOf, type ChangeInWords } from "./simulated-change.ts";
 
