@@ -7,7 +7,9 @@ import {
   strict,
 } from "@skerry/model";
 import { authorise, notFound } from "../authorisation/authorise.ts";
+import type { Rights } from "../authorisation/rights.ts";
 import { explainPlacement } from "../controllers/explaining/explanation.ts";
+import { explanationCost, simulationCost } from "../controllers/explaining/simulation-cost.ts";
 import { simulatePlacement } from "../controllers/explaining/simulation.ts";
 import { Slices } from "../controllers/explaining/slices.ts";
 import { OpenLimit } from "../limits/open-limit.ts";
@@ -18,8 +20,6 @@ import type { Call, GuardedRoute, Reply } from "./route.ts";
 
 /** How many explanations and simulations one principal may wait for at once. */
 const mostAtOnce = 4;
-/** An explanation looks at all nodes: it counts as so many requests. */
-const explanationCost = 5;
 const parseRequest = parserOf(SimulationRequest, "simulation");
 
 /** Why something is where it is, and what would be if things were otherwise: by the engine that decides. */
@@ -59,7 +59,7 @@ export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
       operationId: "simulatePlacement",
       summary:
         "Where instances would go, new ones and such as are there, if sites, nodes, prices or round trips were otherwise. Changes nothing " +
-        "and keeps nothing free; names nothing that the caller may not read.",
+        "and keeps nothing free; names nothing that the caller may not read. Needs the right to read some project's instances.",
       tag: "Server",
       access: "any-token",
       body: { contentType: "application/json", schema: SimulationRequest },
@@ -68,13 +68,17 @@ export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
       async handle(call: Call): Promise<Reply> {
         const asked = parseRequest(call.body);
         const { principal } = call;
+        // What sites, countries and providers have is told to whoever might be placed there, and to nobody else.
+        if (!readsAny(principal.rights)) authorise(principal, "read", "Instance", {}, { name: "" });
         for (const { project } of asked.requests ?? []) requireProject(deps, call, project);
-        for (const key of asked.instances ?? []) {
+        const instances = (asked.instances ?? []).map((key) => {
           requireProject(deps, call, key.project);
-          if (store.get("Instance", key) === undefined) throw notFound("Instance", key);
-        }
+          const instance = store.get("Instance", key);
+          if (instance === undefined) throw notFound("Instance", key);
+          return instance;
+        });
         using _place = open.enter(principalKey(principal));
-        limits.admit(principal, costOf(asked) - 1);
+        limits.admit(principal, simulationCost(asked, instances) - 1);
         const body = await slices.run(
           () => simulatePlacement({ view: store, fleet }, asked, principal.rights),
           stopping,
@@ -85,13 +89,16 @@ export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
   ];
 }
 
+/** Whether they may read the instances of some project. */
+function readsAny(rights: Rights): boolean {
+  const { grants, limit } = rights;
+  return [...grants, ...(limit === undefined ? [] : [limit])].some(({ scope }) =>
+    rights.allow("read", "Instance", scope),
+  );
+}
+
 /** Who reads a project's instances may ask where they would be. */
 function requireProject({ store }: ApiDeps, { principal }: Call, project: string): void {
   authorise(principal, "read", "Instance", { project }, { project, name: "" });
   if (store.get("Project", { name: project }) === undefined) throw notFound("Project", { name: project });
-}
-
-function costOf({ requests = [], instances = [], changes = [], displaced }: SimulationRequest): number {
-  const asked = requests.reduce((sum, { count = 1 }) => sum + count, instances.length + changes.length);
-  return explanationCost + asked + (displaced === true ? simulationLimits.placements : 0);
 }

@@ -86,8 +86,7 @@ export class AffinityBook implements Tracker {
     const seen = (found: Iterable<Peer>, isOne: (peer: Peer) => boolean): Peer[] => {
       const peers: Peer[] = [];
       for (const peer of found) if (!own.has(peer.id) && !without.has(peer.id)) peers.push(peer);
-      for (const peer of own.values())
-        if (peer !== undefined && !without.has(peer.id) && isOne(peer)) peers.push(peer);
+      for (const peer of own.values()) if (peer !== undefined && !without.has(peer.id) && isOne(peer)) peers.push(peer);
       return peers;
     };
     const terms: AffinityTerm[] = asks.map(({ labels: wanted, ...term }) => {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { PlacementExplanation } from "@skerry/model";
 import { explainDecision, type Explanation } from "@skerry/placement";
+import { Rights } from "../../src/authorisation/rights.ts";
+import { simulatePlacement, type SimulationDeps } from "../../src/controllers/explaining/simulation.ts";
 import { requestOf } from "../../src/controllers/placing.ts";
 import { nodeFacts } from "../controllers/zone-fixture.ts";
 import { openPlacementZone, spec, type PlacementZone } from "./placement-zone.ts";
@@ -257,6 +259,13 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       ],
       [{ requests: [{ ...request, count: 201 }] }, 400, /count/],
       [{ changes: Array.from({ length: 33 }, () => ({ without: { site: "paris" } })) }, 400, /changes/],
+      [
+        {
+          changes: [600, 401].map((count) => ({ nodes: { count, site: "paris", capacity: nodeFacts.capacity } })),
+        },
+        413,
+        /at most 1000 nodes, and this brings 1001/,
+      ],
       [{ changes: [{ without: { site: "paris", node: "x" } }] }, 400, /changes/],
       [{ changes: [{ without: { site: "nowhere" } }] }, 400, /names the site nowhere, which does not exist/],
       [
@@ -281,5 +290,61 @@ describe("why instances are where they are, over the API", { timeout: 120_000 },
       assert.equal(answer.status, status, `${JSON.stringify(body)} ${answer.text}`);
       assert.match(answer.text, words);
     }
+  });
+
+  test("who may read no instances is told nothing of what there is", async () => {
+    const nobody = await zone.api.token("nobody", "nothing");
+    for (const change of [
+      { without: { site: "paris" } },
+      { without: { provider: "nothing" } },
+      { nodes: { count: 1, country: "FR", capacity: nodeFacts.capacity } },
+      { nodes: { count: 1, site: "nowhere", capacity: nodeFacts.capacity } },
+    ]) {
+      const answer = await zone.ask("POST", "/placement/simulations", { changes: [change] }, nobody);
+      assert.equal(answer.status, 403, answer.text);
+      assert.doesNotMatch(answer.text, /paris|nowhere|nothing which/);
+    }
+  });
+
+  test("a simulation lets others in between, however much it asks", async () => {
+    const affinity = Array.from({ length: 16 }, (_, serial) => {
+      return { relation: "apart" as const, by: "node" as const, labels: { app: `a-${serial}` } };
+    });
+    const request = { name: "x", project: "shop", vcpus: 1, memoryMiB: 64, placement: { affinity } };
+    const { fleet } = zone.controllers;
+    let since = 0;
+    let most = 0;
+    const counting: SimulationDeps["fleet"] = {
+      snapshot: (revision) => fleet.snapshot(revision),
+      requestOf: (...asked) => fleet.requestOf(...asked),
+      withPeers(...asked) {
+        most = Math.max(most, ++since);
+        return fleet.withPeers(...asked);
+      },
+    };
+    const rights = new Rights([], undefined, zone.api.rights.roles);
+    const nodes = { nodes: { count: 1, country: "FR", capacity: nodeFacts.capacity } };
+    const steps = simulatePlacement(
+      { view: zone.api.store, fleet: counting },
+      { requests: [{ ...request, count: 10 }], changes: [nodes, nodes] },
+      rights,
+    );
+    let turns = 0;
+    for (; steps.next().done !== true; turns++) since = 0;
+    assert.equal(most, 1, "one look at peers in each turn");
+    // One each at the peers of ten and at two changes, and in either fleet at each of ten.
+    assert.ok(turns >= 10 + 2 + 20, `${turns}`);
+  });
+
+  test("nodes that would be stand in the way of none that are there, and do not tell of them", async () => {
+    const nodes = { count: 2, site: "paris", capacity: { vcpus: 96, memoryMiB: 4096, diskMiB: 10_000 } };
+    const request = { name: "x", project: "shop", vcpus: 96, memoryMiB: 64 };
+    const asked = { requests: [request], changes: [{ nodes }] };
+    const before = await zone.simulate(asked);
+    assert.deepEqual(before.placements[0]?.changed.choice?.node, "simulated-1-1");
+    const made = await zone.ask("PUT", "/nodes/simulated-1-1", { spec: { site: "madrid" } });
+    assert.ok(made.status < 300, made.text);
+    const after = await zone.simulate(asked);
+    assert.deepEqual(after.placements[0]?.changed, before.placements[0]?.changed);
   });
 });

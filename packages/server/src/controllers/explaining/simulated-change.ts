@@ -1,5 +1,5 @@
-import { SkerryError, type NodeResource, type SimulatedChange } from "@skerry/model";
-import { type Candidate, type FleetChange, type NodeFleet } from "@skerry/placement";
+import type { NodeResource, SimulatedChange } from "@skerry/model";
+import type { Candidate, FleetChange, NodeFleet, Steps } from "@skerry/placement";
 import type { View } from "@skerry/store";
 import { candidateOf, idle, measuredMs } from "../placing.ts";
 import { missingReference, invalidField } from "../refusal.ts";
@@ -12,16 +12,17 @@ export interface ChangeInWords {
 }
 
 /** @throws SkerryError invalid-request for what names a thing that is not there, or that who asks may not know of */
-export function changeOf(
+export function* changeOf(
   view: View,
   fleet: NodeFleet,
   knows: Knows,
   asked: SimulatedChange,
   index: number,
-): ChangeInWords {
+): Steps<ChangeInWords> {
+  yield;
   const path = `/changes/${index}`;
   if ("without" in asked) return without(view, fleet, knows, asked.without, path);
-  if ("nodes" in asked) return moreNodes(view, fleet, asked.nodes, path, index);
+  if ("nodes" in asked) return yield* moreNodes(view, fleet, asked.nodes, path, index);
   const { name, latencies, ...facts } = asked.site;
   if (view.get("Site", { name }) === undefined) throw missingReference(`${path}/site/name`, "Site", name);
   const measured = latencies === undefined ? {} : { measuredMs: measuredMs(latencies) };
@@ -52,23 +53,20 @@ function without(view: View, fleet: NodeFleet, knows: Knows, asked: Without, pat
 
 type More = Extract<SimulatedChange, { nodes: unknown }>["nodes"];
 
-function moreNodes(view: View, fleet: NodeFleet, asked: More, path: string, index: number): ChangeInWords {
+function* moreNodes(view: View, fleet: NodeFleet, asked: More, path: string, index: number): Steps<ChangeInWords> {
   const { count, country, capacity, architecture = "x86_64", labels = {} } = asked;
-  const site = asked.site ?? (country === undefined ? undefined : largestSiteIn(fleet, country));
+  const site = asked.site ?? (country === undefined ? undefined : yield* largestSiteIn(fleet, country));
   if (site === undefined) {
     const what =
       country === undefined ? "must have a site or a country" : `has the country ${country}, where no site has nodes`;
     throw invalidField(`${path}/nodes`, what, "Name a site: see skerry site list");
   }
+  const first = candidateOf(view, nodeAt(site, "", capacity, architecture, labels), idle);
+  if (first === undefined) throw missingReference(`${path}/nodes/site`, "Site", site);
+  // Called as no node can be, so that they stand in no node's way.
   const nodes = Array.from({ length: count }, (_, serial): Candidate => {
-    const name = `simulated-${index + 1}-${serial + 1}`;
-    const candidate = candidateOf(view, nodeAt(site, name, capacity, architecture, labels), idle);
-    if (candidate === undefined) throw missingReference(`${path}/nodes/site`, "Site", site);
-    if (fleet.named(name) !== undefined)
-      throw new SkerryError("conflict", `There is a node called ${name}.`, {
-        remedy: "Nodes so called stand in the way.",
-      });
-    return candidate;
+    const name = `simulated/${index + 1}-${serial + 1}`;
+    return { ...first, name, id: name };
   });
   const { vcpus, memoryMiB } = capacity;
   return {
@@ -77,11 +75,21 @@ function moreNodes(view: View, fleet: NodeFleet, asked: More, path: string, inde
   };
 }
 
+/** What a node is called in a reply, whether it is there or would be. */
+export function shownName(name: string): string {
+  return name.replaceAll("simulated/", "simulated-");
+}
+
+const looksPerStep = 512;
+
 /** The first by name where several have as many. */
-function largestSiteIn(fleet: NodeFleet, country: string): string | undefined {
+function* largestSiteIn(fleet: NodeFleet, country: string): Steps<string | undefined> {
   const counts = new Map<string, number>();
-  for (const node of fleet.nodes())
+  let looks = 0;
+  for (const node of fleet.nodes()) {
+    if (++looks % looksPerStep === 0) yield;
     if (node.country === country) counts.set(node.site, (counts.get(node.site) ?? 0) + 1);
+  }
   const [largest] = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   return largest?.[0];
 }

@@ -23,7 +23,7 @@ import { mayKnow, namingFor } from "../node-naming.ts";
 import { requestFor, requestOf } from "../placing.ts";
 import { hasAll } from "../project-peers.ts";
 import { shownPlace, shownRefusal, type Knows } from "./shown.ts";
-import { changeOf, type ChangeInWords } from "./simulated-change.ts";
+import { changeOf, shownName, type ChangeInWords } from "./simulated-change.ts";
 
 export interface SimulationDeps {
   readonly view: View & { readonly documents: Documents };
@@ -54,7 +54,9 @@ export function* simulatePlacement(
   const { revision, placer } = fleet.snapshot();
   const knows = mayKnow(rights);
   yield;
-  const changes = (asked.changes ?? []).map((change, index) => changeOf(view, placer.fleet, knows, change, index));
+  const changes: ChangeInWords[] = [];
+  for (const change of asked.changes ?? [])
+    changes.push(yield* changeOf(view, placer.fleet, knows, change, changes.length));
   const named = [...newOnes(asked), ...presentOnes(view, asked)];
   if (asked.displaced === true) {
     const known = new Set(named.flatMap(({ instance }) => instance?.metadata.id ?? []));
@@ -63,11 +65,13 @@ export function* simulatePlacement(
   if (named.length > simulationLimits.placements) throw tooMany(named.length);
   // Named before the changes take nodes away.
   const present = named.map(({ instance }) => presentPlace(placer.fleet, knows, instance));
+  const subjects = yield* subjectsOf(named, view, fleet);
+  const naming = namingFor(rights);
   const result = yield* simulateSteps(
     placer,
-    subjectsOf(named, view, fleet),
+    subjects,
     changes.map(({ change }) => change),
-    namingFor(rights),
+    (node) => shownName(naming(node)),
   );
   const totals = { same: 0, elsewhere: 0, lost: 0, gained: 0 };
   const placements = named.map(({ project, name }, index) => {
@@ -119,14 +123,16 @@ function presentOne(view: View, instance: InstanceResource): Named {
 }
 
 /** Peers that are placed anew too are where they go, and not where they are. */
-function subjectsOf(named: readonly Named[], view: View, fleet: SimulationDeps["fleet"]): Subject[] {
+function* subjectsOf(named: readonly Named[], view: View, fleet: SimulationDeps["fleet"]): Steps<Subject[]> {
   const ids = named.flatMap(({ instance }) => instance?.metadata.id ?? []);
-  return named.map(({ project, labels, placement, request: alone, instance }, index) => {
+  const subjects: Subject[] = [];
+  for (const [index, { project, labels, placement, request: alone, instance }] of named.entries()) {
+    yield;
     const asking = { project, labels, ...(placement === undefined ? {} : { placement }) };
     const { affinity: terms = [], ...request } = fleet.withPeers(view, alone, asking, ids);
     const asks = placement?.affinity ?? [];
     const nodeId = instance?.assignment?.nodeId;
-    return {
+    subjects.push({
       request(places) {
         const before = named.slice(0, index).flatMap((other, at) => {
           const node = places[at];
@@ -143,8 +149,9 @@ function subjectsOf(named: readonly Named[], view: View, fleet: SimulationDeps["
         return own.length + theirs.length === 0 ? request : { ...request, affinity: [...own, ...theirs] };
       },
       ...(nodeId === undefined ? {} : { present: { nodeId, takes: alone } }),
-    };
-  });
+    });
+  }
+  return subjects;
 }
 
 /** What is on nodes that the changes take away, as far as who asks may read it. */
@@ -204,6 +211,6 @@ function shownOutcome(knows: Knows, decision: Simulated): SimulatedPlacement {
     return { outcome: "refused", reason: decision.reason, refusals: decision.refusals.map(shownRefusal) };
   const { node, parts } = decision;
   const score = Object.values(parts).reduce((sum, part) => sum + part, 0);
-  const place = knows(node) ? { node: node.name, site: node.site } : { site: node.site };
+  const place = knows(node) ? { node: shownName(node.name), site: node.site } : { site: node.site };
   return { outcome: "placed", choice: { ...place, score, parts } };
 }
