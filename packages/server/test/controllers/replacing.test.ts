@@ -158,6 +158,29 @@ describe("replacing", () => {
     );
   });
 
+  test("says of no other node what it is called while it waits: whoever reads the instance reads that", async () => {
+    const apart = { relation: "apart", by: "node", labels: { app: "db" } } as const;
+    await away(
+      afterTenMinutes,
+      5,
+      async (fleet, owner) => {
+        const others = fleet.nodes.filter((node) => node !== owner);
+        await store.transact((tx) => {
+          for (const { name } of others) {
+            const db = { name: `db-${name}`, project: "shop", labels: { app: "db" } };
+            const pinned = { ...instanceSpec, placement: { nodes: [name] } };
+            create(tx, fleet.controllers.intents, "Instance", db, pinned, fleet.clock.nowMs());
+          }
+        });
+        await work(fleet, 15);
+        assert.match(said()?.message ?? "", /no other node will do: .*a node at (paris|athens)/);
+        const told = JSON.stringify([web(), replacements()]);
+        for (const { name } of others) assert.ok(!told.includes(name), told);
+      },
+      { affinity: [apart] },
+    );
+  });
+
   test("waits while all other nodes are cordoned, by themselves or with their site", async () => {
     await away(afterTenMinutes, 5, async (fleet, owner) => {
       const [one, other] = fleet.nodes.filter((node) => node !== owner);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { InstanceResource, OperationResource, PlacementDecision, VolumeResource } from "@skerry/model";
 import { SkerryError } from "@skerry/model";
+import { hiding } from "@skerry/placement";
 import type { Transaction, View } from "@skerry/store";
 import type { Fleet } from "../../controllers/fleet.ts";
 import { withCondition } from "../../controllers/condition.ts";
@@ -45,6 +46,8 @@ export type Outcome =
 
 /** Of an instance that waits to be replaced: why it is still down. */
 export const replacingCondition = "Replacing";
+
+const nameless = hiding(() => true);
 
 export function replacementOf(operation: OperationResource): Replacement {
   const input = operation.spec.input as unknown as Omit<Replacement, "operationId">;
@@ -116,10 +119,9 @@ function outcomeOf(tx: Transaction, replacement: Replacement, deps: ReplacementD
     readyImage(tx, instance.metadata.project ?? "", instance.spec.image, "/spec/image");
     const away = [...(instance.assignment.former ?? []), ...(volume.assignment.copies ?? [])].map(({ node }) => node);
     const { revision } = tx;
-    const { decision, ...to } = chooseNode(deps.fleet.in(tx), {
-      ...deps.fleet.requestOf(tx, instance),
-      excludeNodes: [replacement.from.node, ...away],
-    });
+    const request = { ...deps.fleet.requestOf(tx, instance), excludeNodes: [replacement.from.node, ...away] };
+    // What it says of a refusal is read by all who may read the instance.
+    const { decision, ...to } = chooseNode(deps.fleet.in(tx), request, {}, nameless);
     replace(
       tx,
       instance,
