@@ -29,14 +29,17 @@ export class RateBook {
   }
 
   /** Takes `cost` of what `key` has: 0 where there is enough, else how long until there would be, ms, and takes nothing. */
-  take(key: string, { perSecond, burst }: Rate, nowMs: number, cost = 1): number {
+  take(key: string, rate: Rate, nowMs: number, cost = 1): number {
     const bucket = this.#buckets.get(key) ?? this.#remember(key);
-    // What costs more than a whole burst waits for that, and is paid for in full.
-    const fromMs = Math.max(bucket.fullAtMs, nowMs);
-    const waitMs = fromMs - nowMs - ((burst - Math.min(cost, burst)) * 1000) / perSecond;
-    if (waitMs > toleranceMs) return waitMs;
-    bucket.fullAtMs = fromMs + (cost * 1000) / perSecond;
-    return 0;
+    const waitMs = waitOf(bucket, rate, nowMs, cost);
+    if (waitMs === 0) bucket.fullAtMs = Math.max(bucket.fullAtMs, nowMs) + (cost * 1000) / rate.perSecond;
+    return waitMs;
+  }
+
+  /** What `take` would give, with nothing taken. */
+  waitMs(key: string, rate: Rate, nowMs: number, cost = 1): number {
+    const bucket = this.#buckets.get(key) ?? this.#before.get(key);
+    return bucket === undefined ? 0 : waitOf(bucket, rate, nowMs, cost);
   }
 
   /** How many keys are remembered. */
@@ -53,4 +56,10 @@ export class RateBook {
     this.#buckets.set(key, bucket);
     return bucket;
   }
+}
+
+function waitOf({ fullAtMs }: Bucket, { perSecond, burst }: Rate, nowMs: number, cost: number): number {
+  // What costs more than a whole burst waits for that, and is paid for in full.
+  const waitMs = Math.max(fullAtMs - nowMs, 0) - ((burst - Math.min(cost, burst)) * 1000) / perSecond;
+  return waitMs > toleranceMs ? waitMs : 0;
 }

@@ -36,6 +36,14 @@ const defaultRequestLimits: RequestLimitOptions = {
 /** Which of these a request ran into, as its answer names it. */
 type RateName = "principal" | "token" | "project" | "organisation" | "address";
 
+/** One bucket that something is taken from, and what that is in words. */
+interface Counted {
+  readonly limit: RateName;
+  readonly key: string;
+  readonly rate: Rate;
+  readonly what: string;
+}
+
 /** What objects say of themselves in place of the server's options. */
 export interface OwnRates {
   readonly project?: Rate;
@@ -77,9 +85,13 @@ export class RequestLimits {
    */
   admit(principal: Principal, cost = 1): void {
     const { tokenId, requestsPerSecond } = principal;
-    if (requestsPerSecond !== undefined)
-      this.#take("token", tokenId, rateOf(requestsPerSecond), "This token has asked", cost);
-    this.#take("principal", principalKey(principal), this.options.principal, "You have asked", cost);
+    const own = requestsPerSecond === undefined ? undefined : rateOf(requestsPerSecond);
+    this.#take(cost, [
+      ...(own === undefined
+        ? []
+        : [{ limit: "token", key: tokenId, rate: own, what: "This token has asked" } as const]),
+      { limit: "principal", key: principalKey(principal), rate: this.options.principal, what: "You have asked" },
+    ]);
   }
 
   /**
@@ -88,21 +100,30 @@ export class RequestLimits {
    * @throws SkerryError too-many-requests
    */
   admitChange(project: string, own: OwnRates, count = 1): void {
-    const { organisation } = own;
-    const what = `Of the project ${project} changes were asked`;
-    this.#take("project", project, own.project ?? this.options.project, what, count);
-    if (organisation === undefined) return;
-    this.#take("organisation", organisation.name, organisation.rate, "Of its organisation changes were asked", count);
+    const { organisation, project: rate = this.options.project } = own;
+    const whole = "Of its organisation changes were asked";
+    this.#take(count, [
+      { limit: "project", key: project, rate, what: `Of the project ${project} changes were asked` },
+      ...(organisation === undefined
+        ? []
+        : [{ limit: "organisation", key: organisation.name, rate: organisation.rate, what: whole } as const]),
+    ]);
   }
 
   /** Somebody who shows no token. @throws SkerryError too-many-requests */
   admitAddress(source: string): void {
-    this.#take("address", source, this.options.address, "Requests came from this address");
+    const what = "Requests came from this address";
+    this.#take(1, [{ limit: "address", key: source, rate: this.options.address, what }]);
   }
 
-  #take(limit: RateName, key: string, rate: Rate, what: string, cost = 1): void {
-    const waitMs = this.#books[limit].take(key, rate, this.#clock.monotonicMs(), cost);
-    if (waitMs > 0) throw tooOften(limit, rate, waitMs, `${what} more than ${rate.perSecond} times a second.`);
+  /** From all of them, or from none. */
+  #take(cost: number, counted: readonly Counted[]): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { limit, key, rate, what } of counted) {
+      const waitMs = this.#books[limit].waitMs(key, rate, nowMs, cost);
+      if (waitMs > 0) throw tooOften(limit, rate, waitMs, `${what} more than ${rate.perSecond} times a second.`);
+    }
+    for (const { limit, key, rate } of counted) this.#books[limit].take(key, rate, nowMs, cost);
   }
 }
 
