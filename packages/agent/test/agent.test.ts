@@ -262,11 +262,14 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     assert.ok((node.runs(leased.id).at(-1)?.leaseEndsAtMs ?? 0) > Date.now());
   });
 
-  test("speaks the version of a server that is one older", async () => {
-    await using world = await openWorld(1);
+  test("speaks the version of a server that is one older, and tells it of no devices", async () => {
+    const gpu = { address: "0000:01:00.0", kind: "gpu", model: "10de:20b0", iommuGroup: 1 } as const;
+    await using world = await openWorld(1, { simulated: { bootMs: 0, shutdownMs: 0, devices: [gpu] } });
     const { gateway } = world;
     const { nodeId } = onlyNode(world);
     assert.equal(gateway.node(nodeId).spoken, protocolVersion);
+    const told = () => gateway.node(nodeId).observed?.facts.devices;
+    assert.deepEqual(told()?.length, 1);
     await gateway.vanish();
     gateway.version = protocolVersion - 1;
     const { links } = gateway.node(nodeId);
@@ -275,6 +278,7 @@ describe("an agent with simulated drivers", { concurrency: false }, () => {
     delete gateway.node(nodeId).observed;
     await eventually("a report", () => gateway.node(nodeId).observed);
     assert.equal(gateway.node(nodeId).spoken, protocolVersion - 1);
+    assert.equal(told(), undefined);
   });
 
   test("begins a new link with a whole wanted state where it is sent a change of one that it does not have", async () => {

@@ -10,6 +10,9 @@ export const protocolVersion = 3;
 /** The first version whose agents take changes of a wanted state. */
 export const changeVersion = 3;
 
+/** The first version whose servers take reports that tell of a host's devices. */
+export const deviceVersion = 3;
+
 /** Where an agent joins and dials, below the server's URL. */
 export const joinPath = "/agent/v1/join";
 export const linkPath = "/agent/v1/link";

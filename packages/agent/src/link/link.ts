@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
   changedWanted,
+  deviceVersion,
   type ObservedState,
   type ServerMessage,
   type WantedChange,
@@ -197,7 +198,7 @@ export class Link {
   #push(beat: boolean): void {
     const session = this.#session;
     if (session === undefined || session.bufferedBytes() > maxBufferedBytes) return;
-    const state = this.#deps.observed();
+    const state = speaking(session.spokenVersion, this.#deps.observed());
     // The agent's own footprint is never still; alone it is no news.
     const comparable = JSON.stringify({ ...state, facts: { ...state.facts, agentResidentMiB: 0 } });
     if (!beat && comparable === this.#lastSent) return;
@@ -205,6 +206,13 @@ export class Link {
     this.#lastSentMs = performance.now();
     session.send({ type: "observed", state });
   }
+}
+
+/** A report as a server of that version takes it: what it does not know of it would refuse whole. */
+function speaking(version: number, { facts, ...state }: ObservedState): ObservedState {
+  if (version >= deviceVersion || facts.devices === undefined) return { ...state, facts };
+  const { devices: _untold, ...others } = facts;
+  return { ...state, facts: others };
 }
 
 /** Whether nothing at all answers at the server's address. */

@@ -18,6 +18,8 @@ const verdictMs = 20_000;
 /** One connection to the server, after the server's verdict on this node. */
 export interface Session {
   readonly welcome: Welcome;
+  /** The version of the protocol that both sides speak. */
+  readonly spokenVersion: number;
   /** This host's address on the way to the server. */
   readonly localAddress: string | undefined;
   /** Bytes that wait to be taken by the network. */
@@ -64,6 +66,7 @@ export async function openSession(
   const { promise: closed, resolve: settleClosed } = Promise.withResolvers<SessionEnd>();
   let localAddress: string | undefined;
   let welcomed = false;
+  let spokenVersion = 0;
   /** Why this side hangs up, and what the library found wrong. */
   let ownReason: string | undefined;
   let fault: string | undefined;
@@ -86,8 +89,8 @@ export async function openSession(
       const { nodeId, key } = identity;
       const signature = signWith(key, helloPayload(message.nonce, nodeId));
       // A server that is older than this agent takes its own version and the one before.
-      const spoken = Math.min(protocolVersion, message.protocolVersion);
-      send({ type: "hello", nodeId, protocolVersion: spoken, agentVersion, signature, wantedRevision });
+      spokenVersion = Math.min(protocolVersion, message.protocolVersion);
+      send({ type: "hello", nodeId, protocolVersion: spokenVersion, agentVersion, signature, wantedRevision });
     } else if (message.type === "refused") fail(new LinkRefused(message, identity.server));
     else if (message.type === "welcome") {
       welcomed = true;
@@ -104,6 +107,7 @@ export async function openSession(
       };
       resolve({
         welcome: message,
+        spokenVersion,
         localAddress,
         bufferedBytes: () => socket.bufferedAmount,
         send,
