@@ -2,6 +2,7 @@ import {
   PlacementExplanation,
   PlacementSimulation,
   SimulationRequest,
+  SkerryError,
   parserOf,
   simulationLimits,
   strict,
@@ -45,11 +46,15 @@ export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
         const { principal } = call;
         using _place = open.enter(principalKey(principal));
         limits.admit(principal, explanationCost - 1);
-        const body = await slices.run(() => {
+        const body = await slices.run(
+          principalKey(principal),
+          () => {
           const instance = store.get("Instance", { project, name });
           if (instance === undefined) throw notFound("Instance", { project, name });
           return explainPlacement({ view: store, fleet }, instance, principal.rights);
-        }, stopping);
+        },
+          signalOf(call, stopping),
+        );
         return { status: 200, body };
       },
     },
@@ -80,13 +85,24 @@ export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
         using _place = open.enter(principalKey(principal));
         limits.admit(principal, simulationCost(asked, instances) - 1);
         const body = await slices.run(
+          principalKey(principal),
           () => simulatePlacement({ view: store, fleet }, asked, principal.rights),
-          stopping,
+          signalOf(call, stopping),
         );
         return { status: 200, body };
       },
     },
   ];
+}
+
+/** Aborts when the server stops, or nobody is there any more to be answered. */
+function signalOf({ request, reply }: Call, stopping: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  const leave = (): void =>
+    gone.abort(new SkerryError("unavailable", "Whoever asked is gone.", { remedy: "Ask again." }));
+  if (request.raw.socket.destroyed) leave();
+  else reply.raw.once("close", leave);
+  return AbortSignal.any([gone.signal, stopping]);
 }
 
 /** Whether they may read the instances of some project. */
