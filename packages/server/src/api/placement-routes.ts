@@ -49,10 +49,10 @@ export function placementRoutes(deps: ApiDeps): readonly GuardedRoute[] {
         const body = await slices.run(
           principalKey(principal),
           () => {
-          const instance = store.get("Instance", { project, name });
-          if (instance === undefined) throw notFound("Instance", { project, name });
-          return explainPlacement({ view: store, fleet }, instance, principal.rights);
-        },
+            const instance = store.get("Instance", { project, name });
+            if (instance === undefined) throw notFound("Instance", { project, name });
+            return explainPlacement({ view: store, fleet }, instance, principal.rights);
+          },
           signalOf(call, stopping),
         );
         return { status: 200, body };

@@ -81,6 +81,28 @@ describe("rebalancing", () => {
     assert.equal(store.get("Instance", { name: "free", project: "shop" })?.status.site, "paris");
   });
 
+  test("leaves where it is what must be beside or apart from others, of whoever asks for it", async () => {
+    await fill(suite, "mad-1", ["a-0", "a-1", "a-2", "a-3"], { labels: { app: "db" } });
+    assert.equal(propose().moves.length, 3);
+    const affinity = [{ relation: "with", by: "node", labels: { app: "db" } }] as const;
+    await store.transact((tx) => {
+      for (const { metadata } of store.list("Instance", "shop").filter(({ metadata: { name } }) => name !== "a-3")) {
+        const found = tx.getById("Instance", metadata.id) ?? assert.fail();
+        tx.put({ ...found, spec: { ...found.spec, placement: { affinity: [...affinity] } } });
+      }
+    });
+    assert.deepEqual(
+      propose().moves.map(({ instance }) => instance),
+      ["a-3"],
+    );
+    const apart = [{ relation: "apart", by: "node", labels: { app: "db" } }] as const;
+    await store.transact((tx) => {
+      const found = tx.get("Instance", { name: "a-0", project: "shop" }) ?? assert.fail();
+      tx.put({ ...found, spec: { ...found.spec, placement: { affinity: [...apart] } } });
+    });
+    assert.deepEqual(propose().moves, [], "one asks that all others be apart from it");
+  });
+
   test("empties nodes, asks budgets, and there is one at a time", async () => {
     await fill(suite, "mad-1", ["a-0"], { labels: { app: "web" } });
     await fill(suite, "par-1", ["b-0", "b-1"]);

@@ -40,7 +40,10 @@ describe("work in slices", () => {
     await assert.rejects(first, /gone/);
     assert.equal(await other, "c");
     assert.deepEqual([begun, steps], [["c"], 3]);
-    await assert.rejects(slices.run("a", () => noting("late"), gone.signal), /gone/);
+    await assert.rejects(
+      slices.run("a", () => noting("late"), gone.signal),
+      /gone/,
+    );
     assert.equal(await slices.run("a", () => noting("next"), never), "next");
     assert.deepEqual(begun, ["c", "next"]);
   });

@@ -2,13 +2,12 @@ import type { InstanceResource, RebalanceProposal, RebalanceProposals } from "@s
 import { NodeFleet, rebalance, worstFirst, type RebalanceObjective, type Resident } from "@skerry/placement";
 import type { Transaction } from "@skerry/store";
 import type { Fleet } from "../fleet.ts";
-import { requestOf } from "../placing.ts";
 import { rootVolumeOf } from "../reap.ts";
 import type { Residents } from "../../operations/kinds/convoy/scope.ts";
 import { isMoving } from "./unavailable.ts";
 
 export interface ProposalDeps {
-  readonly fleet: Pick<Fleet, "in">;
+  readonly fleet: Pick<Fleet, "in" | "requestOf">;
   readonly residents: Residents;
 }
 
@@ -36,7 +35,7 @@ export function proposalsOf(
       const instance = tx.getById("Instance", id);
       if (instance === undefined || !isAtRest(tx, instance, node.id)) continue;
       instances.set(id, instance);
-      residents.push({ id, nodeId: node.id, request: requestOf(tx, instance) });
+      residents.push({ id, nodeId: node.id, request: deps.fleet.requestOf(tx, instance) });
     }
   }
   const names = new Map([...fleet.nodes()].map(({ id, name }) => [id, name]));
