@@ -103,7 +103,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   // Operations that begin others, of which the engine is made in turn.
   const begun: ConvoyDeps["engine"] = {
     submit: (tx, request) => engine.submit(tx, request),
-    requireIdle: (tx, subject) => engine.requireIdle(tx, subject),
+    requireIdle: (tx, subject, replaces) => engine.requireIdle(tx, subject, replaces),
     cancel: (tx, operation, actor) => engine.cancel(tx, operation, actor),
   };
   const kinds = operationKinds({

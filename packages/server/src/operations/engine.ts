@@ -172,9 +172,12 @@ export function makeOperationEngine(deps: OperationEngineDeps): OperationEngine 
       return operation;
     },
 
-    requireIdle(tx, subject) {
+    requireIdle(tx, subject, replaces = false) {
       const active = subjects.activeOn(tx, subject);
-      if (active !== undefined) throw busy(subject, active);
+      if (active === undefined) return;
+      // What is being taken back is left to its end.
+      const isWatch = kindOf(active.spec.type)?.replaceable === true && active.status.cancelRequestedAt === undefined;
+      if (!replaces || !isWatch) throw busy(subject, active);
     },
 
     cancel(tx, operation, actor) {

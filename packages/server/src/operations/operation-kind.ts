@@ -96,8 +96,8 @@ export interface OperationEngine {
    * @throws SkerryError busy where one that is not over has the same first target
    */
   submit(tx: Transaction, request: OperationRequest): OperationResource;
-  /** @throws SkerryError busy where `submit` would: for intents that would otherwise fail for a reason that follows from it */
-  requireIdle(tx: Transaction, subject: Reference): void;
+  /** @throws SkerryError busy where `submit` would, or what it would replace is being taken back: for intents that would otherwise fail for a reason that follows from it */
+  requireIdle(tx: Transaction, subject: Reference, replaces?: boolean): void;
   /** Records the wish; @throws SkerryError conflict past the point of no return or when it is over */
   cancel(tx: Transaction, operation: OperationResource, actor: string): OperationResource;
   /** Resumes everything that is not over. */

@@ -221,6 +221,25 @@ describe("an evacuation", () => {
     assert.deepEqual([namesOn(store, "mad-1"), moves()[0]?.status.state], [[], "cancelled"]);
   });
 
+  test("does not wait for ever for an instance that its owner starts again and again", async () => {
+    await fill(suite, "mad-1", ["a"]);
+    for (const node of fleet.nodes) node.sick = node.name === "mad-1";
+    const reboot = () =>
+      store.transact((tx) => act(tx, fleet.controllers.intents, instance("a"), "reboot", {}, nowMs()));
+    let watch = (await reboot()).result.operation;
+    const drain = await begin(suite, "Node", "mad-1");
+    const startMs = nowMs();
+    while (moves().length === 0 && nowMs() < startMs + 15 * 60_000) {
+      watch = (await reboot()).result.operation;
+      let rounds = 0;
+      await workUntil(fleet, () => rounds++ > 0, 5, new Set(), 10_000);
+    }
+    assert.ok(nowMs() - startMs > 3 * 60_000, "it had its time");
+    assert.equal(store.getById("Operation", watch?.metadata.id ?? "")?.status.state, "cancelled");
+    await workUntil(fleet, isEnded(drain), 15);
+    assert.deepEqual([namesOn(store, "mad-1"), moves()[0]?.status.state], [[], "succeeded"]);
+  });
+
   test("cancelled, brings home what is on the move, lifts its cordon and leaves the rest where it is", async () => {
     await fill(suite, "mad-1", numbered("a", 6));
     const drain = await begin(suite, "Node", "mad-1", { maxParallel: 2 });

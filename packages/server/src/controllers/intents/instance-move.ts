@@ -17,6 +17,8 @@ export interface MoveWish {
   readonly deadlineSeconds?: number;
   /** Names of nodes to which it is not to go. */
   readonly avoid?: readonly string[];
+  /** Ends what only watches how a wish comes true; the wish itself stays. */
+  readonly replaces?: boolean;
 }
 
 /** Fifteen minutes and a second for each 4 MiB of disk. */
@@ -31,14 +33,14 @@ export function startMove(
   deps: MoveDeps,
   tx: Transaction,
   instance: InstanceResource,
-  { target = {}, deadlineSeconds, avoid = [] }: MoveWish,
+  { target = {}, deadlineSeconds, avoid = [], replaces = false }: MoveWish,
   context: Pick<IntentContext, "actor" | "cause" | "rights">,
 ): IntentOutcome & { readonly operation: NonNullable<IntentOutcome["operation"]> } {
   refuseDeleted(instance);
   const { name, project, id } = instance.metadata;
   const { assignment } = instance;
   const subject = { kind: "Instance", name, ...(project === undefined ? {} : { project }) };
-  deps.engine.requireIdle(tx, subject);
+  deps.engine.requireIdle(tx, subject, replaces);
   const volume = rootVolumeOf(tx, instance);
   if (assignment === undefined || volume?.assignment?.filled !== true) {
     throw conflict(`The disk of ${name} is not ready yet.`, "Wait until the instance has been created.", {
@@ -73,6 +75,7 @@ export function startMove(
       deadlineSeconds === undefined
         ? migrationBaseMs + volume.spec.sizeMiB * migrationMsPerMiB
         : deadlineSeconds * 1000,
+    replaces,
   });
   const resource = tx.put({
     ...instance,

@@ -11,7 +11,7 @@ import { reasonToLeave } from "../replacement.ts";
 import { inTurns } from "./fair-order.ts";
 import { asFacts, counted, notesOf, type ConvoyNotes, type Left, type OpenMove } from "./notes.ts";
 import { StallWatch } from "./stall-watch.ts";
-import { broken, refused, type Trouble } from "./trouble.ts";
+import { broken, isPatienceOver, refused, type Trouble } from "./trouble.ts";
 
 /** An instance that is to be moved, and where to where that is given. */
 export interface Passenger {
@@ -210,7 +210,7 @@ export class Convoy {
       try {
         requireConnected(tx, instance);
         const avoid = [...this.#avoided.keys(), ...(before?.avoid ?? [])];
-        const wish = { avoid, ...(target === undefined ? {} : { target }) };
+        const wish = { avoid, replaces: isPatienceOver(before), ...(target === undefined ? {} : { target }) };
         const move = moveAway(this.#deps, tx, guard, instance, wish, context);
         this.#turns.set(project ?? "", (this.#turns.get(project ?? "") ?? 0) + 1);
         started.push({ operationId: move.metadata.id, instanceId: id, instance: `${project}/${name}` });

@@ -4,11 +4,20 @@ import type { SkerryError } from "@skerry/model";
 export interface Trouble {
   readonly why: string;
   readonly attempts: number;
+  /** How many of them, up to the last, found something else at work on it. */
+  readonly busyTimes: number;
   readonly againMs: number;
   /** Whether it is so for good, as far as can be known, for those who do not want to wait. */
   readonly isLasting: boolean;
   /** Nodes at which its moves have failed. */
   readonly avoid: readonly string[];
+}
+
+/** So often an operation that only watches is waited for, about five minutes; then a move replaces it, whoever goes on asking for such. */
+const patience = 12;
+
+export function isPatienceOver(trouble: Trouble | undefined): boolean {
+  return trouble !== undefined && trouble.busyTimes >= patience;
 }
 
 interface Manner {
@@ -55,7 +64,9 @@ export function refused(
     (error.code === "no-placement" && isAvoiding) ||
     (error.code === "disruption-budget" && error.facts?.["moving"] !== 0) ||
     (error.code === "node-disconnected" && error.facts?.["isReplaced"] === true);
-  return next(error.message, passes ? { ...manner, lastingAfter: forever } : manner, before, nowMs);
+  const busyTimes = error.code === "busy" ? (before?.busyTimes ?? 0) + 1 : 0;
+  const trouble = next(error.message, passes ? { ...manner, lastingAfter: forever } : manner, before, nowMs);
+  return { ...trouble, busyTimes };
 }
 
 /** Of an instance whose move came to nothing. */
@@ -70,6 +81,7 @@ function next(why: string, manner: Manner, before: Trouble | undefined, nowMs: n
   return {
     why,
     attempts,
+    busyTimes: 0,
     againMs: nowMs + waitMs,
     isLasting: attempts >= manner.lastingAfter,
     avoid: before?.avoid ?? [],
