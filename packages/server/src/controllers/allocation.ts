@@ -173,6 +173,8 @@ function sharesOf(instance: InstanceResource | undefined, volume: VolumeResource
   const runsOn = new Set([
     assignment.nodeId,
     ...(assignment.movingTo === undefined ? [] : [assignment.movingTo.nodeId]),
+    // A move that is not proven yet may take it back there.
+    ...copies.filter(({ purpose }) => purpose === "hold").map(({ nodeId }) => nodeId),
   ]);
   const liesOn = new Set([...runsOn, ...copies.map(({ nodeId }) => nodeId)]);
   const held = spec.devices === undefined ? undefined : devicesHeld(assignment);

@@ -348,8 +348,10 @@ function takenOn(view: View, nodeId: string): TakenOnNode {
   const holders = new Map<string, number>();
   for (const { assignment, spec, metadata } of view.list("Instance")) {
     const volume = view.list("Volume").find((candidate) => candidate.spec.instance === metadata.name);
-    const runs = assignment?.nodeId === nodeId || assignment?.movingTo?.nodeId === nodeId;
-    const lies = runs || (volume?.assignment?.copies ?? []).some((copy) => copy.nodeId === nodeId);
+    const copy = volume?.assignment?.copies?.find((one) => one.nodeId === nodeId);
+    const mayComeBack = copy?.purpose === "hold";
+    const runs = assignment?.nodeId === nodeId || assignment?.movingTo?.nodeId === nodeId || mayComeBack;
+    const lies = runs || copy !== undefined;
     total.vcpus += runs ? spec.vcpus : 0;
     total.memoryMiB += runs ? spec.memoryMiB : 0;
     total.diskMiB += lies ? (volume?.spec.sizeMiB ?? 0) : 0;
