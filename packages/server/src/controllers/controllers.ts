@@ -108,7 +108,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
   };
   const kinds = operationKinds({
     ...deps,
-    ...{ sight, leases, fleet, residents: wanted.fleet, convoys: { engine: begun, fleet } },
+    ...{ sight, leases, fleet, residents: wanted.fleet, convoys: { engine: begun, fleet, budgets } },
   });
   const engine: OperationEngine = makeOperationEngine({
     store,
@@ -190,6 +190,7 @@ export function makeControllers(deps: ControllersDeps): Controllers {
       metering.close();
       spend.close();
       usage.close();
+      budgets.close();
       fleet.close();
       addresses.close();
       allocation.close();

@@ -19,6 +19,7 @@ export const registeredKinds: readonly OperationKind[] = operationKinds({
   residents: { instanceIdsOn: () => [] },
   convoys: {
     engine: { submit: unasked, requireIdle: unasked, cancel: unasked },
+    budgets: { in: unasked },
     fleet: { in: () => [], placerIn: unasked, decided: () => undefined, requestOf, size: 0 },
   },
   authorityFingerprint: "",

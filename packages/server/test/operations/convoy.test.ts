@@ -78,6 +78,7 @@ function refusing(asked: (name: string) => void): ConvoyDeps {
       submit: never,
       cancel: never,
     },
+    budgets: { in: never },
     fleet: { in: never, placerIn: never, decided: never, requestOf: never, size: 0 },
   };
 }

@@ -31,7 +31,7 @@ export function talliesOf(view: View, project: string): readonly Tally[] {
   return tallies;
 }
 
-function isFor({ spec }: DisruptionBudgetResource, { metadata }: InstanceResource): boolean {
+export function isFor({ spec }: DisruptionBudgetResource, { metadata }: InstanceResource): boolean {
   return Object.entries(spec.selector ?? {}).every(
     ([label, value]) => Object.hasOwn(metadata.labels, label) && metadata.labels[label] === value,
   );
@@ -39,14 +39,17 @@ function isFor({ spec }: DisruptionBudgetResource, { metadata }: InstanceResourc
 
 /**
  * Says what budgets allow within one transaction, and counts what that transaction takes down itself: made anew for each, since it
- * counts a project's instances once. Transactions run one after the other, so that no two of them take the same last place.
+ * asks once what a project has. Transactions run one after the other, so that no two of them take the same last place.
  */
 export class BudgetGuard {
   readonly #view: View;
+  readonly #count: (view: View, project: string) => readonly Tally[];
   readonly #tallies = new Map<string, readonly Tally[]>();
 
-  constructor(view: View) {
+  /** @param count the guard's own of a project */
+  constructor(view: View, count: (view: View, project: string) => readonly Tally[] = talliesOf) {
     this.#view = view;
+    this.#count = count;
   }
 
   /**
@@ -80,7 +83,7 @@ export class BudgetGuard {
   #of(project: string): readonly Tally[] {
     const known = this.#tallies.get(project);
     if (known !== undefined) return known;
-    const counted = talliesOf(this.#view, project);
+    const counted = this.#count(this.#view, project);
     this.#tallies.set(project, counted);
     return counted;
   }

@@ -1,5 +1,6 @@
 import { SkerryError, type InstanceResource, type OperationResource } from "@skerry/model";
 import type { Transaction, View } from "@skerry/store";
+import type { BudgetBook } from "../../../controllers/disruption/budget-book.ts";
 import { BudgetGuard } from "../../../controllers/disruption/budget-guard.ts";
 import { moveAway } from "../../../controllers/disruption/move-away.ts";
 import type { MoveDeps } from "../../../controllers/intents/instance-move.ts";
@@ -30,6 +31,7 @@ export interface Pace {
 
 export interface ConvoyDeps extends MoveDeps {
   readonly engine: MoveDeps["engine"] & Pick<OperationEngine, "cancel">;
+  readonly budgets: Pick<BudgetBook, "in">;
 }
 
 /** What is to be moved, as it is now; also what is on the move already. @throws SkerryError where it is not to be done any more */
@@ -195,7 +197,9 @@ export class Convoy {
     const { operation } = this.#context;
     // A cancel may be on its way: what is begun now would have to be taken back at once.
     if (tx.getById("Operation", operation.metadata.id)?.status.cancelRequestedAt !== undefined) return this.#notes;
-    const guard = this.#pace.ignoreBudgets ? undefined : new BudgetGuard(tx);
+    const guard = this.#pace.ignoreBudgets
+      ? undefined
+      : new BudgetGuard(tx, (view, project) => this.#deps.budgets.in(view, project));
     const context = { actor: operation.spec.actor, cause: `${operation.spec.type} ${operation.metadata.name}` };
     const started: OpenMove[] = [];
     const { count } = this.#underway();
