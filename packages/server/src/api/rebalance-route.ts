@@ -13,6 +13,8 @@ const RebalanceRequest = strict({
   maxParallel: optional(Type.Integer({ minimum: 1, maximum: 64, description: "moves at once; 2 where absent" })),
   ignoreBudgets: optional(Type.Boolean({ description: "move also what disruption budgets would keep up" })),
 });
+/** A look at a thousand instances, in which everybody else waits: it counts as so many requests. */
+const rebalanceCost = 1000;
 const parseRequest = parserOf(RebalanceRequest, "rebalancing");
 
 const Rebalancing = strict({
@@ -44,6 +46,8 @@ export function rebalanceRoute(deps: ApiDeps): GuardedRoute {
 
 async function rebalance(deps: ApiDeps, call: Call): Promise<Reply> {
   const { objective, maxMoves = 20, maxParallel = 2, ignoreBudgets = false } = parseRequest(call.body);
+
+  deps.limits.admit(call.principal, rebalanceCost - 1);
   const wish: RebalanceWish = { objective, maxMoves, maxParallel, ignoreBudgets };
   if (call.query.dryRun === "true") {
     const { result } = deps.store.rehearse((tx) => deps.rebalancing.propose(tx, wish));
