@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { SkerryError, type InstanceResource } from "@skerry/model";
-import type { Store } from "@skerry/store";
+import type { Store, Transaction } from "@skerry/store";
 import { forecastOf } from "../../src/controllers/disruption/forecast.ts";
 import { Convoy, type ConvoyDeps } from "../../src/operations/kinds/convoy/convoy.ts";
 import type { OperationKind } from "../../src/operations/operation-kind.ts";
@@ -40,7 +40,13 @@ describe("a convoy", () => {
     });
     const tried = new Map<string, number>();
     let looks = 0;
-    const deps = refusing((name) => tried.set(name, (tried.get(name) ?? 0) + 1));
+    const inOne = new Map<Transaction, number>();
+    const deps = refusing((name, tx) => {
+      tried.set(name, (tried.get(name) ?? 0) + 1);
+      inOne.set(tx, (inOne.get(tx) ?? 0) + 1);
+    });
+    let elapsedMs = 0;
+    const tick = () => (elapsedMs += 10);
     const pace = { maxParallel: 2, onBlocked: "skip", ignoreBudgets: true } as const;
     const kind: OperationKind = {
       type: "test",
@@ -49,10 +55,16 @@ describe("a convoy", () => {
         {
           name: "move",
           run: (context) =>
-            new Convoy(deps, context, pace, (view) => {
-              looks++;
-              return view.list("Instance").map((instance) => ({ instance }));
-            }).run(),
+            new Convoy(
+              deps,
+              context,
+              pace,
+              (view) => {
+                looks++;
+                return view.list("Instance").map((instance) => ({ instance }));
+              },
+              tick,
+            ).run(),
         },
       ],
     };
@@ -63,16 +75,17 @@ describe("a convoy", () => {
     assert.deepEqual(new Set(tried.values()), new Set([3]), "until it is known to last");
     // At once, after 5 s, 10 s, which is too early, and 15 s; then for its report.
     assert.equal(looks, 5);
+    assert.equal(Math.max(...inOne.values()), 6, "a transaction is for 50 ms at most, of which each try takes 10");
   });
 });
 
 /** Has nothing be moved. */
-function refusing(asked: (name: string) => void): ConvoyDeps {
+function refusing(asked: (name: string, tx: Transaction) => void): ConvoyDeps {
   const never = (): never => assert.fail("nothing is to be moved");
   return {
     engine: {
-      requireIdle(_tx, { name }) {
-        asked(name);
+      requireIdle(tx, { name }) {
+        asked(name, tx);
         throw new SkerryError("conflict", `${name} stays.`);
       },
       submit: never,

@@ -40,8 +40,9 @@ export type Itinerary = (view: View) => readonly Passenger[];
 /** Room may come free anywhere, and budgets: it is looked for this often, and more rarely the more there is to look at. */
 const lookAgainMs = 5000;
 const lookMsEach = 5;
-/** In one transaction, which holds up everybody. */
+/** In one transaction, which holds up everybody; a refusal looks at every node. */
 const mostTries = 32;
+const longestTriesMs = 50;
 /** How long nothing is sent to a node at which a move has stalled. */
 const avoidMs = 10 * 60_000;
 /** Moves that have stalled count little, but not nothing. */
@@ -54,6 +55,7 @@ export class Convoy {
   readonly #context: StepContext;
   readonly #pace: Pace;
   readonly #itinerary: Itinerary;
+  readonly #elapsedMs: () => number;
   readonly #stalls = new StallWatch();
   readonly #troubles = new Map<string, Trouble>();
   /** Names of nodes at which moves have stalled, and until when nothing is sent there. */
@@ -62,7 +64,14 @@ export class Convoy {
   readonly #turns = new Map<string, number>();
   #notes: ConvoyNotes;
 
-  constructor(deps: ConvoyDeps, context: StepContext, pace: Pace, itinerary: Itinerary) {
+  constructor(
+    deps: ConvoyDeps,
+    context: StepContext,
+    pace: Pace,
+    itinerary: Itinerary,
+    elapsedMs: () => number = () => performance.now(),
+  ) {
+    this.#elapsedMs = elapsedMs;
     this.#deps = deps;
     this.#context = context;
     this.#pace = pace;
@@ -186,17 +195,26 @@ export class Convoy {
     });
     for (const [node, untilMs] of this.#avoided) if (untilMs <= nowMs) this.#avoided.delete(node);
     const queue = inTurns(due, ({ instance }) => instance.metadata.project ?? "", this.#turns);
-    for (let first = 0; first < queue.length && this.#hasRoom(); first += mostTries) {
-      const tried = queue.slice(first, first + mostTries);
-      const { result } = await this.#context.store.transact((tx) => this.#begin(tx, tried, nowMs));
-      this.#notes = result;
+    for (let first = 0; first < queue.length && this.#hasRoom();) {
+      const next = queue.slice(first, first + mostTries);
+      const { result } = await this.#context.store.transact((tx) => this.#begin(tx, next, nowMs));
+      this.#notes = result.notes;
+      if (result.tried === 0) break;
+      first += result.tried;
     }
   }
 
-  #begin(tx: Transaction, queue: readonly Passenger[], nowMs: number): ConvoyNotes {
+  #begin(
+    tx: Transaction,
+    queue: readonly Passenger[],
+    nowMs: number,
+  ): { readonly notes: ConvoyNotes; readonly tried: number } {
     const { operation } = this.#context;
     // A cancel may be on its way: what is begun now would have to be taken back at once.
-    if (tx.getById("Operation", operation.metadata.id)?.status.cancelRequestedAt !== undefined) return this.#notes;
+    if (tx.getById("Operation", operation.metadata.id)?.status.cancelRequestedAt !== undefined)
+      return { notes: this.#notes, tried: 0 };
+    const giveUpMs = this.#elapsedMs() + longestTriesMs;
+    let tried = 0;
     const guard = this.#pace.ignoreBudgets
       ? undefined
       : new BudgetGuard(tx, (view, project) => this.#deps.budgets.in(view, project));
@@ -206,6 +224,8 @@ export class Convoy {
     for (const { instance: seen, target } of queue) {
       if (count + started.length >= this.#pace.maxParallel) break;
       if (this.#notes.open.length + started.length >= this.#pace.maxParallel * mostOpenFactor) break;
+      if (tried > 0 && this.#elapsedMs() > giveUpMs) break;
+      tried++;
       const instance = tx.getById("Instance", seen.metadata.id);
       // Whatever moved it meanwhile, the next round sees where it is then.
       if (instance === undefined || instance.assignment?.nodeId !== seen.assignment?.nodeId) continue;
@@ -223,10 +243,10 @@ export class Convoy {
         this.#troubles.set(id, refused(error, before, nowMs, this.#avoided.size > 0));
       }
     }
-    if (started.length === 0) return this.#notes;
+    if (started.length === 0) return { notes: this.#notes, tried };
     const notes = { ...this.#notes, open: [...this.#notes.open, ...started] };
     this.#context.noteIn(tx, asFacts(notes));
-    return notes;
+    return { notes, tried };
   }
 
   #isAllLasting(all: readonly Passenger[]): boolean {
