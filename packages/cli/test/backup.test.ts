@@ -3,7 +3,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { cp, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createNodeClient } from "@skerry/sdk/node";
 import {
   readBackupFolder,
@@ -79,6 +83,19 @@ describe("a control plane's backup", () => {
       (await again.listAll("Project")).map(({ metadata }) => metadata.id),
       (await client.listAll("Project")).map(({ metadata }) => metadata.id),
     );
+  });
+
+  test("is whole however late it is read", async () => {
+    const client = await clientOf(server, server.adminTokenFile);
+    const content = await client.openBackup();
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    for (let round = 0; round < 5; round++) {
+      collect();
+      await delay(20);
+    }
+    const lines = (await text(content)).trimEnd().split("\n");
+    assert.ok(lines.length > 5 && lines.at(-1)?.includes("sha256") === true, `${lines.length} lines`);
   });
 
   test("is refused by its name where a byte of any file is not what it was, or a file is gone", async () => {

@@ -167,7 +167,8 @@ export function createClient(options: ClientOptions): Client {
     openBackup: async (signal) => {
       const { body: content } = await transport.send({ method: "GET", path: "/api/v1/backup", signal });
       if (content === null) throw new SkerryError("unavailable", "The backup has no content.");
-      return content;
+      // One that nobody reads yet is cancelled when its response is collected as garbage: the pipe reads it from now on.
+      return content.pipeThrough(new TransformStream());
     },
     audit: async (query, signal) =>
       (await transport.json({ method: "GET", path: "/api/v1/audit", query: { ...query }, signal })) as AuditPage,
