@@ -9,6 +9,7 @@ const byNames = (one: Candidate, other: Candidate): number => (one.name < other.
 
 test("a copy of a fleet is set back to what the fleet was at any mark that is kept, and decides as it did then", (t) => {
   t.diagnostic(`seed ${seed} (SKERRY_TEST_SEED)`);
+  let forgotten = 0;
   for (let number = 0; number < 60; number++) {
     const dice = diceOf(seededRandom(seed + number));
     const make = makeNodes(dice, 30);
@@ -43,6 +44,7 @@ test("a copy of a fleet is set back to what the fleet was at any mark that is ke
     for (const { mark, nodes: then, request, cost } of past) {
       if (!journal.remembers(mark)) {
         assert.throws(() => journal.undo(fleet.copy(), mark), RangeError);
+        forgotten++;
         continue;
       }
       kept++;
@@ -51,6 +53,8 @@ test("a copy of a fleet is set back to what the fleet was at any mark that is ke
       assert.deepEqual([...copy.nodes()].sort(byNames), then, `seed ${seed + number}, mark ${mark}`);
       assert.equal(new Placer(copy).best(request).cost, cost);
     }
-    assert.ok(kept >= 50 && kept < 100, `${kept}`);
+    assert.ok(kept >= 50, `${kept}`);
   }
+  // Some steps change nothing, so that a single run may forget nothing.
+  assert.ok(forgotten > 0);
 });
