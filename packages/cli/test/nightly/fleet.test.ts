@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { startServer } from "@skerry/server";
 import { createNodeClient } from "@skerry/sdk/node";
 
-const program = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 describe("skerry fleet", { timeout: 300_000 }, () => {
   let folder: string;
